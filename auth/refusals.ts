@@ -52,11 +52,20 @@ const tokenKey = 'The token was not signed by a key that is trusted here.';
 
 export const refusals = {
   // The request itself.
-  location_not_configured: failure(500, 'location_not_configured', 'This location is not set up for authentication.'),
+  location_not_configured: failure(
+    500,
+    'location_not_configured',
+    'This location is not set up for authentication.',
+  ),
   bad_target: invalidRequest(400, 'The request target holds a character that is not allowed.'),
   bad_host: invalidRequest(400, 'The Host header holds a character that is not allowed.'),
   bad_request: invalidRequest(400, 'The request could not be understood.'),
-  not_found: { status: 404, type: 'not_found_error', code: 'not_found', message: 'There is nothing at this path.' },
+  not_found: {
+    status: 404,
+    type: 'not_found_error',
+    code: 'not_found',
+    message: 'There is nothing at this path.',
+  },
   method_not_allowed: {
     status: 405,
     type: 'invalid_request_error',
@@ -118,7 +127,9 @@ export const refusals = {
   token_not_yet_valid: invalidToken('The token is not valid yet.'),
   token_issued_in_future: invalidToken('The token was issued in the future.'),
   token_audience: invalidToken('The token was issued for somebody else.'),
-  token_subject: invalidToken('The subject of the token is missing or holds a character that is not allowed.'),
+  token_subject: invalidToken(
+    'The subject of the token is missing or holds a character that is not allowed.',
+  ),
   token_confirmation: invalidToken('Tokens bound to a key of the client are not supported.'),
   token_revoked: invalidToken('The token has been revoked.'),
   token_not_accepted: invalidToken('A token can not be exchanged for another. Send an API key.'),
@@ -142,16 +153,33 @@ export const refusals = {
     message: 'The scope that was asked for is not held by the API key.',
   },
   invalid_ttl: invalidRequest(400, 'ttl must be a whole number of seconds within the allowed range.'),
-  invalid_token_request: invalidRequest(400, 'The body must be a JSON object or a form with ttl and scope, or empty.'),
+  invalid_token_request: invalidRequest(
+    400,
+    'The body must be a JSON object or a form with ttl and scope, or empty.',
+  ),
 
   // Our own failures: never a 401.
-  verifier_unavailable: unavailable('verifier_unavailable', 'The key could not be checked just now. Try again.'),
+  verifier_unavailable: unavailable(
+    'verifier_unavailable',
+    'The key could not be checked just now. Try again.',
+  ),
   verifier_busy: unavailable('verifier_unavailable', 'Too many keys are being checked just now. Try again.'),
-  keys_unavailable: unavailable('keys_unavailable', 'The keys needed to check this are not available just now. Try again.'),
+  keys_unavailable: unavailable(
+    'keys_unavailable',
+    'The keys needed to check this are not available just now. Try again.',
+  ),
   no_signing_key: unavailable('no_signing_key', 'No token can be issued just now. Try again.'),
   internal_error: failure(500, 'internal_error', 'The gateway failed to decide about this request.'),
-  upstream_unavailable: failure(502, 'upstream_unavailable', 'The service behind the gateway is not available.'),
-  upstream_timeout: failure(504, 'upstream_timeout', 'The service behind the gateway did not answer in time.'),
+  upstream_unavailable: failure(
+    502,
+    'upstream_unavailable',
+    'The service behind the gateway is not available.',
+  ),
+  upstream_timeout: failure(
+    504,
+    'upstream_timeout',
+    'The service behind the gateway did not answer in time.',
+  ),
 } as const satisfies Record<string, Refusal>;
 
 /** Why a request is refused: the closed set that logs and metrics show. */

@@ -4,8 +4,8 @@ import type { Reason } from './refusals.js';
 
 /** Who an admitted request acts as. */
 export interface Principal {
-  /** How the credential was checked: the value of `X-Auth-Method`. */
-  method: 'api_key' | 'jwt';
+  /** How the credential was checked: the value of `X-Auth-Method`; empty for a preflight let through. */
+  method: 'api_key' | 'jwt' | '';
   /** The subject as issued, not yet encoded for a header. */
   subject: string;
   /** The token's `iss`; empty for an API key. */

@@ -1,0 +1,191 @@
+// The full gateway's configuration: settings put into the template and into settings.conf. Every value was
+// checked in settings/, so none can leave its directive.
+
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RateLimit, Settings } from '../settings/read.js';
+
+/** What is known only at the start. Paths are absolute. */
+export interface GatewayFacts {
+  /** The package's folder `nginx/`. */
+  sourceDir: string;
+  /** Where the bundles are. */
+  distDir: string;
+  /** Where nginx.pid and temporary files go. */
+  runDir: string;
+  tempDir: string;
+  modulePath: string;
+  engine: 'qjs' | 'njs';
+  guard: 'access' | 'auth_request';
+  /** `user NAME GROUP;` when nginx starts as root, else empty. */
+  userDirective: string;
+  certificate: string;
+  certificateKey: string;
+  upstreamUrl: string;
+  apiKeysFile: string;
+  stateDir: string;
+  jwksPath: string;
+  /** `unix:/path` or `address:port` of the sidecar. */
+  sidecarAddress: string;
+  errorLog: string;
+  accessLog: string;
+  workers: string;
+  resolver: string;
+  caFile: string;
+}
+
+/** Files by their path relative to the configuration's folder; nginx.conf is one of them. */
+export interface RenderedGateway {
+  files: { [relativePath: string]: string };
+}
+
+/** Renders every file that nginx needs. */
+export function renderGateway(settings: Settings, facts: GatewayFacts): RenderedGateway {
+  const files: { [path: string]: string } = {};
+  const snippets = join(facts.sourceDir, 'snippets');
+  for (const name of readdirSync(snippets))
+    files[`keygate/${name}`] = readFileSync(join(snippets, name), 'utf8');
+  files['keygate/settings.conf'] = renderSettings(files['keygate/settings.conf'] as string, settings, facts);
+  const bundle = facts.engine === 'qjs' ? 'keygate.js' : 'keygate.es5.js';
+  files['keygate/keygate.js'] = readFileSync(join(facts.distDir, bundle), 'utf8');
+  files['gateway/trusted_proxies.conf'] = renderTrustedProxies(settings.trustedProxies);
+  files['gateway/limits.conf'] = renderLimits(settings);
+  files['gateway/limit_api.conf'] = renderLimitApi(settings);
+  files['gateway/upstream.conf'] = renderUpstream(facts.upstreamUrl);
+  files['gateway/to_upstream.conf'] = renderToUpstream(settings, facts);
+  files['gateway/jwks.conf'] = renderJwks(settings, facts);
+  const template = readFileSync(join(facts.sourceDir, 'gateway', 'nginx.conf.template'), 'utf8');
+  files['nginx.conf'] = fill(template, templateValues(settings, facts));
+  return { files };
+}
+
+function templateValues(settings: Settings, facts: GatewayFacts): { [name: string]: string } {
+  return {
+    MODULE: facts.modulePath,
+    USER: facts.userDirective,
+    WORKERS: facts.workers,
+    RUN_DIR: facts.runDir,
+    TEMP_DIR: facts.tempDir,
+    ERROR_LOG: facts.errorLog,
+    ACCESS_LOG: facts.accessLog,
+    ENGINE: facts.engine,
+    CONTEXTS: '32',
+    LISTEN: formatListen(settings.listenAddress, settings.listenPort),
+    CERTIFICATE: facts.certificate,
+    CERTIFICATE_KEY: facts.certificateKey,
+    GUARD: facts.guard === 'access' ? 'location.conf' : 'location_auth_request.conf',
+    UPSTREAM: renderProxyPass(new URL(facts.upstreamUrl)),
+  };
+}
+
+function formatListen(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function fill(template: string, values: { [name: string]: string }): string {
+  return template.replace(/@([A-Z_]+)@/g, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined) throw new Error(`nginx.conf.template: no value for @${name}@`);
+    return value;
+  });
+}
+
+/** Puts values in the place of the defaults of settings.conf. */
+export function renderSettings(snippet: string, settings: Settings, facts: GatewayFacts): string {
+  const values: { [name: string]: string } = {
+    api_keys_file: facts.apiKeysFile,
+    keys_max_stale: String(settings.keysMaxStaleSeconds),
+    state_dir: facts.stateDir,
+    jwks_path: facts.jwksPath,
+    jwks_url: settings.jwksUrl ?? '',
+    jwks_ttl: String(settings.jwksTtlSeconds),
+    jwks_max_stale: String(settings.jwksMaxStaleSeconds),
+    mint_issuer: settings.mintIssuer ?? '',
+    jwt_audience: settings.jwtAudience ?? '',
+    jwt_issuer: settings.jwtIssuer ?? '',
+    jwt_leeway: String(settings.jwtLeewaySeconds),
+    require_scope: settings.requireScope ?? '',
+    forward_credential: settings.forwardCredential ? 'on' : 'off',
+    rate_limit_auth: formatRate(settings.rateLimitAuth),
+    rate_limit_auth_burst: String(settings.rateLimitAuthBurst),
+    cors_preflight: settings.corsPreflight,
+  };
+  const rendered = snippet.replace(
+    /^(js_var \$keygate_(\w+)) ".*?";/gm,
+    (line, start: string, name: string) => {
+      const value = values[name];
+      return value === undefined ? line : `${start} "${value}";`;
+    },
+  );
+  return rendered.replace(/server unix:[^;]+;/, `server ${facts.sidecarAddress};`);
+}
+
+function formatRate(limit: RateLimit | 'off'): string {
+  return limit === 'off' ? 'off' : `${limit.requests}r/${limit.per}`;
+}
+
+function renderTrustedProxies(proxies: string[]): string {
+  if (proxies.length === 0) return '# TRUSTED_PROXIES: none\n';
+  const lines = proxies.map((proxy) => `set_real_ip_from ${proxy};`);
+  return [...lines, 'real_ip_header X-Forwarded-For;', 'real_ip_recursive on;', ''].join('\n');
+}
+
+// An IPv6 client owns a /64; an IPv4 address that arrives mapped into IPv6 counts as itself.
+function renderLimits(settings: Settings): string {
+  const zone =
+    settings.rateLimitApi === 'off'
+      ? '# RATE_LIMIT_API=off'
+      : `limit_req_zone $keygate_client_network zone=keygate_api:10m rate=${formatRate(settings.rateLimitApi)};`;
+  return `map $binary_remote_addr $keygate_client_network {
+    "~(?s)^\\x00{10}\\xff\\xff(?<keygate_ipv4>.{4})$" $keygate_ipv4;
+    "~(?s)^(?<keygate_ipv6_net>.{8}).{8}$" $keygate_ipv6_net;
+    default $binary_remote_addr;
+}
+${zone}
+limit_req_status 429;
+limit_req_log_level notice;
+`;
+}
+
+function renderLimitApi(settings: Settings): string {
+  if (settings.rateLimitApi === 'off') return '# RATE_LIMIT_API=off\n';
+  const burst = settings.rateLimitApiBurst;
+  return `limit_req zone=keygate_api${burst > 0 ? ` burst=${burst} nodelay` : ''};\n`;
+}
+
+function renderUpstream(upstreamUrl: string): string {
+  const url = new URL(upstreamUrl);
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+  return `upstream keygate_upstream {
+    server ${url.hostname}:${port};
+    keepalive 32;
+}
+`;
+}
+
+// Without a path nginx passes the target on as the client sent it.
+function renderProxyPass(url: URL): string {
+  const path = url.pathname === '/' ? '' : `${url.pathname.replace(/\/+$/, '')}/`;
+  return `${url.protocol}//keygate_upstream${path}`;
+}
+
+function renderToUpstream(settings: Settings, facts: GatewayFacts): string {
+  const url = new URL(facts.upstreamUrl);
+  const host = `proxy_set_header Host ${url.host};\n`;
+  if (url.protocol !== 'https:') return host;
+  return `${host}proxy_ssl_server_name on;
+proxy_ssl_name ${url.hostname};
+proxy_ssl_verify on;
+proxy_ssl_verify_depth 5;
+proxy_ssl_trusted_certificate ${settings.upstreamCa ?? facts.caFile};
+proxy_ssl_protocols TLSv1.2 TLSv1.3;
+`;
+}
+
+function renderJwks(settings: Settings, facts: GatewayFacts): string {
+  if (settings.jwksUrl === undefined) return '# JWKS_URL: not set\n';
+  return `resolver ${facts.resolver} ipv6=off;
+js_fetch_trusted_certificate ${settings.jwksCa ?? facts.caFile};
+js_fetch_verify_depth 5;
+`;
+}

@@ -1,0 +1,39 @@
+// One fetch of JWKS_URL: https, no redirects, bounded in size; each failure says why in one log line.
+
+import { complain } from './complaint.js';
+import { oneLine } from './one_line.js';
+import { switchGeneration, writeState } from './state.js';
+import { storeJwksText } from './store_jwks.js';
+
+const maxBytes = 262144;
+
+/**
+ * Fetches the remote set and makes it the one in use.
+ * @returns whether a usable set came back; if not, the last good one stays
+ */
+export async function fetchSet(url: string): Promise<boolean> {
+  const fetched = await fetchText(url);
+  const nowMs = Date.now();
+  if ('fault' in fetched)
+    complain('remote', `JWKS_URL: ${fetched.fault}; the last good keys stay in use`, nowMs);
+  if ('fault' in fetched || !storeJwksText('remote', fetched.text, { nowMs })) {
+    writeState('fetch_failed_ms', String(nowMs));
+    return false;
+  }
+  writeState('fetched_ms', String(nowMs));
+  switchGeneration();
+  return true;
+}
+
+async function fetchText(url: string): Promise<{ text: string } | { fault: string }> {
+  if (url.slice(0, 8) !== 'https://') return { fault: 'expected an https URL' };
+  try {
+    const response = await ngx.fetch(encodeURI(decodeURI(url)), { headers: { Accept: 'application/json' } });
+    if (response.status !== 200) return { fault: 'status ' + response.status };
+    const text = await response.text();
+    if (text.length > maxBytes) return { fault: 'more than 256 KB' };
+    return { text };
+  } catch (e) {
+    return { fault: oneLine(e) };
+  }
+}

@@ -1,0 +1,68 @@
+// GET /health/ready: which parts can do their work. No names, paths or reasons: those are in the log.
+
+import { isFaulty, type Source } from './complaint.js';
+import { currentKeySet } from './key_set.js';
+import { askSidecar } from './sidecar.js';
+import { readState, writeState } from './state.js';
+import { readStoredJwks, type StoredJwks } from './trusted_keys.js';
+
+type Condition = 'ok' | 'degraded' | 'failing';
+
+const probeEveryMs = 5000;
+
+/** Answers 200, or 503 when no credential at all could be verified. */
+export async function ready(r: NginxHTTPRequest): Promise<void> {
+  const verifier = await probeVerifier(r);
+  const keys = conditionOfKeys();
+  const jwks = worstOf(['minting', 'local', 'remote'].map((name) => conditionOfJwks(name as JwksSource)));
+  const keySet = currentKeySet();
+  const needsSidecar = keySet !== undefined && keySet.entries > 0;
+  const isLost = keys === 'failing' && (jwks === 'failing' || hasNoJwks());
+  const conditions: Condition[] = [keys, jwks, verifier === 'failing' && needsSidecar ? 'degraded' : 'ok'];
+  const status: Condition = isLost ? 'failing' : worstOf(conditions) === 'ok' ? 'ok' : 'degraded';
+  r.headersOut['Content-Type'] = 'application/json';
+  r.headersOut['Cache-Control'] = 'no-store';
+  if (isLost) r.headersOut['Retry-After'] = '1';
+  r.return(isLost ? 503 : 200, JSON.stringify({ status, components: { keys, jwks, verifier } }));
+}
+
+type JwksSource = 'minting' | 'local' | 'remote';
+
+function conditionOfKeys(): Condition {
+  const keySet = currentKeySet();
+  if (keySet === undefined || !keySet.available) return 'failing';
+  return isFaulty('keys') || isFaulty('denied') ? 'degraded' : 'ok';
+}
+
+function conditionOfJwks(name: JwksSource): Condition {
+  const stored: StoredJwks = readStoredJwks(name);
+  if (!stored.configured || name === 'minting') return isFaulty(name) ? 'degraded' : 'ok';
+  if (stored.keys === undefined) return 'failing';
+  return isFaulty(name as Source) ? 'degraded' : 'ok';
+}
+
+function hasNoJwks(): boolean {
+  const names: JwksSource[] = ['minting', 'local', 'remote'];
+  return names.every((name) => readStoredJwks(name).keys === undefined);
+}
+
+function worstOf(conditions: Condition[]): Condition {
+  if (conditions.indexOf('failing') >= 0) return 'failing';
+  return conditions.indexOf('degraded') >= 0 ? 'degraded' : 'ok';
+}
+
+// Asked at most once in 5 s, however often we are asked.
+async function probeVerifier(r: NginxHTTPRequest): Promise<Condition> {
+  const known = readState('verifier_ready');
+  const nowMs = Date.now();
+  if (known !== undefined) {
+    const [atMs, condition] = known.split(' ') as [string, Condition];
+    if (nowMs - Number(atMs) < probeEveryMs) return condition;
+  }
+  writeState('verifier_ready', `${nowMs} ok`);
+  const keySet = currentKeySet();
+  const answer = await askSidecar(r, 'health', { generation: keySet === undefined ? '' : keySet.generation });
+  const condition: Condition = answer !== undefined && answer['status'] === 'ok' ? 'ok' : 'failing';
+  writeState('verifier_ready', `${nowMs} ${condition}`);
+  return condition;
+}

@@ -1,0 +1,30 @@
+// What njs-types lacks: functions newer than it, and our own names in nginx's configuration.
+
+/// <reference path="../node_modules/njs-types/ngx_http_js_module.d.ts" />
+
+/** Set by the bundler: whether the bundle is for QuickJS, whose contexts outlive a request. */
+declare const KEYGATE_QUICKJS: boolean;
+
+interface NginxHTTPRequest {
+  /** js_access only (njs 0.9.9): lets the request go on. */
+  decline(): void;
+}
+
+interface NginxVariables {
+  keygate_settings?: string;
+  keygate_armed?: string;
+  keygate_user?: string;
+  keygate_issuer?: string;
+  keygate_method?: string;
+  keygate_reason?: string;
+  keygate_retry_after?: string;
+}
+
+interface NgxGlobalShared {
+  readonly keygate_state: NgxSharedDict<string>;
+  readonly keygate_keys_a: NgxSharedDict<string>;
+  readonly keygate_keys_b: NgxSharedDict<string>;
+  readonly keygate_verdicts: NgxSharedDict<string>;
+  readonly keygate_refused: NgxSharedDict<string>;
+  readonly keygate_budgets: NgxSharedDict<number>;
+}

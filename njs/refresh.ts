@@ -1,0 +1,82 @@
+// js_periodic, every 300 ms in one worker: takes up changed files. The generation changes last, so that no
+// request meets a set that is not complete.
+
+import { parseDenyList } from '../auth/deny_list.js';
+import { parseList } from '../auth/location_settings.js';
+import { complain, isFaulty, recover } from './complaint.js';
+import { lookAt } from './file_look.js';
+import { refreshKeys } from './refresh_keys.js';
+import { readState, switchGeneration, writeState } from './state.js';
+import { storeJwksText } from './store_jwks.js';
+import { readStoredJwks, type StoredDenials } from './trusted_keys.js';
+
+const apartMs = 200; // several servers include the snippet; the first look of a moment is enough
+
+/** Looks at every file once. */
+export function refresh(session: NginxPeriodicSession): void {
+  const nowMs = Date.now();
+  const looked = Number(readState('looked_ms'));
+  if (nowMs - looked >= 0 && nowMs - looked < apartMs) return;
+  writeState('looked_ms', String(nowMs));
+  const variables = session.variables;
+  refreshKeys(variables, nowMs);
+  refreshMinting(variables, nowMs);
+  refreshLocal(variables, nowMs);
+  refreshDenied(variables, nowMs);
+  if (readState('remote') === undefined) {
+    writeState('remote', JSON.stringify({ configured: variables.keygate_jwks_url !== '' }));
+  }
+  switchGeneration();
+}
+
+// The sidecar makes its keys when it first starts, so a missing file is no fault.
+function refreshMinting(variables: NginxVariables, nowMs: number): void {
+  const issuer = mintIssuer(variables);
+  const look = lookAt(`${variables.keygate_state_dir}/public/jwks.json`, 'minting', nowMs);
+  if (look.found === 'changed') storeJwksText('minting', look.text, { issuer, nowMs });
+  if (look.found !== 'unusable') return;
+  if (look.why !== 'ENOENT') complain('minting', `public/jwks.json of the sidecar: ${look.why}`, nowMs);
+  if (readState('minting') === undefined) writeState('minting', JSON.stringify({ configured: true }));
+}
+
+// Our own issuer is the one of JWT_ISSUER only where nobody else's keys verify it.
+function mintIssuer(variables: NginxVariables): string {
+  const { keygate_mint_issuer, keygate_jwks_path, keygate_jwks_url, keygate_jwt_issuer } = variables;
+  if (keygate_mint_issuer) return keygate_mint_issuer;
+  const issuers = keygate_jwks_path || keygate_jwks_url ? 'any' : parseList(keygate_jwt_issuer || '');
+  return issuers === 'any' ? 'keygate' : issuers[0] || 'keygate';
+}
+
+function refreshLocal(variables: NginxVariables, nowMs: number): void {
+  const path = variables.keygate_jwks_path;
+  if (!path) {
+    if (readStoredJwks('local').configured || readState('local') === undefined) {
+      writeState('local', JSON.stringify({ configured: false }));
+    }
+    return;
+  }
+  const look = lookAt(path, 'local', nowMs);
+  if (look.found === 'changed') storeJwksText('local', look.text, { nowMs });
+  if (look.found !== 'unusable') return;
+  complain('local', `JWKS_PATH ${path}: ${look.why}; the last good keys stay in use`, nowMs);
+  if (readState('local') === undefined) writeState('local', JSON.stringify({ configured: true }));
+}
+
+function refreshDenied(variables: NginxVariables, nowMs: number): void {
+  const keysFile = variables.keygate_api_keys_file || '';
+  const path = keysFile.slice(0, keysFile.lastIndexOf('/') + 1) + 'denied.txt';
+  const look = keysFile === '' ? undefined : lookAt(path, 'denied', nowMs);
+  if (look === undefined || look.found === 'same') return;
+  if (look.found === 'unusable') {
+    // Absent from the start is the rule; one that has vanished or was emptied keeps its last content.
+    const isExpected = look.why === 'ENOENT' && readState('denied') === undefined;
+    if (!isExpected) complain('denied', `${path}: ${look.why}; the last good list stays in use`, nowMs);
+    return;
+  }
+  const list = parseDenyList(look.text);
+  const stored: StoredDenials = { jtis: list.jtis, kids: list.kids };
+  writeState('denied', JSON.stringify(stored));
+  const problems = list.problems.map((one) => `line ${one.line}: ${one.problem}`);
+  if (problems.length > 0) ngx.log(ngx.WARN, `keygate: ${path}: ${problems.slice(0, 20).join('; ')}`);
+  if (isFaulty('denied')) recover('denied');
+}

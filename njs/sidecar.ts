@@ -1,0 +1,43 @@
+// Asking the sidecar. Its answer counts only with status 200, our content type and the shape that was asked
+// for; anything else, and no answer within 2 s, is no answer (rule 2).
+
+const contentType = 'application/vnd.keygate+json';
+
+/** A JSON object of which nothing is known yet. */
+export type Unverified = { [name: string]: unknown };
+
+/**
+ * Sends one question to the sidecar.
+ * @param route `verify`, `token`, `signature` or `health`
+ * @returns its answer, or undefined; why is in the log
+ */
+export async function askSidecar(
+  r: NginxHTTPRequest,
+  route: string,
+  question: object,
+): Promise<Unverified | undefined> {
+  // Without a body of its own, a subrequest of a POST waits for the client's.
+  const reply = await r.subrequest('/_keygate_sidecar/' + route, {
+    method: 'POST',
+    body: JSON.stringify(question),
+  });
+  const answer = readReply(reply);
+  if (answer === undefined)
+    r.error('keygate: verifier_unavailable: ' + route + ' gave status ' + reply.status);
+  return answer;
+}
+
+function readReply(reply: NginxHTTPRequest): Unverified | undefined {
+  if (reply.status !== 200 || reply.headersOut['Content-Type'] !== contentType) return undefined;
+  try {
+    const answer: unknown = JSON.parse(reply.responseText || '');
+    return isObject(answer) ? answer : undefined;
+  } catch (_) {
+    return undefined;
+  }
+}
+
+/** Whether a value is a JSON object. */
+export function isObject(value: unknown): value is Unverified {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

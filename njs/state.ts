@@ -1,0 +1,67 @@
+// What all workers share: one dictionary of strings. The generation names everything a verdict rests on
+// (API keys, JWKs, deny list); it is read on every request and changes last.
+
+import { sha256 } from './platform.js';
+
+/** Names in the dictionary `keygate_state`. */
+export type StateName =
+  | 'generation'
+  | 'keys'
+  | 'minting'
+  | 'local'
+  | 'remote'
+  | 'denied'
+  | 'hmac_secret'
+  | 'entry_secret'
+  | 'looked_ms'
+  | `seen:${string}`
+  | `fault:${string}`
+  | `complained:${string}`
+  | 'verifier_ready'
+  | 'fetched_ms'
+  | 'fetch_started_ms'
+  | 'fetch_failed_ms'
+  | `claim:${string}`
+  | 'reported';
+
+/** @returns what is stored under the name, or undefined */
+export function readState(name: StateName): string | undefined {
+  return ngx.shared.keygate_state.get(name) as string | undefined;
+}
+
+/** Stores a text; throws SharedMemoryError when the dictionary is full. */
+export function writeState(name: StateName, text: string): void {
+  ngx.shared.keygate_state.set(name, text);
+}
+
+/** Forgets a name. */
+export function clearState(name: StateName): void {
+  ngx.shared.keygate_state.delete(name);
+}
+
+/** @returns the generation, or undefined until the first look at the files is over */
+export function readGeneration(): string | undefined {
+  return ngx.shared.keygate_state.get('generation') as string | undefined;
+}
+
+const parts: StateName[] = ['keys', 'minting', 'local', 'remote', 'denied'];
+
+/** Makes the sets that are stored now the ones that count. */
+export function switchGeneration(): void {
+  const texts = parts.map((part) => readState(part) || '');
+  const generation = sha256(texts.join('\n')).slice(0, 22);
+  if (readGeneration() !== generation) writeState('generation', generation);
+}
+
+/**
+ * The random key under which verdicts are filed in shared memory; made once, whoever comes first.
+ * @returns 43 characters
+ */
+export function readHmacSecret(): string {
+  const known = readState('hmac_secret');
+  if (known !== undefined) return known;
+  const bytes = new Uint8Array(32);
+  crypto.getRandomValues(bytes);
+  ngx.shared.keygate_state.add('hmac_secret', Buffer.from(bytes).toString('base64url'));
+  return readState('hmac_secret') as string;
+}

@@ -1,0 +1,61 @@
+// POST /token: an API key in, a JWT out. nginx passes the credential on; the sidecar looks it up and mints.
+
+import { readCredential, isTokenShaped } from '../auth/credential.js';
+import { refusals, type Reason } from '../auth/refusals.js';
+import { budgetOf } from './budget.js';
+import { readKeySet } from './key_set.js';
+import { oneLine } from './one_line.js';
+import { sendRefusal, type RefusedOutcome } from './outcome.js';
+import { credentialHeaders } from './request.js';
+import { askSidecar, isObject } from './sidecar.js';
+import { readGeneration } from './state.js';
+
+/** Answers every request for /token; none of them goes upstream. */
+export async function token(r: NginxHTTPRequest): Promise<void> {
+  try {
+    const outcome = await mint(r);
+    if (typeof outcome === 'string') sendToken(r, outcome);
+    else sendRefusal(r, outcome);
+  } catch (e) {
+    r.error('keygate: no token: ' + oneLine(e));
+    sendRefusal(r, refuse('internal_error'));
+  }
+}
+
+function refuse(reason: Reason): RefusedOutcome {
+  return { admitted: false, reason };
+}
+
+function sendToken(r: NginxHTTPRequest, body: string): void {
+  r.headersOut['Content-Type'] = 'application/json';
+  r.headersOut['Cache-Control'] = 'no-store';
+  r.return(200, body);
+}
+
+async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
+  if (r.method !== 'POST') return { admitted: false, reason: 'method_not_allowed', allow: 'POST' };
+  const reading = readCredential(credentialHeaders(r));
+  if ('reason' in reading) return refuse(reading.reason);
+  const { credential } = reading;
+  const budget = budgetOf(r);
+  if (!budget.spend()) {
+    return { admitted: false, reason: 'rate_limited', retryAfterSeconds: budget.retryAfterSeconds() };
+  }
+  if (isTokenShaped(credential)) return refuse('token_not_accepted');
+  const keySet = readKeySet(readGeneration() || '');
+  const contentType = r.headersIn['Content-Type'] || '';
+  const body = r.requestText || '';
+  const generation = keySet === undefined ? '' : keySet.generation;
+  const answer = await askSidecar(r, 'token', { credential, generation, contentType, body });
+  if (answer === undefined) return refuse('verifier_unavailable');
+  if (answer['admitted'] === true && isToken(answer['token'])) return JSON.stringify(answer['token']);
+  return refuse(isReason(answer['reason']) ? answer['reason'] : 'verifier_unavailable');
+}
+
+function isToken(value: unknown): boolean {
+  return isObject(value) && typeof value['token'] === 'string' && typeof value['expires_in'] === 'number';
+}
+
+function isReason(value: unknown): value is Reason {
+  return typeof value === 'string' && Object.prototype.hasOwnProperty.call(refusals, value);
+}

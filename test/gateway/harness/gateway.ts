@@ -1,0 +1,134 @@
+// The full gateway for a test: nginx of one variant, the real sidecar, an upstream that remembers.
+
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { findNginx } from '../../../build/nginx_runtime.js';
+import { renderGateway, type GatewayFacts } from '../../../nginx/render.js';
+import { readSettings } from '../../../settings/read.js';
+import { makeCertificate } from './certificate.js';
+import { freePort, spawnNginx, type RunningNginx } from './nginx_process.js';
+import { startSidecar, type RunningSidecar } from './sidecar_process.js';
+import { startUpstream, type TestUpstream } from './upstream.js';
+import type { Variant } from './variants.js';
+import { send, type Answered, type Sending } from './client.js';
+
+export interface GatewayOptions {
+  variant: Variant;
+  /** Settings of the contract; limits are off unless they are named. */
+  env?: { [name: string]: string };
+  /** Content of the key file; absent: no file. */
+  keys?: string;
+  /** Changes to rendered files, by path. */
+  edit?: { [path: string]: (content: string) => string };
+  upstream?: TestUpstream;
+  /** Whether to start the sidecar; true by default. */
+  sidecar?: boolean;
+  workers?: number;
+}
+
+export interface Gateway {
+  url: string;
+  dir: string;
+  keysFile: string;
+  stateDir: string;
+  upstream: TestUpstream;
+  nginx: RunningNginx;
+  sidecar: RunningSidecar | undefined;
+  send: (path: string, sending?: Sending) => Promise<Answered>;
+  errorLog: () => string;
+  accessLog: () => string;
+  stop: () => Promise<void>;
+}
+
+const root = join(import.meta.dirname, '../../..');
+const limitsOff = { RATE_LIMIT_API: 'off', RATE_LIMIT_AUTH: 'off' };
+
+/** Starts a gateway and waits until its keys are taken up. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const dir = mkdtempSync(join(tmpdir(), 'keygate-gateway-'));
+  const stateDir = join(dir, 'state');
+  const keysFile = join(stateDir, 'keys', 'api_keys.txt');
+  for (const part of ['keys', 'public', 'run']) mkdirSync(join(stateDir, part), { recursive: true });
+  if (options.keys !== undefined) writeFileSync(keysFile, options.keys);
+  const upstream = options.upstream ?? (await startUpstream());
+  const port = await freePort();
+  const env = { ...limitsOff, STATE_DIR: stateDir, UPSTREAM_URL: upstream.url, ...options.env };
+  const all = { API_KEYS_FILE: keysFile, LISTEN_PORT: String(port), ...env };
+  const socket = join(stateDir, 'run', 'verifier.sock');
+  const sidecar = options.sidecar === false ? undefined : await startSidecar({ env: all, socket });
+  const facts = await gatewayFacts(options, {
+    dir,
+    stateDir,
+    keysFile: all.API_KEYS_FILE,
+    socket,
+    upstreamUrl: all.UPSTREAM_URL,
+  });
+  const rendered = renderGateway(readSettings(all), facts);
+  for (const [path, edit] of Object.entries(options.edit ?? {})) {
+    rendered.files[path] = edit(rendered.files[path] ?? '');
+  }
+  for (const [path, content] of Object.entries(rendered.files)) writeIn(join(dir, 'nginx'), path, content);
+  const nginx = await spawnNginx(options.variant, { dir, port, env: all });
+  return {
+    url: `https://127.0.0.1:${port}`,
+    dir,
+    keysFile,
+    stateDir,
+    upstream,
+    nginx,
+    sidecar,
+    send: (path, sending) => send(`https://127.0.0.1:${port}`, path, sending),
+    errorLog: () => readFileSync(join(dir, 'error.log'), 'utf8'),
+    accessLog: () => readFileSync(join(dir, 'access.log'), 'utf8'),
+    stop: async () => {
+      await nginx.stop();
+      await sidecar?.stop();
+      if (options.upstream === undefined) await upstream.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+interface Places {
+  dir: string;
+  stateDir: string;
+  keysFile: string;
+  socket: string;
+  upstreamUrl: string;
+}
+
+async function gatewayFacts(options: GatewayOptions, places: Places): Promise<GatewayFacts> {
+  const { variant } = options;
+  const runtime = await findNginx({ runtime: variant.runtime });
+  const { dir, stateDir, keysFile } = places;
+  const certificate = await makeCertificate(dir);
+  mkdirSync(join(dir, 'temp'), { recursive: true });
+  return {
+    sourceDir: join(root, 'nginx'),
+    distDir: join(root, 'dist'),
+    runDir: dir,
+    tempDir: join(dir, 'temp'),
+    modulePath: runtime.modulePath,
+    engine: variant.engine,
+    guard: variant.entry,
+    userDirective: process.getuid?.() === 0 ? 'user root;' : '',
+    certificate: certificate.certificate,
+    certificateKey: certificate.key,
+    upstreamUrl: places.upstreamUrl,
+    apiKeysFile: keysFile,
+    stateDir,
+    jwksPath: options.env?.['JWKS_PATH'] ?? '',
+    sidecarAddress: `unix:${places.socket}`,
+    errorLog: join(dir, 'error.log'),
+    accessLog: join(dir, 'access.log'),
+    workers: String(options.workers ?? 1),
+    resolver: '127.0.0.1',
+    caFile: certificate.certificate,
+  };
+}
+
+function writeIn(dir: string, path: string, content: string): void {
+  mkdirSync(dirname(join(dir, path)), { recursive: true });
+  writeFileSync(join(dir, path), content);
+}

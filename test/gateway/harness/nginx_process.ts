@@ -1,0 +1,98 @@
+// A real nginx of one variant, started on a configuration in `dir/nginx` and ended by its process id.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { findNginx } from '../../../build/nginx_runtime.js';
+import { send } from './client.js';
+import type { Variant } from './variants.js';
+
+export interface RunningNginx {
+  pid: number;
+  reload: () => void;
+  /** Whether the master process still runs. */
+  isRunning: () => boolean;
+  stop: () => Promise<void>;
+}
+
+export interface NginxPlace {
+  dir: string;
+  port: number;
+  env?: NodeJS.ProcessEnv;
+  /** http for configurations without TLS. */
+  scheme?: 'http' | 'https';
+}
+
+/** Starts nginx and waits until it answers; a failure shows its error log. */
+export async function spawnNginx(variant: Variant, place: NginxPlace): Promise<RunningNginx> {
+  const { command } = await findNginx({ runtime: variant.runtime });
+  const [program, ...rest] = command as [string, ...string[]];
+  const args = [
+    ...rest,
+    '-p',
+    place.dir,
+    '-c',
+    join(place.dir, 'nginx', 'nginx.conf'),
+    '-g',
+    'error_log stderr notice;',
+  ];
+  const child = spawn(program, args.slice(0, -2), {
+    env: { ...process.env, ...place.env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const said: string[] = [];
+  child.stderr.on('data', (part: Buffer) => said.push(part.toString()));
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  await untilReady(place, child, () => `${said.join('')}\n${readLog(place.dir)}`);
+  return {
+    pid: child.pid as number,
+    reload: () => child.kill('SIGHUP'),
+    isRunning: () => child.exitCode === null,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+async function untilReady(place: NginxPlace, child: ChildProcess, log: () => string): Promise<void> {
+  const url = `${place.scheme ?? 'https'}://127.0.0.1:${place.port}`;
+  for (let i = 0; i < 200; i++) {
+    if (child.exitCode !== null) throw new Error(`nginx ended with ${child.exitCode}\n${log()}`);
+    const answer = await send(url, '/health').catch(() => undefined);
+    if (answer !== undefined) return untilKeysTaken(url);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  child.kill('SIGKILL');
+  throw new Error(`nginx did not answer in time\n${log()}`);
+}
+
+// The first look at the files comes within milliseconds of the start.
+async function untilKeysTaken(url: string): Promise<void> {
+  for (let i = 0; i < 40; i++) {
+    const answer = await send(url, '/health/ready');
+    if (answer.status !== 503 || !answer.body.includes('"keys":"failing"')) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+function readLog(dir: string): string {
+  try {
+    return readFileSync(join(dir, 'error.log'), 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** A TCP port of loopback that nobody listens on. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
