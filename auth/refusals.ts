@@ -128,7 +128,7 @@ export const refusals = {
   token_issued_in_future: invalidToken('The token was issued in the future.'),
   token_audience: invalidToken('The token was issued for somebody else.'),
   token_subject: invalidToken(
-    'The subject of the token is missing or holds a character that is not allowed.',
+    'The subject of the token is too long or holds a character that is not allowed.',
   ),
   token_confirmation: invalidToken('Tokens bound to a key of the client are not supported.'),
   token_revoked: invalidToken('The token has been revoked.'),

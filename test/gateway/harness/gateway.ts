@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { findNginx } from '../../../build/nginx_runtime.js';
 import { renderGateway, type GatewayFacts } from '../../../nginx/render.js';
 import { readSettings } from '../../../settings/read.js';
-import { makeCertificate } from './certificate.js';
+import { testCertificate } from './certificate.js';
 import { freePort, spawnNginx, type RunningNginx } from './nginx_process.js';
 import { startSidecar, type RunningSidecar } from './sidecar_process.js';
 import { startUpstream, type TestUpstream } from './upstream.js';
@@ -102,7 +102,7 @@ async function gatewayFacts(options: GatewayOptions, places: Places): Promise<Ga
   const { variant } = options;
   const runtime = await findNginx({ runtime: variant.runtime });
   const { dir, stateDir, keysFile } = places;
-  const certificate = await makeCertificate(dir);
+  const certificate = await testCertificate();
   mkdirSync(join(dir, 'temp'), { recursive: true });
   return {
     sourceDir: join(root, 'nginx'),

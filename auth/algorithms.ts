@@ -1,0 +1,65 @@
+// Everything about one signature algorithm in one place (RFC 7518 section 3.1, RFC 8037 section 3.1).
+
+export type SignatureAlgorithm =
+  | 'RS256' | 'RS384' | 'RS512'
+  | 'PS256' | 'PS384' | 'PS512'
+  | 'ES256' | 'ES384' | 'ES512'
+  | 'EdDSA'; // prettier-ignore
+
+export interface Algorithm {
+  /** The key type that it takes; a token never decides this. */
+  kty: 'RSA' | 'EC' | 'OKP';
+  /** The one curve that it takes. */
+  crv?: 'P-256' | 'P-384' | 'P-521' | 'Ed25519';
+  /** Bytes of its signature; an RSA signature has as many as the modulus. */
+  signatureBytes?: number;
+  /** WebCrypto's parameters for importKey. */
+  import: { name: string; hash?: string; namedCurve?: string };
+  /** WebCrypto's parameters for verify. */
+  verify: { name: string; hash?: string; saltLength?: number };
+}
+
+const rs = (hash: string): Algorithm => ({
+  kty: 'RSA',
+  import: { name: 'RSASSA-PKCS1-v1_5', hash },
+  verify: { name: 'RSASSA-PKCS1-v1_5' },
+});
+
+const ps = (hash: string, saltLength: number): Algorithm => ({
+  kty: 'RSA',
+  import: { name: 'RSA-PSS', hash },
+  verify: { name: 'RSA-PSS', saltLength },
+});
+
+const es = (crv: 'P-256' | 'P-384' | 'P-521', hash: string, signatureBytes: number): Algorithm => ({
+  kty: 'EC',
+  crv,
+  signatureBytes,
+  import: { name: 'ECDSA', namedCurve: crv },
+  verify: { name: 'ECDSA', hash },
+});
+
+/** The algorithms that are accepted; nothing else, ever. */
+export const algorithms: { readonly [name in SignatureAlgorithm]: Algorithm } = {
+  RS256: rs('SHA-256'),
+  RS384: rs('SHA-384'),
+  RS512: rs('SHA-512'),
+  PS256: ps('SHA-256', 32),
+  PS384: ps('SHA-384', 48),
+  PS512: ps('SHA-512', 64),
+  ES256: es('P-256', 'SHA-256', 64),
+  ES384: es('P-384', 'SHA-384', 96),
+  ES512: es('P-521', 'SHA-512', 132),
+  EdDSA: {
+    kty: 'OKP',
+    crv: 'Ed25519',
+    signatureBytes: 64,
+    import: { name: 'Ed25519' },
+    verify: { name: 'Ed25519' },
+  },
+};
+
+/** Whether a value names an accepted algorithm, to the letter. */
+export function isAlgorithm(value: unknown): value is SignatureAlgorithm {
+  return typeof value === 'string' && Object.prototype.hasOwnProperty.call(algorithms, value);
+}

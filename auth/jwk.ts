@@ -1,0 +1,186 @@
+// JWKs: which keys of a set can be used, each built anew from its public members (RFC 7517, RFC 7518 section 6).
+
+import { algorithms, isAlgorithm, type SignatureAlgorithm } from './algorithms.js';
+import { isJsonObject, ownMember, type UnverifiedObject } from './json.js';
+import type { Platform } from './platform.js';
+
+/** A public key that was checked; what is not named here was left behind. */
+export interface Jwk {
+  kty: 'RSA' | 'EC' | 'OKP';
+  kid?: string;
+  /** The one algorithm it is for, where its owner says so. */
+  alg?: SignatureAlgorithm;
+  n?: string;
+  e?: string;
+  crv?: string;
+  x?: string;
+  y?: string;
+  /** Bytes of an RSA modulus, and so of its signatures. */
+  modulusBytes?: number;
+}
+
+export interface JwkProblem {
+  /** Place in the set, from 0. */
+  index: number;
+  kid: string | undefined;
+  problem: string;
+}
+
+export interface Jwks {
+  keys: Jwk[];
+  /** Entries that are not used. */
+  problems: JwkProblem[];
+  /** Entries that are used, but should not be where they are as they are. */
+  warnings: JwkProblem[];
+}
+
+const minModulusBits = 2048;
+const maxModulusBits = 4096; // njs imports no larger one
+const coordinateBytes: { [crv: string]: number } = { 'P-256': 32, 'P-384': 48, 'P-521': 66 };
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
+
+/**
+ * Reads a JWK set.
+ * @returns its usable keys and what is wrong with the others, or why it is no set at all
+ */
+export function parseJwks(text: string, platform: Platform): Jwks | { fault: string } {
+  const list = readList(text);
+  if (list === undefined) return { fault: 'not a JSON object with an array "keys"' };
+  const jwks: Jwks = { keys: [], problems: [], warnings: [] };
+  const times = countKids(list);
+  for (let index = 0; index < list.length; index++) {
+    const entry = list[index];
+    const kid = readKid(entry);
+    const note = {
+      index,
+      kid: kid === undefined ? undefined : kid.replace(/[^\x21-\x7e]/g, '?').slice(0, 64),
+    };
+    const isDoubled = kid !== undefined && (times['kid ' + kid] as number) > 1;
+    const read = isDoubled ? { problem: 'the same kid stands more than once' } : readJwk(entry, platform);
+    if ('problem' in read) jwks.problems.push({ ...note, problem: read.problem });
+    else jwks.keys.push(read.jwk);
+    if (
+      isJsonObject(entry) &&
+      privateMembers.some((name) => name !== 'k' && ownMember(entry, name) !== undefined)
+    ) {
+      jwks.warnings.push({ ...note, problem: 'has private members, which are ignored here: take them out of this file (keygate jwks import FILE)' }); // prettier-ignore
+    }
+  }
+  return jwks;
+}
+
+function readList(text: string): unknown[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const keys = isJsonObject(value) ? ownMember(value, 'keys') : undefined;
+    return Array.isArray(keys) ? (keys as unknown[]) : undefined;
+  } catch (_) {
+    return undefined;
+  }
+}
+
+function readKid(entry: unknown): string | undefined {
+  const kid = isJsonObject(entry) ? ownMember(entry, 'kid') : undefined;
+  return typeof kid === 'string' ? kid : undefined;
+}
+
+function countKids(list: unknown[]): { [mark: string]: number } {
+  const times = Object.create(null) as { [mark: string]: number };
+  list.forEach((entry) => {
+    const kid = readKid(entry);
+    if (kid !== undefined) times['kid ' + kid] = (times['kid ' + kid] || 0) + 1;
+  });
+  return times;
+}
+
+type JwkReading = { jwk: Jwk } | { problem: string };
+
+function readJwk(entry: unknown, platform: Platform): JwkReading {
+  if (!isJsonObject(entry)) return { problem: 'not an object' };
+  const use = ownMember(entry, 'use');
+  const operations = ownMember(entry, 'key_ops');
+  const alg = ownMember(entry, 'alg');
+  const kid = ownMember(entry, 'kid');
+  if (kid !== undefined && (typeof kid !== 'string' || kid === ''))
+    return { problem: 'kid is not a non-empty string' };
+  if (use !== undefined && use !== 'sig') return { problem: 'use is not sig' };
+  if (operations !== undefined && !(Array.isArray(operations) && operations.indexOf('verify') >= 0)) {
+    if (!isPrivateSigner(entry, operations)) return { problem: 'key_ops does not hold verify' };
+  }
+  if (alg !== undefined && !isAlgorithm(alg)) return { problem: 'alg is not one that is accepted here' };
+  const read = readMembers(entry, platform);
+  if ('problem' in read) return read;
+  if (alg !== undefined) {
+    const { kty, crv } = algorithms[alg];
+    if (kty !== read.jwk.kty || (crv !== undefined && crv !== read.jwk.crv))
+      return { problem: 'alg does not fit kty and crv' };
+    read.jwk.alg = alg;
+  }
+  if (kid !== undefined) read.jwk.kid = kid;
+  return read;
+}
+
+// The public half of a private key: its key_ops speak of the private half.
+function isPrivateSigner(entry: UnverifiedObject, operations: unknown): boolean {
+  return ownMember(entry, 'd') !== undefined && Array.isArray(operations) && operations.indexOf('sign') >= 0;
+}
+
+function readMembers(entry: UnverifiedObject, platform: Platform): JwkReading {
+  const kty = ownMember(entry, 'kty');
+  if (kty === 'RSA') return readRsa(entry, platform);
+  if (kty === 'EC') return readEc(entry, platform);
+  if (kty === 'OKP') return readOkp(entry, platform);
+  return { problem: kty === 'oct' ? 'a symmetric key is never used here' : 'kty is not RSA, EC or OKP' };
+}
+
+function readRsa(entry: UnverifiedObject, platform: Platform): JwkReading {
+  const n = ownMember(entry, 'n');
+  const e = ownMember(entry, 'e');
+  const modulus = typeof n === 'string' ? platform.decodeBase64url(n) : undefined;
+  const exponent = typeof e === 'string' ? platform.decodeBase64url(e) : undefined;
+  if (modulus === undefined || exponent === undefined) return { problem: 'n or e is not base64url' };
+  if (modulus.length === 0 || modulus[0] === 0) return { problem: 'n is empty or starts with a zero byte' };
+  const bits = modulus.length * 8 - (8 - (modulus[0] as number).toString(2).length);
+  if (bits < minModulusBits)
+    return { problem: `RSA modulus of ${bits} bits: expected ${minModulusBits} or more` };
+  if (bits > maxModulusBits)
+    return { problem: `RSA modulus of ${bits} bits: expected ${maxModulusBits} or fewer` };
+  const isSmall = exponent.length <= 1 && (exponent[0] || 0) < 3;
+  const isEven = exponent.length === 0 || (exponent[exponent.length - 1] as number) % 2 === 0;
+  if (isSmall || isEven || exponent[0] === 0 || exponent.length > 8)
+    return { problem: 'e is not an odd number from 3 on' };
+  return { jwk: { kty: 'RSA', n: n as string, e: e as string, modulusBytes: modulus.length } };
+}
+
+function readEc(entry: UnverifiedObject, platform: Platform): JwkReading {
+  const crv = ownMember(entry, 'crv');
+  const size = typeof crv === 'string' && Object.prototype.hasOwnProperty.call(coordinateBytes, crv) ? coordinateBytes[crv] : undefined; // prettier-ignore
+  if (size === undefined) return { problem: 'crv is not P-256, P-384 or P-521' };
+  const x = ownMember(entry, 'x');
+  const y = ownMember(entry, 'y');
+  if (!hasBytes(x, size, platform) || !hasBytes(y, size, platform))
+    return { problem: `x or y is not base64url of ${size} bytes` };
+  return { jwk: { kty: 'EC', crv: crv as string, x: x as string, y: y as string } };
+}
+
+function readOkp(entry: UnverifiedObject, platform: Platform): JwkReading {
+  if (ownMember(entry, 'crv') !== 'Ed25519') return { problem: 'crv is not Ed25519' };
+  const x = ownMember(entry, 'x');
+  if (!hasBytes(x, 32, platform)) return { problem: 'x is not base64url of 32 bytes' };
+  return { jwk: { kty: 'OKP', crv: 'Ed25519', x: x as string } };
+}
+
+function hasBytes(value: unknown, count: number, platform: Platform): boolean {
+  const bytes = typeof value === 'string' ? platform.decodeBase64url(value) : undefined;
+  return bytes !== undefined && bytes.length === count;
+}
+
+/** Whether a key may verify an algorithm: its type, its curve and its own alg must all fit. */
+export function fitsAlgorithm(jwk: Jwk, algorithm: SignatureAlgorithm): boolean {
+  const { kty, crv } = algorithms[algorithm];
+  return (
+    jwk.kty === kty &&
+    (crv === undefined || jwk.crv === crv) &&
+    (jwk.alg === undefined || jwk.alg === algorithm)
+  );
+}

@@ -1,0 +1,76 @@
+// The form of a JWT in JWS compact serialisation (RFC 7515 section 7.1, RFC 7519 section 7.2, RFC 8725).
+
+import { isAlgorithm, type SignatureAlgorithm } from './algorithms.js';
+import { maxCredentialBytes } from './credential.js';
+import { ownMember, parseJsonObject, type UnverifiedObject } from './json.js';
+import type { Platform } from './platform.js';
+import type { Reason } from './refusals.js';
+
+/** A token taken apart; nothing in it is to be believed before the signature holds. */
+export interface UnverifiedToken {
+  algorithm: SignatureAlgorithm;
+  kid: string | undefined;
+  unverifiedClaims: UnverifiedObject;
+  /** What was signed: header and payload as sent. */
+  signedText: string;
+  signature: Uint8Array;
+}
+
+const maxKidCharacters = 512;
+
+/** Takes a token apart, or says why it is none. */
+export function parseToken(token: string, platform: Platform): UnverifiedToken | { reason: Reason } {
+  if (token.length > maxCredentialBytes) return { reason: 'token_too_long' };
+  const parts = token.split('.');
+  if (parts.length !== 3 || parts.some((part) => part === '')) return { reason: 'token_not_three_parts' };
+  const [header, payload, last] = parts as [string, string, string];
+  const signature = platform.decodeBase64url(last);
+  if (signature === undefined) return { reason: 'token_bad_base64url' };
+  const readHeader = parsePart(header, 'token_header_not_json', platform);
+  if ('reason' in readHeader) return readHeader;
+  const checked = checkHeader(readHeader.object);
+  if ('reason' in checked) return checked;
+  const readPayload = parsePart(payload, 'token_payload_not_json', platform);
+  if ('reason' in readPayload) return readPayload;
+  const { algorithm, kid } = checked;
+  const signedText = token.slice(0, header.length + 1 + payload.length);
+  return { algorithm, kid, unverifiedClaims: readPayload.object, signedText, signature };
+}
+
+function parsePart(
+  part: string,
+  otherwise: Reason,
+  platform: Platform,
+): { object: UnverifiedObject } | { reason: Reason } {
+  const bytes = platform.decodeBase64url(part);
+  if (bytes === undefined) return { reason: 'token_bad_base64url' };
+  const text = platform.decodeUtf8(bytes);
+  if (text === undefined) return { reason: otherwise };
+  const reading = parseJsonObject(text);
+  if ('object' in reading) return reading;
+  return { reason: reading.fault === 'nested too deep' ? 'token_nested_too_deep' : otherwise };
+}
+
+// jwk, jku, x5u and x5c are never looked at: keys come from the operator alone.
+function checkHeader(
+  header: UnverifiedObject,
+): { algorithm: SignatureAlgorithm; kid: string | undefined } | { reason: Reason } {
+  const algorithm = ownMember(header, 'alg');
+  const kid = ownMember(header, 'kid');
+  const typ = ownMember(header, 'typ');
+  if (ownMember(header, 'enc') !== undefined) return { reason: 'token_encrypted' };
+  if (ownMember(header, 'crit') !== undefined) return { reason: 'token_crit' };
+  if (ownMember(header, 'b64') !== undefined || ownMember(header, 'zip') !== undefined) {
+    return { reason: 'token_header_invalid' };
+  }
+  if (!isAlgorithm(algorithm)) return { reason: 'token_algorithm' };
+  if (typ !== undefined && !isAcceptedType(typ)) return { reason: 'token_typ' };
+  if (kid === undefined) return { algorithm, kid };
+  const isKid = typeof kid === 'string' && kid !== '' && kid.length <= maxKidCharacters;
+  return isKid ? { algorithm, kid } : { reason: 'token_header_invalid' };
+}
+
+// RFC 9068 section 4: application/ may be left out, and case does not matter.
+function isAcceptedType(typ: unknown): boolean {
+  return typeof typ === 'string' && /^(?:application\/)?(?:jwt|at\+jwt)$/i.test(typ);
+}

@@ -1,0 +1,111 @@
+// The key file: one entry a line. A line that can't be used is reported by its number, never by its content,
+// and never stops the others. Read alike by nginx and by the sidecar.
+
+import type { KeyEntry } from './key_entry.js';
+import { parseKeyLine } from './key_line.js';
+import type { Platform } from './platform.js';
+
+/** What a line does not do, in words fit for a log. */
+export interface LineProblem {
+  line: number;
+  problem: string;
+}
+
+export interface KeyFile {
+  entries: KeyEntry[];
+  /** Lines that are not used. */
+  problems: LineProblem[];
+  /** Lines that are used but should not stay as they are. */
+  warnings: LineProblem[];
+}
+
+const manyWithoutId = 64;
+
+/** Parses a key file's text: LF or CRLF, with or without a byte order mark. */
+export function parseKeyFile(text: string, platform: Platform): KeyFile {
+  const file: KeyFile = { entries: [], problems: [], warnings: [] };
+  const seen = Object.create(null) as { [mark: string]: true };
+  const lines = text.replace(/^\ufeff/, '').split('\n');
+  for (let i = 0; i < lines.length; i++) {
+    const line = (lines[i] as string).trim();
+    if (line === '' || line.charCodeAt(0) === 35) continue; // a comment starts with #
+    const parsed = parseKeyLine(line, i + 1, platform);
+    if ('problem' in parsed) file.problems.push({ line: i + 1, problem: parsed.problem });
+    else addEntry(file, seen, parsed);
+  }
+  const withoutId = file.entries.filter((entry) => entry.kind === 'bcrypt' && entry.id === '').length;
+  if (withoutId > manyWithoutId) {
+    file.warnings.push({ line: 0, problem: `${withoutId} bcrypt entries have no id: each unknown key is tried against all of them` }); // prettier-ignore
+  }
+  return file;
+}
+
+function addEntry(file: KeyFile, seen: { [mark: string]: true }, entry: KeyEntry): void {
+  const { line } = entry;
+  if (seen['hash ' + entry.hash] === true) {
+    file.problems.push({ line, problem: 'the same key stands in an earlier line, which counts' });
+    return;
+  }
+  if (entry.id !== '' && seen['id ' + entry.id] === true) {
+    file.problems.push({ line, problem: 'the same id stands in an earlier line, which counts' });
+    return;
+  }
+  seen['hash ' + entry.hash] = true;
+  if (entry.id !== '') seen['id ' + entry.id] = true;
+  if (entry.kind === 'plaintext')
+    file.warnings.push({ line, problem: 'a plaintext key: store its hash instead (keygate key hash)' });
+  file.entries.push(entry);
+}
+
+// What the original's README and examples gave as values, and what people type in their place.
+const placeholder =
+  /^(?:your[-_].*|.*your[-_](?:token|key|api[-_]?key).*|.*[-_]here|change[-_]?me|my-secret-key|<.*>|x{3,}|key[1-3])$/i;
+
+/** Parses API_KEY (one key) and API_KEYS (comma-separated); their problems have line 0. */
+export function parseEnvironmentKeys(apiKey: string, apiKeys: string, platform: Platform): KeyFile {
+  const file: KeyFile = { entries: [], problems: [], warnings: [] };
+  const seen = Object.create(null) as { [mark: string]: true };
+  const keys = [apiKey].concat(apiKeys.split(','));
+  for (let i = 0; i < keys.length; i++) {
+    const key = (keys[i] as string).trim();
+    if (key === '') continue;
+    const source = i === 0 ? 'API_KEY' : 'API_KEYS';
+    const problem = checkEnvironmentKey(key);
+    if (problem !== undefined) file.problems.push({ line: 0, problem: `${source}: ${problem}` });
+    else if (seen[key] !== true) file.entries.push(plaintextEntry(key, platform));
+    seen[key] = true;
+  }
+  return file;
+}
+
+function checkEnvironmentKey(key: string): string | undefined {
+  if (placeholder.test(key))
+    return 'a placeholder from an example is not a key; make one with keygate key new';
+  if (/[^\x21-\x7e]/.test(key)) return 'a key has only printable ASCII characters and no space';
+  return key.split('.').length === 3 ? 'a key with exactly two dots would be taken for a JWT' : undefined;
+}
+
+function plaintextEntry(key: string, platform: Platform): KeyEntry {
+  const hash = platform.sha256(key);
+  return {
+    kind: 'plaintext',
+    name: '',
+    hash,
+    id: '',
+    expiresSeconds: undefined,
+    scopes: [],
+    text: key,
+    line: 0,
+  };
+}
+
+/**
+ * Names the content of all sources of API keys.
+ * @returns 22 characters that change with any of them
+ */
+export function keysGeneration(
+  sources: { apiKey: string; apiKeys: string; fileText: string },
+  platform: Platform,
+): string {
+  return platform.sha256([sources.apiKey, sources.apiKeys, sources.fileText].join('\n')).slice(0, 22);
+}

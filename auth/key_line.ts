@@ -1,0 +1,102 @@
+// One line of a key file: `[name:]hash attributes...`, or a plaintext key.
+
+import type { KeyEntry } from './key_entry.js';
+import type { Platform } from './platform.js';
+import { parseRfc3339 } from './rfc3339.js';
+import { parseScope } from './scopes.js';
+
+const bcrypt = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+const sha256 = /^\$sha256\$([A-Za-z0-9_-]{43})$/;
+const named = /^([^:$\s]+):(.*)$/;
+const goodName = /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/;
+const goodId = /^[0-9A-Za-z]{8}$/;
+
+/** The most work that one check may cost: 2^14 rounds. */
+export const maxBcryptCost = 14;
+
+interface Attributes {
+  id: string;
+  expiresSeconds: number | undefined;
+  scopes: string[];
+}
+
+type Secret = { kind: KeyEntry['kind']; hash: string };
+
+/**
+ * Parses a line that is neither empty nor a comment.
+ * @param text the line without white space at its ends
+ * @returns the entry, or why it can't be used: never with any of its content
+ */
+export function parseKeyLine(text: string, line: number, platform: Platform): KeyEntry | { problem: string } {
+  if (/[^\x20-\x7e\t]/.test(text)) return { problem: 'holds a character that is not printable ASCII' };
+  const words = text.split(/[ \t]+/);
+  const first = words[0] as string;
+  const hasHash = first.indexOf('$') >= 0;
+  const match = named.exec(first);
+  if (match !== null && !hasHash)
+    return { problem: 'a plaintext key has no name: write name:$sha256$... or the key alone' };
+  const name = match === null ? '' : (match[1] as string);
+  if (match !== null && !goodName.test(name)) return { problem: 'the name may have letters, digits and . _ @ + - and 128 characters' }; // prettier-ignore
+  const attributes = parseAttributes(words.slice(1), hasHash);
+  if ('problem' in attributes) return attributes;
+  const secret = hasHash
+    ? parseHash(match === null ? first : (match[2] as string))
+    : parsePlaintext(first, platform);
+  if ('problem' in secret) return secret;
+  const { id, expiresSeconds, scopes } = attributes;
+  return { kind: secret.kind, name, hash: secret.hash, id, expiresSeconds, scopes, text, line };
+}
+
+function parseHash(text: string): Secret | { problem: string } {
+  const digest = sha256.exec(text);
+  if (digest !== null) {
+    // 43 characters hold 258 bits: the last two must be zero.
+    const isCanonical = /[AEIMQUYcgkosw048]$/.test(text);
+    return isCanonical ? { kind: 'sha256', hash: digest[1] as string } : { problem: 'the $sha256$ value is not the base64url of 32 bytes' }; // prettier-ignore
+  }
+  const cost = bcrypt.exec(text);
+  if (cost === null)
+    return { problem: 'not a hash that is known here: expected $2b$..., $2a$..., $2y$... or $sha256$...' };
+  const rounds = Number(cost[1]);
+  if (rounds > maxBcryptCost) return { problem: `bcrypt cost ${rounds} is above ${maxBcryptCost}` };
+  return rounds < 4 ? { problem: `bcrypt cost ${rounds} is below 4` } : { kind: 'bcrypt', hash: text };
+}
+
+function parsePlaintext(key: string, platform: Platform): Secret | { problem: string } {
+  if (key.indexOf(',') >= 0) return { problem: 'a plaintext key may not hold a comma' };
+  if (key.split('.').length === 3) return { problem: 'a key with exactly two dots would be taken for a JWT' };
+  return { kind: 'plaintext', hash: platform.sha256(key) };
+}
+
+function parseAttributes(words: string[], hasHash: boolean): Attributes | { problem: string } {
+  const attributes: Attributes = { id: '', expiresSeconds: undefined, scopes: [] };
+  const seen = Object.create(null) as { [name: string]: true };
+  for (let i = 0; i < words.length; i++) {
+    const match = /^(id|expires|scope)=(.+)$/.exec(words[i] as string);
+    if (match === null) {
+      return { problem: hasHash ? 'an attribute that is not id=, expires= or scope=' : 'a plaintext key may not hold white space' }; // prettier-ignore
+    }
+    const name = match[1] as string;
+    if (seen[name] === true) return { problem: `${name}= stands twice` };
+    seen[name] = true;
+    const problem = setAttribute(attributes, name, match[2] as string);
+    if (problem !== undefined) return { problem };
+  }
+  return attributes;
+}
+
+function setAttribute(attributes: Attributes, name: string, value: string): string | undefined {
+  if (name === 'id') {
+    attributes.id = value;
+    return goodId.test(value) ? undefined : 'id= expects 8 letters or digits';
+  }
+  if (name === 'expires') {
+    attributes.expiresSeconds = parseRfc3339(value);
+    return attributes.expiresSeconds === undefined
+      ? 'expires= expects a date such as 2027-01-31, or RFC 3339'
+      : undefined;
+  }
+  const scopes = parseScope(value.replace(/,/g, ' '));
+  attributes.scopes = scopes === undefined ? [] : scopes;
+  return scopes === undefined || scopes.length === 0 ? 'scope= expects names separated by commas' : undefined;
+}

@@ -1,0 +1,29 @@
+// A subject made safe for headers and logs, so that no two look alike: every byte outside 0x21-0x7E, and `%`,
+// is percent-encoded as UTF-8 (RFC 3986 section 2.1).
+
+/** The longest encoded subject, in bytes. */
+export const maxSubjectBytes = 256;
+
+const plain = /^[\x21-\x24\x26-\x7e]*$/;
+
+/**
+ * Whether a text may be a subject or an issuer at all.
+ * @returns false for control characters, lone surrogates and what is too long once encoded
+ */
+export function isSubject(text: string): boolean {
+  if (/[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]/.test(text) || hasLoneSurrogate(text)) return false;
+  return formatSubject(text).length <= maxSubjectBytes;
+}
+
+/** Encodes a subject for a header. */
+export function formatSubject(text: string): string {
+  if (plain.test(text)) return text;
+  return encodeURIComponent(text).replace(/%(2[1-46-9A-F]|3[A-F]|40|5[B-F]|60|7[B-E])/g, (_, hex: string) =>
+    String.fromCharCode(parseInt(hex, 16)),
+  );
+}
+
+function hasLoneSurrogate(text: string): boolean {
+  const withoutPairs = text.replace(/[\ud800-\udbff][\udc00-\udfff]/g, '');
+  return /[\ud800-\udfff]/.test(withoutPairs);
+}

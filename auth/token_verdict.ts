@@ -1,0 +1,110 @@
+// The verdict on a JWT: form, issuer, key, signature, claims, revocation, in this order.
+
+import { checkClaims, readUnverifiedIssuer, type JwtSettings } from './claims.js';
+import { fitsAlgorithm, type Jwk } from './jwk.js';
+import { ownMember } from './json.js';
+import { parseToken, type UnverifiedToken } from './jwt.js';
+import type { Platform } from './platform.js';
+import type { Reason } from './refusals.js';
+import { hasSignatureForm } from './signature.js';
+import { admit, refuse, type Verdict } from './verdict.js';
+
+/** The keys that verify tokens, each set bound to its issuers. */
+export interface TrustedKeys {
+  /** Our own: they verify tokens of this issuer and no other. */
+  minting: { issuer: string; keys: Jwk[] } | undefined;
+  /** JWKS_PATH. */
+  local: Jwk[];
+  /** JWKS_URL; undefined where it is not set. */
+  remote: Jwk[] | undefined;
+  isDeniedKid: (kid: string) => boolean;
+  isDeniedJti: (jti: string) => boolean;
+  /** Whether the entry of the key file from which a token of ours was minted still stands. */
+  isLiveEntry: (fingerprint: string) => boolean;
+}
+
+export interface TokenQuestion {
+  token: string;
+  nowSeconds: number;
+  settings: JwtSettings;
+  keys: TrustedKeys;
+  platform: Platform;
+}
+
+/** Decides about a JWT, whatever scopes a location requires. */
+export async function decideToken(question: TokenQuestion): Promise<Verdict> {
+  const { token, settings, keys, platform } = question;
+  const parsed = parseToken(token, platform);
+  if ('reason' in parsed) return refuse(parsed.reason);
+  const issuer = readUnverifiedIssuer(parsed.unverifiedClaims);
+  const isOurs = keys.minting !== undefined && issuer === keys.minting.issuer;
+  if (
+    !isOurs &&
+    settings.issuers !== 'any' &&
+    (issuer === undefined || settings.issuers.indexOf(issuer) < 0)
+  ) {
+    return refuse('token_issuer');
+  }
+  const candidates = selectJwks(parsed, isOurs, keys);
+  if ('reason' in candidates) return refuse(candidates.reason);
+  const checked = await verifyWithAny(parsed, candidates.jwks, platform);
+  if ('reason' in checked) return refuse(checked.reason);
+  return judgeClaims(parsed, { question, isOurs, verifiedBy: checked.jwk });
+}
+
+/** The keys that may have signed a token: of its source, with its kid, fit for its algorithm. */
+export function selectJwks(
+  token: UnverifiedToken,
+  isOurs: boolean,
+  keys: TrustedKeys,
+): { jwks: Jwk[] } | { reason: Reason } {
+  const { algorithm, kid } = token;
+  const ours = keys.minting === undefined ? [] : keys.minting.keys;
+  const source = isOurs ? ours : keys.local.concat(keys.remote || []);
+  if (kid === undefined) {
+    const fitting = source.filter((jwk) => fitsAlgorithm(jwk, algorithm));
+    if (fitting.length === 1) return { jwks: fitting };
+    return { reason: fitting.length === 0 ? 'token_no_fitting_key' : 'token_ambiguous_key' };
+  }
+  if (keys.isDeniedKid(kid)) return { reason: 'token_kid_denied' };
+  const named = source.filter((jwk) => jwk.kid === kid);
+  if (named.length === 0) return { reason: isOurs ? 'token_no_fitting_key' : 'token_unknown_kid' };
+  const fitting = named.filter((jwk) => fitsAlgorithm(jwk, algorithm));
+  return fitting.length === 0 ? { reason: 'token_no_fitting_key' } : { jwks: fitting };
+}
+
+// More than one only where the same kid stands in a local and a remote set.
+async function verifyWithAny(
+  token: UnverifiedToken,
+  jwks: Jwk[],
+  platform: Platform,
+): Promise<{ jwk: Jwk } | { reason: Reason }> {
+  const { algorithm, signedText, signature } = token;
+  const shaped = jwks.filter((jwk) => hasSignatureForm(algorithm, jwk, signature));
+  if (shaped.length === 0) return { reason: 'token_signature_length' };
+  for (let i = 0; i < shaped.length; i++) {
+    const jwk = shaped[i] as Jwk;
+    const result = await platform.verifySignature({ algorithm, jwk, signedText, signature });
+    if (result === 'valid') return { jwk };
+    if (result === 'unavailable') return { reason: 'verifier_unavailable' };
+  }
+  return { reason: 'token_signature' };
+}
+
+function judgeClaims(
+  token: UnverifiedToken,
+  about: { question: TokenQuestion; isOurs: boolean; verifiedBy: Jwk },
+): Verdict {
+  const { question, isOurs, verifiedBy } = about;
+  const { keys, settings, nowSeconds } = question;
+  const claims = checkClaims(token.unverifiedClaims, settings, nowSeconds);
+  if ('reason' in claims) return refuse(claims.reason);
+  const kid = verifiedBy.kid || '';
+  if (kid !== '' && keys.isDeniedKid(kid)) return refuse('token_kid_denied');
+  const jti = ownMember(token.unverifiedClaims, 'jti');
+  if (typeof jti === 'string' && keys.isDeniedJti(jti)) return refuse('token_revoked');
+  if (isOurs && (claims.key === undefined || !keys.isLiveEntry(claims.key))) return refuse('token_revoked');
+  const { subject, issuer, scopes, expiresSeconds } = claims;
+  const keyId = isOurs ? (claims.key as string) : kid;
+  return admit({ method: 'jwt', subject, issuer, scopes, expiresSeconds, keyId });
+}

@@ -1,0 +1,68 @@
+// Bundles every program into dist/: one for QuickJS, one for nginx's old engine, the others for Node.js.
+
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { transformAsync } from '@babel/core';
+import { build } from 'esbuild';
+
+const root = join(import.meta.dirname, '..');
+const dist = join(root, 'dist');
+
+const nodePrograms = {
+  verifier: 'verifier/main.ts',
+  bcrypt_worker: 'verifier/bcrypt_worker.ts',
+  keygate_command: 'verifier/cli/main.ts',
+  start: 'demo/start.ts',
+  upstream: 'demo/upstream_main.ts',
+  nginx_runtime: 'build/nginx_runtime_main.ts',
+  bench: 'bench/main.ts',
+};
+
+/** Options for what nginx runs: no Node.js, no npm package, and only the modules that njs brings. */
+function njsBundle(isQuickJs) {
+  return {
+    entryPoints: [join(root, 'njs/main.ts')],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'neutral',
+    target: isQuickJs ? 'es2022' : 'es2021',
+    external: ['crypto', 'fs'],
+    charset: 'ascii',
+    define: { KEYGATE_QUICKJS: String(isQuickJs) },
+    minifySyntax: true, // drops what the other engine needs
+  };
+}
+
+async function bundleForNginx() {
+  const [quick, old] = await Promise.all([build(njsBundle(true)), build(njsBundle(false))]);
+  writeFileSync(join(dist, 'keygate.js'), quick.outputFiles[0].text);
+  const lowered = await transformAsync(old.outputFiles[0].text, {
+    presets: ['babel-preset-njs'],
+    configFile: false,
+    babelrc: false,
+    compact: false,
+  });
+  writeFileSync(join(dist, 'keygate.es5.js'), lowered.code);
+}
+
+async function bundleForNode() {
+  const entryPoints = Object.fromEntries(
+    Object.entries(nodePrograms).filter(([, source]) => existsSync(join(root, source))),
+  );
+  await build({
+    entryPoints,
+    absWorkingDir: root,
+    outdir: dist,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    banner: { js: '#!/usr/bin/env node' },
+  });
+}
+
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist, { recursive: true });
+await Promise.all([bundleForNginx(), bundleForNode()]);

@@ -1,0 +1,97 @@
+// Which nginx to run: the system's where its njs is new enough, else one unpacked from Debian packages.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { askNjsVersion } from './probe_njs.js';
+import { unpackNginx, type Suite } from './unpack_nginx.js';
+
+export interface NginxRuntime {
+  name: string;
+  /** Program and first arguments; nginx's own come after them. */
+  command: string[];
+  modulePath: string;
+  nginxVersion: string;
+  njsVersion: string;
+  engines: ('qjs' | 'njs')[];
+  /** njs 1.0.1 or newer: js_access exists and can't be bypassed. */
+  hasJsAccess: boolean;
+}
+
+/** A fault that the person who starts the gateway can mend; the message says how. */
+export class RuntimeFault extends Error {}
+
+const suites: { [name: string]: Suite } = { debian13: 'trixie', debian14: 'forky' };
+
+/**
+ * Finds or unpacks an nginx with njs.
+ * @throws RuntimeFault when there is none
+ */
+export async function findNginx(options: {
+  runtime: 'auto' | 'system' | 'debian13' | 'debian14';
+}): Promise<NginxRuntime> {
+  const { runtime } = options;
+  if (runtime === 'auto' || runtime === 'system') {
+    const system = await findSystemNginx();
+    if (runtime === 'system' && system === undefined) {
+      throw new RuntimeFault('NGINX_RUNTIME=system: no nginx with ngx_http_js_module was found: install it (libnginx-mod-http-js, nginx-module-njs) or set NGINX_RUNTIME=auto'); // prettier-ignore
+    }
+    if (system !== undefined && (runtime === 'system' || system.hasJsAccess)) return system;
+  }
+  const suite = suites[runtime] ?? 'forky';
+  const unpacked = await unpackNginx(suite);
+  const found = await describe(`Debian ${suite}`, unpacked.command, unpacked.modulePath);
+  if (found === undefined)
+    throw new RuntimeFault(`nginx unpacked from Debian ${suite} does not run: ${unpacked.command.join(' ')}`);
+  return found;
+}
+
+const modulePaths = [
+  '/usr/lib/nginx/modules',
+  '/usr/lib64/nginx/modules',
+  '/usr/local/lib/nginx/modules',
+  '/etc/nginx/modules',
+];
+
+async function findSystemNginx(): Promise<NginxRuntime | undefined> {
+  const module = modulePaths
+    .map((path) => join(path, 'ngx_http_js_module.so'))
+    .find((path) => existsSync(path));
+  const programs = ['nginx', '/usr/sbin/nginx', '/usr/local/sbin/nginx'];
+  const program = programs.find((one) => spawnSync(one, ['-v']).status === 0);
+  return module === undefined || program === undefined ? undefined : describe('system', [program], module);
+}
+
+const described = new Map<string, NginxRuntime>();
+
+async function describe(
+  name: string,
+  command: string[],
+  modulePath: string,
+): Promise<NginxRuntime | undefined> {
+  const known = described.get(modulePath);
+  if (known !== undefined) return known;
+  const version = spawnSync(command[0] as string, [...command.slice(1), '-v'], { encoding: 'utf8' });
+  const nginxVersion = /nginx\/(\d+\.\d+\.\d+)/.exec(version.stderr ?? '')?.[1];
+  if (nginxVersion === undefined) return undefined;
+  const engines: NginxRuntime['engines'] = [];
+  let njsVersion = '';
+  for (const engine of ['qjs', 'njs'] as const) {
+    const answered = await askNjsVersion({ command, modulePath, engine });
+    if (answered === undefined) continue;
+    engines.push(engine);
+    njsVersion = answered;
+  }
+  if (engines.length === 0) return undefined;
+  const hasJsAccess = isAtLeast(njsVersion, '1.0.1');
+  const runtime = { name, command, modulePath, nginxVersion, njsVersion, engines, hasJsAccess };
+  described.set(modulePath, runtime);
+  return runtime;
+}
+
+/** Compares dotted versions by their numbers. */
+export function isAtLeast(version: string, least: string): boolean {
+  const [a, b] = [version, least].map((one) => one.split('.').map(Number)) as [number[], number[]];
+  const place = b.findIndex((part, index) => part !== a[index]);
+  return place < 0 || (a[place] ?? 0) > (b[place] as number);
+}

@@ -1,0 +1,109 @@
+// Every setting of the gateway: its name, default and what a value must look like. docs/settings.md and
+// .env.example list the same names; a test compares them.
+
+export interface Setting {
+  /** The default, as it would be written; undefined where there is none. */
+  standard?: string;
+  /** What a value must be, for messages: `expected ...`. */
+  expected: string;
+  isValid: (value: string) => boolean;
+}
+
+const matches = (pattern: RegExp) => (value: string) => pattern.test(value);
+const oneOf = (...values: string[]) => ({
+  expected: `one of ${values.join(', ')}`,
+  isValid: (value: string) => values.includes(value),
+});
+const whole = (from: number, to: number) => ({
+  expected: `a whole number from ${from} to ${to}`,
+  isValid: (value: string) => /^\d{1,9}$/.test(value) && Number(value) >= from && Number(value) <= to,
+});
+const rate = {
+  expected: 'a rate such as 10r/s or 5r/m, or off',
+  isValid: matches(/^(?:off|[1-9]\d{0,5}r\/[sm])$/),
+};
+
+// What could end a directive or start a variable in nginx's configuration.
+const unsafe = /[\s"'`;{}$\\\x00-\x1f\x7f]/;
+const path = {
+  expected: 'a path without white space or quotes',
+  isValid: (value: string) => !unsafe.test(value),
+};
+const text = {
+  expected: 'printable ASCII without white space, quotes or $',
+  isValid: (value: string) => !unsafe.test(value) && /^[\x21-\x7e]*$/.test(value),
+};
+const key = {
+  expected: 'printable ASCII without white space',
+  isValid: matches(/^[\x21-\x7e]*$/),
+};
+
+const url = (...protocols: string[]) => ({
+  expected: `an absolute URL starting with ${protocols.map((one) => `${one}//`).join(' or ')}, without user, query or fragment`,
+  isValid: (value: string) => isPlainUrl(value, protocols),
+});
+
+function isPlainUrl(value: string, protocols: string[]): boolean {
+  if (unsafe.test(value) || !URL.canParse(value)) return false;
+  const { protocol, username, password, hash, hostname } = new URL(value);
+  return protocols.includes(protocol) && username === '' && password === '' && hash === '' && hostname !== '';
+}
+
+const address = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$/;
+const network = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)(?:\/\d{1,3})?$/;
+
+export const table = {
+  LISTEN_ADDRESS: { standard: '127.0.0.1', expected: 'an IP address', isValid: matches(address) },
+  LISTEN_PORT: { standard: '5000', ...whole(1, 65535) },
+  UPSTREAM_URL: { ...url('http:', 'https:') },
+  UPSTREAM_CA: path,
+  HOST_CERTS_DIR: path,
+  API_KEY: key,
+  API_KEYS: { expected: 'keys separated by commas', isValid: matches(/^[\x21-\x7e ]*$/) },
+  API_KEYS_FILE: path,
+  KEYS_MAX_STALE: { standard: '3600', ...whole(0, 31536000) },
+  JWKS_PATH: path,
+  JWKS_URL: url('https:'),
+  JWKS_TTL: { standard: '300', ...whole(10, 86400) },
+  JWKS_CA: path,
+  JWKS_MAX_STALE: { standard: '86400', ...whole(0, 31536000) },
+  JWT_AUDIENCE: { ...text, expected: 'names separated by commas, or the word any' },
+  JWT_ISSUER: { ...text, expected: 'issuers separated by commas, or the word any' },
+  JWT_LEEWAY: { standard: '30', ...whole(0, 9999) },
+  REQUIRE_SCOPE: {
+    expected: 'scopes separated by spaces',
+    isValid: matches(/^[\x21\x23-\x26\x28-\x3a\x3c-\x5b\x5d-\x7a|~ ]*$/),
+  },
+  FORWARD_CREDENTIAL: { standard: 'off', ...oneOf('on', 'off') },
+  JWT_TTL: { standard: '3600', ...whole(1, 31536000) },
+  JWT_ALG: { standard: 'RS256', ...oneOf('RS256', 'ES256', 'EdDSA') },
+  MINT_ISSUER: text,
+  BCRYPT_THREADS: whole(1, 256),
+  BCRYPT_QUEUE: { standard: '64', ...whole(0, 100000) },
+  RATE_LIMIT_API: { standard: '10r/s', ...rate },
+  RATE_LIMIT_API_BURST: { standard: '20', ...whole(0, 1000000) },
+  RATE_LIMIT_AUTH: { standard: '5r/m', ...rate },
+  RATE_LIMIT_AUTH_BURST: { standard: '10', ...whole(0, 1000000) },
+  TRUSTED_PROXIES: {
+    expected: 'IP addresses or networks separated by commas',
+    isValid: (value: string) => value.split(',').every((one) => network.test(one.trim())),
+  },
+  CORS_PREFLIGHT: { standard: 'deny', ...oneOf('deny', 'pass') },
+  STATE_DIR: { standard: '.keygate', ...path },
+  NGINX_RUNTIME: { standard: 'auto', ...oneOf('auto', 'system', 'debian13', 'debian14') },
+  JS_ENGINE: { standard: 'auto', ...oneOf('auto', 'qjs', 'njs') },
+  AUTH_ENTRY: { standard: 'auto', ...oneOf('auto', 'access', 'auth_request') },
+  METRICS_PORT: { standard: '9145', ...whole(1, 65535) },
+  GITHUB_TOKEN: key,
+  VERIFIER_SOCKET: path,
+  VERIFIER_LISTEN: {
+    expected: 'an address and port such as 127.0.0.1:8081',
+    isValid: matches(/^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}$/),
+  },
+} satisfies { [name: string]: Setting };
+
+/** The name of a setting, as an environment variable. */
+export type SettingName = keyof typeof table;
+
+/** Those whose value may come from a file that NAME_FILE names. */
+export const fromFiles: SettingName[] = ['API_KEY', 'GITHUB_TOKEN'];

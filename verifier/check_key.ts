@@ -1,0 +1,58 @@
+// Which entry of the key file a credential is: by digest, by its id, else against every bcrypt hash without one.
+// The same credential arriving many times at once is checked once; a wrong one is remembered for 10 s.
+
+import { randomBytes } from 'node:crypto';
+import { checkKeyForm, parseKeyId } from '../auth/api_key.js';
+import type { KeyEntry } from '../auth/key_entry.js';
+import type { BcryptPool } from './bcrypt_pool.js';
+import type { LoadedKeys } from './key_store.js';
+import { nodePlatform } from './platform.js';
+
+export type KeyCheck = { entry: KeyEntry } | { reason: 'unknown_key' | 'expired_key' | 'verifier_busy' };
+
+export type CheckKey = (credential: string, keys: LoadedKeys) => Promise<KeyCheck>;
+
+const rememberMs = 10000;
+const maxRemembered = 10000;
+
+/** Makes the check over one pool. */
+export function makeCheckKey(pool: BcryptPool): CheckKey {
+  const secret = randomBytes(32).toString('base64url');
+  const running = new Map<string, Promise<KeyCheck>>();
+  const refusedUntilMs = new Map<string, number>();
+
+  const checkHashed = async (credential: string, keys: LoadedKeys, id: string): Promise<KeyCheck> => {
+    const candidates = candidatesFor(credential, keys);
+    const hashes = candidates.map((entry) => entry.hash);
+    const match = hashes.length === 0 ? -1 : await pool.findMatch(credential, hashes);
+    if (match === 'busy') return { reason: 'verifier_busy' };
+    if (match < 0) {
+      if (refusedUntilMs.size >= maxRemembered) refusedUntilMs.clear();
+      refusedUntilMs.set(id, Date.now() + rememberMs);
+      return { reason: 'unknown_key' };
+    }
+    return checkExpiry(candidates[match] as KeyEntry);
+  };
+
+  return async (credential, keys) => {
+    const known = keys.byDigest.get(nodePlatform.sha256(credential));
+    if (known !== undefined) return checkExpiry(known);
+    if (checkKeyForm(credential) !== undefined) return { reason: 'unknown_key' };
+    const id = nodePlatform.hmacSha256(secret, `${keys.generation}\n${credential}`);
+    if ((refusedUntilMs.get(id) ?? 0) > Date.now()) return { reason: 'unknown_key' };
+    const started = running.get(id) ?? checkHashed(credential, keys, id).finally(() => running.delete(id));
+    running.set(id, started);
+    return started;
+  };
+}
+
+// A generated key names its entry, so at most one hash is tried for it.
+function candidatesFor(credential: string, keys: LoadedKeys): KeyEntry[] {
+  const named = keys.hashedById.get(parseKeyId(credential));
+  return named === undefined ? keys.hashedWithoutId : [named];
+}
+
+function checkExpiry(entry: KeyEntry): KeyCheck {
+  const isExpired = entry.expiresSeconds !== undefined && entry.expiresSeconds <= Date.now() / 1000;
+  return isExpired ? { reason: 'expired_key' } : { entry };
+}

@@ -1,0 +1,95 @@
+// The sidecar as a program: settings, keys, pool, server; and an orderly end.
+
+import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { dirname, join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { readSettings, SettingsError, type Settings } from '../settings/read.js';
+import { openBcryptPool } from './bcrypt_pool.js';
+import { makeCheckKey } from './check_key.js';
+import { openKeyStore } from './key_store.js';
+import { buildServer, type Sidecar } from './server.js';
+import { ensureSigningKey, openSigningKeys } from './signing_keys.js';
+import { loadSecret } from './state_files.js';
+
+async function start(settings: Settings): Promise<void> {
+  const { stateDir } = settings;
+  const pool = openBcryptPool({
+    threads: settings.bcryptThreads,
+    queue: settings.bcryptQueue,
+    worker: new URL('./bcrypt_worker.js', import.meta.url),
+  });
+  await ensureSigningKey(stateDir, settings.jwtAlg);
+  const sidecar: Sidecar = {
+    keys: { current: () => undefined },
+    checkKey: makeCheckKey(pool),
+    signingKey: openSigningKeys(stateDir),
+    entrySecret: loadSecret(join(stateDir, 'public', 'entry_secret'), 0o640),
+    mintIssuer: settings.mintIssuer,
+    mintAudience: firstAudience(settings.jwtAudience),
+    maxTtlSeconds: settings.jwtTtlSeconds,
+    secret:
+      settings.verifierListen === undefined
+        ? undefined
+        : loadSecret(join(stateDir, 'verifier_secret'), 0o600),
+  };
+  const server = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' } });
+  sidecar.keys = openKeyStore({
+    path: settings.apiKeysFile,
+    apiKey: settings.apiKey ?? '',
+    apiKeys: settings.apiKeys ?? '',
+    maxStaleSeconds: settings.keysMaxStaleSeconds,
+    log: server.log,
+  });
+  const end = async () => {
+    await server.close();
+    await pool.close();
+    process.exit(0);
+  };
+  process.once('SIGTERM', () => void end());
+  process.once('SIGINT', () => void end());
+  process.once('disconnect', () => void end()); // the launcher that started us is gone
+  await listen(server, settings);
+}
+
+function firstAudience(audience: string | undefined): string {
+  const first = audience?.split(',')[0]?.trim() ?? '';
+  return first === '' || first === 'any' ? 'copilot-api' : first;
+}
+
+async function listen(server: FastifyInstance, settings: Settings): Promise<void> {
+  if (settings.verifierListen !== undefined) {
+    const place = settings.verifierListen.lastIndexOf(':');
+    const host = settings.verifierListen.slice(0, place).replace(/[[\]]/g, '');
+    await server.listen({ host, port: Number(settings.verifierListen.slice(place + 1)) });
+    return;
+  }
+  const path = settings.verifierSocket;
+  mkdirSync(dirname(path), { recursive: true });
+  if (existsSync(path)) await removeStaleSocket(path);
+  await server.listen({ path });
+  chmodSync(path, 0o660);
+}
+
+// A socket that a killed process left behind; one that is answered belongs to somebody.
+function removeStaleSocket(path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = createConnection(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      reject(new SettingsError([`VERIFIER_SOCKET: another sidecar answers on ${path}: stop it first`]));
+    });
+    probe.once('error', () => {
+      rmSync(path, { force: true });
+      resolve();
+    });
+  });
+}
+
+try {
+  await start(readSettings(process.env));
+} catch (error) {
+  const lines = error instanceof SettingsError ? error.faults : [(error as Error).message];
+  for (const line of lines) console.error(`keygate: ${line}`);
+  process.exit(1);
+}

@@ -1,0 +1,138 @@
+// The sidecar's HTTP server: POST only, JSON of our own content type both ways. Refusals are answers with status
+// 200; nginx takes any other status for "no answer".
+
+import { timingSafeEqual, createHash } from 'node:crypto';
+import fastify, { type FastifyInstance } from 'fastify';
+import { entryFingerprint, entrySubject, type KeyEntry } from '../auth/key_entry.js';
+import type { CheckKey } from './check_key.js';
+import type { KeyStore, LoadedKeys } from './key_store.js';
+import { mintToken } from './minting.js';
+import { nodePlatform } from './platform.js';
+import { checkSignature } from './signature_route.js';
+import type { SigningKey } from './signing_keys.js';
+import { parseTokenRequest } from './token_request.js';
+
+export const contentType = 'application/vnd.keygate+json';
+
+export interface Sidecar {
+  keys: KeyStore;
+  checkKey: CheckKey;
+  signingKey: () => Promise<SigningKey | undefined>;
+  entrySecret: string;
+  mintIssuer: string;
+  mintAudience: string;
+  maxTtlSeconds: number;
+  /** Over TCP: what callers must send as x-keygate-secret. */
+  secret: string | undefined;
+}
+
+interface Question {
+  credential: string;
+  generation: string;
+  contentType?: string;
+  body?: string;
+}
+
+const text = { type: 'string', maxLength: 16384 } as const;
+const questionSchema = {
+  type: 'object',
+  required: ['credential', 'generation'],
+  properties: { credential: text, generation: text, contentType: text, body: text },
+};
+
+/** Builds the server; main.ts lets it listen. */
+export function buildServer(sidecar: Sidecar, logger: boolean | object): FastifyInstance {
+  const server = fastify({
+    logger,
+    disableRequestLogging: true,
+    bodyLimit: 131072,
+    exposeHeadRoutes: false,
+    ajv: { customOptions: { coerceTypes: false } },
+  });
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser(
+    contentType,
+    { parseAs: 'string' },
+    server.getDefaultJsonParser('error', 'error'),
+  );
+  server.addHook('onSend', async (_, reply) => void reply.header('content-type', contentType));
+  if (sidecar.secret !== undefined) requireSecret(server, sidecar.secret);
+  let nginxGeneration = '';
+  server.addHook('preHandler', async (request) => {
+    const { generation } = (request.body ?? {}) as { generation?: unknown };
+    if (typeof generation === 'string' && generation !== '') nginxGeneration = generation;
+  });
+  server.post('/verify', { schema: { body: questionSchema } }, (request) =>
+    verify(sidecar, request.body as Question),
+  );
+  server.post('/token', { schema: { body: questionSchema } }, (request) =>
+    token(sidecar, request.body as Question),
+  );
+  server.post('/signature', (request) => checkSignature(request.body));
+  server.post('/health', async () => {
+    const keys = sidecar.keys.current(nginxGeneration);
+    const signing = (await sidecar.signingKey()) !== undefined;
+    return { status: 'ok', generation: keys?.generation ?? '', nginxGeneration, signing };
+  });
+  return server;
+}
+
+function requireSecret(server: FastifyInstance, secret: string): void {
+  const digest = (value: string) => createHash('sha256').update(value).digest();
+  server.addHook('onRequest', async (request, reply) => {
+    const sent = request.headers['x-keygate-secret'];
+    const isRight = typeof sent === 'string' && timingSafeEqual(digest(sent), digest(secret));
+    if (!isRight) await reply.code(403).send({ error: 'wrong secret' });
+  });
+}
+
+type Found = { keys: LoadedKeys; entry: KeyEntry } | { refusal: object };
+
+async function findEntry(sidecar: Sidecar, question: Question): Promise<Found> {
+  const keys = sidecar.keys.current(question.generation);
+  if (keys === undefined) return { refusal: { generation: '', admitted: false, reason: 'keys_unavailable' } };
+  const check = await sidecar.checkKey(question.credential, keys);
+  const { generation } = keys;
+  return 'entry' in check
+    ? { keys, entry: check.entry }
+    : { refusal: { generation, admitted: false, reason: check.reason } };
+}
+
+async function verify(sidecar: Sidecar, question: Question): Promise<object> {
+  const found = await findEntry(sidecar, question);
+  if ('refusal' in found) return found.refusal;
+  const { keys, entry } = found;
+  const fingerprint = entryFingerprint(entry, sidecar.entrySecret, nodePlatform);
+  const subject = entrySubject(entry, fingerprint);
+  const { scopes, expiresSeconds = null } = entry;
+  return {
+    generation: keys.generation,
+    admitted: true,
+    entry: { subject, scopes, expiresSeconds, fingerprint },
+  };
+}
+
+async function token(sidecar: Sidecar, question: Question): Promise<object> {
+  const found = await findEntry(sidecar, question);
+  if ('refusal' in found) return found.refusal;
+  const { entry } = found;
+  const { generation } = found.keys;
+  const { body = '', contentType: type = '' } = question;
+  const limits = { maxTtlSeconds: sidecar.maxTtlSeconds, scopes: entry.scopes };
+  const wanted = parseTokenRequest({ body, contentType: type }, limits);
+  if ('reason' in wanted) return { generation, admitted: false, reason: wanted.reason };
+  const signingKey = await sidecar.signingKey();
+  if (signingKey === undefined) return { generation, admitted: false, reason: 'no_signing_key' };
+  const fingerprint = entryFingerprint(entry, sidecar.entrySecret, nodePlatform);
+  const minted = await mintToken({
+    signingKey,
+    issuer: sidecar.mintIssuer,
+    audience: sidecar.mintAudience,
+    subject: entrySubject(entry, fingerprint),
+    scopes: wanted.scopes,
+    ttlSeconds: wanted.ttlSeconds,
+    entryExpiresSeconds: entry.expiresSeconds,
+    fingerprint,
+  });
+  return { generation, admitted: true, token: minted };
+}

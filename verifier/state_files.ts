@@ -1,0 +1,55 @@
+// Files under STATE_DIR: written completely or not at all, with the mode they need from the first byte on.
+
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+
+/** Writes a file by way of a temporary one beside it, so that no reader meets half of it. */
+export function writeAtomically(path: string, content: string, mode: number): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const file = openSync(temporary, 'wx', mode);
+  try {
+    writeSync(file, content);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** @returns the file's text, or undefined when there is none; other faults are thrown */
+export function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * A random secret that outlives restarts, made on first use.
+ * @returns 43 characters of base64url
+ */
+export function loadSecret(path: string, mode: number): string {
+  const known = readIfThere(path)?.trim();
+  if (known) return known;
+  const secret = randomBytes(32).toString('base64url');
+  writeAtomically(path, `${secret}\n`, mode);
+  return secret;
+}

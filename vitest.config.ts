@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    globalSetup: ['test/global_setup.ts'],
+    testTimeout: 30000,
+    hookTimeout: 120000,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'units', include: ['test/**/*.test.ts'], exclude: ['test/{gateway,demo,compose}/**'] },
+      },
+      {
+        extends: true,
+        test: { name: 'gateway', include: ['test/{gateway,demo}/**/*.test.ts'], maxWorkers: 3 },
+      },
+    ],
+  },
+});
