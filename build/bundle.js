@@ -14,7 +14,7 @@ const nodePrograms = {
   keygate_command: 'verifier/cli/main.ts',
   start: 'demo/start.ts',
   upstream: 'demo/upstream_main.ts',
-  nginx_runtime: 'build/nginx_runtime_main.ts',
+  nginx_watcher: 'demo/nginx_watcher.ts',
   bench: 'bench/main.ts',
 };
 

@@ -1,0 +1,109 @@
+// The processes behind `npm start`: none outlives the launcher, whatever ends it.
+
+import { fork, type ChildProcess } from 'node:child_process';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import type { Settings } from '../settings/read.js';
+import { StartFault } from './preparations.js';
+
+const dist = import.meta.dirname;
+const stopMs = 5000;
+const restartMs = 500;
+
+/** Starts, watches and stops them. */
+export class Children {
+  /** Called when one ended that can't be started again. */
+  onFatal: (what: string) => void = () => undefined;
+  private readonly running = new Set<ChildProcess>();
+  private isStopping = false;
+  private nginx: ChildProcess | undefined;
+
+  /** @returns the URL of the stand-in upstream */
+  startStandIn(): Promise<string> {
+    const child = this.keep(
+      fork(join(dist, 'upstream.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
+    );
+    return new Promise((resolve, reject) => {
+      child.once('message', (message) => resolve(`http://127.0.0.1:${(message as { port: number }).port}`));
+      child.once('exit', () => reject(new StartFault('the stand-in upstream did not start')));
+    });
+  }
+
+  /** Starts the sidecar, waits until it answers, and starts it again whenever it ends. */
+  async startSidecar(settings: Settings): Promise<void> {
+    const child = this.forkSidecar();
+    const place = settings.verifierListen === undefined ? { socketPath: settings.verifierSocket } : hostAndPort(settings.verifierListen); // prettier-ignore
+    for (let i = 0; !(await answers(place)); i++) {
+      if (child.exitCode !== null || i > 300)
+        throw new StartFault('the sidecar did not start: its lines above say why');
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    child.once('exit', () => this.restartSidecar());
+  }
+
+  private forkSidecar(): ChildProcess {
+    return this.keep(fork(join(dist, 'verifier.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+  }
+
+  private restartSidecar(): void {
+    if (this.isStopping) return;
+    console.error('keygate: the sidecar ended; starting it again');
+    setTimeout(() => {
+      if (!this.isStopping) this.forkSidecar().once('exit', () => this.restartSidecar());
+    }, restartMs);
+  }
+
+  /** Starts nginx under a watcher that ends it when the launcher is gone. */
+  startNginx(command: string[]): void {
+    const watcher = this.keep(fork(join(dist, 'nginx_watcher.js'), command, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })); // prettier-ignore
+    this.nginx = watcher;
+    watcher.once('exit', () => {
+      if (!this.isStopping) this.onFatal('nginx ended: its error log says why');
+    });
+  }
+
+  /** Whether nginx was started and is no more. */
+  nginxEnded = (): boolean => this.nginx !== undefined && this.nginx.exitCode !== null;
+
+  /** Ends them all: nginx first, so that nobody meets a gateway without its sidecar. */
+  async stop(): Promise<void> {
+    this.isStopping = true;
+    if (this.nginx !== undefined) await endChild(this.nginx);
+    await Promise.all([...this.running].map(endChild));
+  }
+
+  private keep(child: ChildProcess): ChildProcess {
+    this.running.add(child);
+    child.once('exit', () => this.running.delete(child));
+    return child;
+  }
+}
+
+function endChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => child.kill('SIGKILL'), stopMs);
+    child.once('exit', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    child.kill('SIGTERM');
+  });
+}
+
+function hostAndPort(listen: string): { host: string; port: number } {
+  const url = new URL(`http://${listen}`);
+  return { host: url.hostname.replace(/[[\]]/g, ''), port: Number(url.port) };
+}
+
+// 403 is an answer too: over TCP the launcher does not know the secret.
+function answers(place: { socketPath: string } | { host: string; port: number }): Promise<boolean> {
+  return new Promise((resolve) => {
+    const sent = request({ ...place, path: '/health', method: 'POST' }, (response) => {
+      response.resume();
+      resolve(true);
+    });
+    sent.on('error', () => resolve(false));
+    sent.end();
+  });
+}

@@ -1,0 +1,96 @@
+// The gateway's configuration for this machine: which nginx, engine and entry point, and all files under STATE_DIR.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { findNginx, type NginxRuntime } from '../build/nginx_runtime.js';
+import { renderGateway } from '../nginx/render.js';
+import type { Settings } from '../settings/read.js';
+import { findCaFile, findCertificate, StartFault } from './preparations.js';
+
+export interface ChosenGateway {
+  runtime: NginxRuntime;
+  engine: 'qjs' | 'njs';
+  guard: 'access' | 'auth_request';
+}
+
+export interface GatewayFiles {
+  dir: string;
+  configuration: string;
+  errorLog: string;
+}
+
+const packageDir = join(import.meta.dirname, '..');
+
+/** Finds nginx and checks that it has what JS_ENGINE and AUTH_ENTRY ask for. */
+export async function chooseGateway(settings: Settings): Promise<ChosenGateway> {
+  const runtime = await findNginx({ runtime: settings.nginxRuntime });
+  const { engines, hasJsAccess, njsVersion } = runtime;
+  const engine = settings.jsEngine === 'auto' ? (engines[0] as 'qjs' | 'njs') : settings.jsEngine;
+  if (!engines.includes(engine)) throw new StartFault(`JS_ENGINE=${engine}: njs ${njsVersion} of this nginx has only ${engines.join(', ')}: set JS_ENGINE=auto`); // prettier-ignore
+  if (settings.authEntry === 'access' && !hasJsAccess) {
+    throw new StartFault(`AUTH_ENTRY=access: njs ${njsVersion} is too old: expected 1.0.1 or newer (0.9.9 to 1.0.0 can be bypassed, CVE-2026-18329): set AUTH_ENTRY=auto`); // prettier-ignore
+  }
+  const guard =
+    settings.authEntry === 'auto' ? (hasJsAccess ? 'access' : 'auth_request') : settings.authEntry;
+  return { runtime, engine, guard };
+}
+
+/** Writes nginx.conf and everything that it includes. */
+export async function writeGateway(
+  settings: Settings,
+  gateway: ChosenGateway,
+  upstreamUrl: string,
+): Promise<GatewayFiles> {
+  const dir = join(settings.stateDir, 'run', 'nginx');
+  const certificate = await findCertificate(settings);
+  rmSync(join(dir, 'conf'), { recursive: true, force: true });
+  for (const part of ['logs', 'temp']) mkdirSync(join(dir, part), { recursive: true });
+  const { files } = renderGateway(settings, {
+    sourceDir: join(packageDir, 'nginx'),
+    distDir: join(packageDir, 'dist'),
+    runDir: dir,
+    tempDir: join(dir, 'temp'),
+    modulePath: gateway.runtime.modulePath,
+    engine: gateway.engine,
+    guard: gateway.guard,
+    userDirective: process.getuid?.() === 0 ? 'user root;' : '',
+    certificate: certificate.certificate,
+    certificateKey: certificate.key,
+    upstreamUrl,
+    apiKeysFile: settings.apiKeysFile,
+    stateDir: settings.stateDir,
+    jwksPath: settings.jwksPath ?? '',
+    sidecarAddress: settings.verifierListen ?? `unix:${settings.verifierSocket}`,
+    errorLog: join(dir, 'logs', 'error.log'),
+    accessLog: join(dir, 'logs', 'access.log'),
+    workers: 'auto',
+    resolver: findResolver(),
+    caFile: findCaFile() ?? certificate.certificate,
+  });
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(dir, 'conf', path)), { recursive: true });
+    writeFileSync(join(dir, 'conf', path), content);
+  }
+  return { dir, configuration: join(dir, 'conf', 'nginx.conf'), errorLog: join(dir, 'logs', 'error.log') };
+}
+
+// The machine's own name server: nginx does not read resolv.conf by itself.
+function findResolver(): string {
+  try {
+    const server = /^nameserver\s+(\S+)/m.exec(readFileSync('/etc/resolv.conf', 'utf8'))?.[1] ?? '127.0.0.1';
+    return server.includes(':') ? `[${server}]` : server;
+  } catch {
+    return '127.0.0.1';
+  }
+}
+
+/** @throws StartFault with nginx's own words when it does not take the configuration */
+export function testConfiguration({ runtime }: ChosenGateway, files: GatewayFiles): void {
+  const [program, ...rest] = runtime.command as [string, ...string[]];
+  const args = [...rest, '-t', '-q', '-e', files.errorLog, '-p', files.dir, '-c', files.configuration];
+  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  const emergency = stderr.split('\n').find((line) => line.includes('[emerg]')) ?? stderr.trim();
+  if (status !== 0)
+    throw new StartFault(`nginx refuses its configuration: ${emergency.replace(/^.*\[emerg\]\s*/, '')}`);
+}

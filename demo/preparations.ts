@@ -1,0 +1,72 @@
+// What must be in order before anything is started; each fault is one line that says what to do.
+
+import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import type { Settings } from '../settings/read.js';
+import { ensureCertificate, type CertificateFiles } from './certificate.js';
+
+/** A fault that the person who starts the gateway can mend. */
+export class StartFault extends Error {}
+
+/** Makes STATE_DIR and what is always in it. */
+export function prepareStateDir({ stateDir }: Settings): void {
+  try {
+    for (const part of ['keys', 'public', 'run']) mkdirSync(join(stateDir, part), { recursive: true });
+    accessSync(join(stateDir, 'run'), constants.W_OK);
+  } catch (error) {
+    throw new StartFault(`STATE_DIR ${stateDir}: can't be written to (${(error as NodeJS.ErrnoException).code}): choose another folder`); // prettier-ignore
+  }
+}
+
+/** @throws StartFault when somebody listens there already, or nobody may */
+export function checkPortIsFree(address: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new StartFault(explainListen(error.code, address, port))),
+    );
+    server.listen(port, address, () => server.close(() => resolve()));
+  });
+}
+
+function explainListen(code: string | undefined, address: string, port: number): string {
+  if (code === 'EADDRINUSE')
+    return `LISTEN_PORT ${port} is taken on ${address}: stop what listens there, or set LISTEN_PORT to another port`;
+  if (code === 'EACCES') return `LISTEN_PORT ${port} needs privileges: set LISTEN_PORT to 1024 or more`;
+  return `LISTEN_ADDRESS ${address} port ${port} can't be listened on (${code}): set LISTEN_ADDRESS to an address of this machine`;
+}
+
+/** The operator's certificate, checked; or a self-signed one under STATE_DIR. */
+export async function findCertificate(settings: Settings): Promise<CertificateFiles> {
+  const { hostCertsDir, stateDir } = settings;
+  if (hostCertsDir === undefined) return ensureCertificate(join(stateDir, 'certs'));
+  const files = { certificate: join(hostCertsDir, 'copilot.crt'), key: join(hostCertsDir, 'copilot.key') };
+  for (const path of [files.certificate, files.key]) {
+    if (!existsSync(path)) throw new StartFault(`HOST_CERTS_DIR: ${path} is missing: put it there, or unset HOST_CERTS_DIR for a self-signed certificate`); // prettier-ignore
+  }
+  if (!doMatch(files)) throw new StartFault(`HOST_CERTS_DIR: copilot.key is not the key of copilot.crt in ${hostCertsDir}, or one of them can't be read: replace them`); // prettier-ignore
+  return files;
+}
+
+function doMatch({ certificate, key }: CertificateFiles): boolean {
+  try {
+    return new X509Certificate(readFileSync(certificate)).checkPrivateKey(
+      createPrivateKey(readFileSync(key)),
+    );
+  } catch {
+    return false;
+  }
+}
+
+const bundles = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/cert.pem',
+];
+
+/** The machine's own certificate authorities. */
+export function findCaFile(): string | undefined {
+  return bundles.find((path) => existsSync(path));
+}

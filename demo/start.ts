@@ -1,0 +1,82 @@
+// `npm start`: everything that a gateway needs, started in order and stopped together.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { RuntimeFault } from '../build/nginx_runtime.js';
+import { readSettings, SettingsError, type Settings } from '../settings/read.js';
+import { Children } from './children.js';
+import { prepareDemoKey } from './demo_key.js';
+import { chooseGateway, testConfiguration, writeGateway } from './gateway_files.js';
+import { checkPortIsFree, prepareStateDir, StartFault } from './preparations.js';
+import { waitUntilServed } from './readiness.js';
+
+const children = new Children();
+
+async function start(settings: Settings): Promise<void> {
+  prepareStateDir(settings);
+  const demoKey = prepareDemoKey(settings);
+  await checkPortIsFree(settings.listenAddress, settings.listenPort);
+  const gateway = await chooseGateway(settings);
+  const upstreamUrl = settings.upstreamUrl ?? (await children.startStandIn());
+  const files = await writeGateway(settings, gateway, upstreamUrl);
+  testConfiguration(gateway, files);
+  await children.startSidecar(settings);
+  children.startNginx([
+    ...gateway.runtime.command,
+    '-e',
+    files.errorLog,
+    '-p',
+    files.dir,
+    '-c',
+    files.configuration,
+  ]);
+  const url = `https://${urlHost(settings.listenAddress)}:${settings.listenPort}`;
+  await waitUntilServed(url, children.nginxEnded, files.errorLog);
+  const { runtime, engine, guard } = gateway;
+  console.log(
+    `nginx ${runtime.nginxVersion} (${runtime.name}), njs ${runtime.njsVersion}, engine ${engine}, entry ${guard}`,
+  );
+  console.log(`upstream ${settings.upstreamUrl ?? 'stand-in'}; logs in ${join(files.dir, 'logs')}`);
+  if (demoKey !== undefined) announceDemoKey(demoKey, url);
+  console.log(`keygate ready ${url}`);
+}
+
+function announceDemoKey(demoKey: { key: string | undefined; file: string }, url: string): void {
+  if (demoKey.key === undefined) {
+    console.log('the demo key of the first start is still valid; it was printed then');
+    return;
+  }
+  console.log(`demo key (shown once): ${demoKey.key}`);
+  console.log(`  try it: curl -k -H "Authorization: Bearer ${demoKey.key}" ${url}/v1/models`);
+}
+
+function urlHost(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1';
+  if (address === '::') return '[::1]';
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+async function end(code: number): Promise<never> {
+  await children.stop();
+  process.exit(code);
+}
+
+function explain(error: unknown): string[] {
+  if (error instanceof SettingsError) return error.faults;
+  if (error instanceof StartFault || error instanceof RuntimeFault) return [error.message];
+  return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
+children.onFatal = (what) => {
+  console.error(`keygate: ${what}`);
+  void end(1);
+};
+
+if (existsSync('.env')) process.loadEnvFile('.env');
+try {
+  await start(readSettings(process.env));
+} catch (error) {
+  for (const line of explain(error)) console.error(`keygate: ${line}`);
+  await end(1);
+}
