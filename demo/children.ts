@@ -1,6 +1,7 @@
 // The processes behind `npm start`: none outlives the launcher, whatever ends it.
 
 import { fork, type ChildProcess } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Settings } from '../settings/read.js';
@@ -14,6 +15,8 @@ const restartMs = 500;
 export class Children {
   /** Called when one ended that can't be started again. */
   onFatal: (what: string) => void = () => undefined;
+  /** Where the sidecar's log goes. */
+  sidecarLog = '/dev/null';
   private readonly running = new Set<ChildProcess>();
   private isStopping = false;
   private nginx: ChildProcess | undefined;
@@ -42,7 +45,10 @@ export class Children {
   }
 
   private forkSidecar(): ChildProcess {
-    return this.keep(fork(join(dist, 'verifier.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+    const log = openSync(this.sidecarLog, 'a', 0o640);
+    const child = this.keep(fork(join(dist, 'verifier.js'), { stdio: ['ignore', log, 'inherit', 'ipc'] }));
+    closeSync(log);
+    return child;
   }
 
   private restartSidecar(): void {

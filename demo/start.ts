@@ -20,6 +20,7 @@ async function start(settings: Settings): Promise<void> {
   const upstreamUrl = settings.upstreamUrl ?? (await children.startStandIn());
   const files = await writeGateway(settings, gateway, upstreamUrl);
   testConfiguration(gateway, files);
+  children.sidecarLog = join(files.dir, 'logs', 'verifier.log');
   await children.startSidecar(settings);
   children.startNginx([
     ...gateway.runtime.command,
@@ -72,6 +73,12 @@ children.onFatal = (what) => {
   console.error(`keygate: ${what}`);
   void end(1);
 };
+
+// A killed npm tells nobody; then our parent is another than at the start.
+const parent = process.ppid;
+if (process.env['npm_lifecycle_event'] !== undefined) {
+  setInterval(() => process.ppid !== parent && void end(0), 500).unref();
+}
 
 if (existsSync('.env')) process.loadEnvFile('.env');
 try {
