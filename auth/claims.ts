@@ -49,8 +49,7 @@ export function checkClaims(
   const jti = ownMember(claims, 'jti');
   if (!isOptionalString(issuer) || !isOptionalString(key) || !isOptionalString(jti))
     return { reason: 'token_claim_type' };
-  if (typeof subject !== 'string' || !isSubject(subject))
-    return { reason: 'token_subject' };
+  if (typeof subject !== 'string' || !isSubject(subject)) return { reason: 'token_subject' };
   if (issuer !== undefined && !isSubject(issuer)) return { reason: 'token_claim_type' };
   const scopes = readScopes(claims);
   if (scopes === undefined) return { reason: 'token_claim_type' };

@@ -31,14 +31,15 @@ function bucket(key: string, eachMs: number, toleranceMs: number): Budget {
     isSpent: () => aheadMs() > 0,
     spend: () => {
       if (aheadMs() > 0) return false;
-      take(budgets, key, eachMs, toleranceMs);
+      take(key, eachMs, toleranceMs);
       return true;
     },
     retryAfterSeconds: () => Math.max(1, Math.ceil(aheadMs() / 1000)),
   };
 }
 
-function take(budgets: NgxSharedDict<number>, key: string, eachMs: number, toleranceMs: number): void {
+function take(key: string, eachMs: number, toleranceMs: number): void {
+  const budgets = ngx.shared.keygate_budgets;
   const now = Date.now();
   const keepMs = Math.ceil(eachMs * 2 + toleranceMs);
   try {

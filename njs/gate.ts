@@ -39,7 +39,7 @@ export function buildGate(r: NginxHTTPRequest, options: GateOptions): Gate {
     recall: (credential) => recallEverywhere(verdictId(joined, credential), generation, nowSeconds),
     remember: (credential, verdict) => {
       if (doubts.any) return;
-      rememberEverywhere(verdictId(joined, credential), generation, verdict, nowSeconds);
+      rememberEverywhere(verdictId(joined, credential), generation, verdict);
     },
   };
 }

@@ -29,12 +29,7 @@ export function recallEverywhere(id: string, generation: string, nowSeconds: num
 }
 
 /** Files a verdict; a full zone never fails a request. */
-export function rememberEverywhere(
-  id: string,
-  generation: string,
-  verdict: Verdict,
-  nowSeconds: number,
-): void {
+export function rememberEverywhere(id: string, generation: string, verdict: Verdict): void {
   try {
     if (!verdict.admitted) {
       if (verdict.reason === 'unknown_key') ngx.shared.keygate_refused.set(id, generation);
@@ -43,7 +38,7 @@ export function rememberEverywhere(
     const text = generation + JSON.stringify(verdict.principal);
     if (text.length > maxValueCharacters) return;
     const expires = verdict.principal.expiresSeconds;
-    const seconds = expires === undefined ? maxSeconds : Math.min(maxSeconds, expires - nowSeconds);
+    const seconds = expires === undefined ? maxSeconds : Math.min(maxSeconds, expires - Date.now() / 1000);
     if (seconds > 0) ngx.shared.keygate_verdicts.set(id, text, Math.max(1, Math.floor(seconds * 1000)));
   } catch (_) {
     // Not remembered: the next request decides again.

@@ -22,6 +22,8 @@ export function findConflicts(values: Values): string[] {
   return faults;
 }
 
-function splitList(text: string | undefined): string[] {
-  return (text ?? '').split(',').map((one) => one.trim());
+/** The parts of a comma-separated list, without empty ones. */
+export function splitList(text: string | undefined): string[] {
+  const parts = (text ?? '').split(',').map((one) => one.trim());
+  return parts.filter((one) => one !== '');
 }

@@ -3,7 +3,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { findConflicts } from './conflicts.js';
+import { parseEnvironmentKeys } from '../auth/key_file.js';
+import { nodePlatform } from '../verifier/platform.js';
+import { findConflicts, splitList } from './conflicts.js';
 import { fromFiles, table, type Setting, type SettingName } from './table.js';
 
 export interface RateLimit {
@@ -82,7 +84,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     const value = given ?? setting.standard;
     if (value !== undefined) values[name] = value;
   }
-  faults.push(...findConflicts(values));
+  faults.push(...findConflicts(values), ...findPlaceholders(values));
   if (faults.length > 0) throw new SettingsError(faults);
   return toSettings(values);
 }
@@ -100,54 +102,74 @@ function readValue(env: NodeJS.ProcessEnv, name: SettingName, faults: string[]):
   }
 }
 
-function toSettings(values: Values): Settings {
-  const text = (name: SettingName) => values[name];
-  const number = (name: SettingName) => Number(values[name]);
-  const file = (name: SettingName) =>
-    values[name] === undefined ? undefined : resolve(values[name] as string);
-  const stateDir = resolve(values.STATE_DIR as string);
-  const jwksPath = file('JWKS_PATH') ?? findJwks(values);
+// The same check that nginx and the sidecar make, but before anything is started.
+function findPlaceholders({ API_KEY = '', API_KEYS = '' }: Values): string[] {
+  return parseEnvironmentKeys(API_KEY, API_KEYS, nodePlatform).problems.map(({ problem }) => problem);
+}
+
+type Filled = Required<Values>;
+
+function toSettings(given: Values): Settings {
+  const values = given as Filled; // those with a default are there; the others are looked at one by one
+  const stateDir = resolve(values.STATE_DIR);
+  const jwksPath = toPath(given.JWKS_PATH) ?? findJwks(given);
   return {
-    listenAddress: values.LISTEN_ADDRESS as string,
-    listenPort: number('LISTEN_PORT'),
-    upstreamUrl: text('UPSTREAM_URL'),
-    upstreamCa: file('UPSTREAM_CA'),
-    hostCertsDir: file('HOST_CERTS_DIR'),
-    apiKey: text('API_KEY'),
-    apiKeys: text('API_KEYS'),
-    apiKeysFile: file('API_KEYS_FILE') ?? join(stateDir, 'keys', 'api_keys.txt'),
-    isApiKeysFileNamed: values.API_KEYS_FILE !== undefined,
-    keysMaxStaleSeconds: number('KEYS_MAX_STALE'),
-    jwksPath,
-    jwksUrl: text('JWKS_URL'),
-    jwksTtlSeconds: number('JWKS_TTL'),
-    jwksCa: file('JWKS_CA'),
-    jwksMaxStaleSeconds: number('JWKS_MAX_STALE'),
-    jwtAudience: text('JWT_AUDIENCE'),
-    jwtIssuer: text('JWT_ISSUER'),
-    jwtLeewaySeconds: number('JWT_LEEWAY'),
-    requireScope: text('REQUIRE_SCOPE'),
-    forwardCredential: values.FORWARD_CREDENTIAL === 'on',
-    jwtTtlSeconds: number('JWT_TTL'),
-    jwtAlg: values.JWT_ALG as Settings['jwtAlg'],
-    mintIssuer: values.MINT_ISSUER ?? defaultMintIssuer(values, jwksPath),
-    bcryptThreads: Number(values.BCRYPT_THREADS ?? Math.max(1, Math.floor(availableParallelism() / 2))),
-    bcryptQueue: number('BCRYPT_QUEUE'),
-    rateLimitApi: toRate(values.RATE_LIMIT_API as string),
-    rateLimitApiBurst: number('RATE_LIMIT_API_BURST'),
-    rateLimitAuth: toRate(values.RATE_LIMIT_AUTH as string),
-    rateLimitAuthBurst: number('RATE_LIMIT_AUTH_BURST'),
-    trustedProxies: (values.TRUSTED_PROXIES ?? '').split(',').map((one) => one.trim()).filter((one) => one !== ''), // prettier-ignore
-    corsPreflight: values.CORS_PREFLIGHT as Settings['corsPreflight'],
+    ...startSettings(given, values),
+    ...limitSettings(given, values),
     stateDir,
+    apiKey: given.API_KEY,
+    apiKeys: given.API_KEYS,
+    apiKeysFile: toPath(given.API_KEYS_FILE) ?? join(stateDir, 'keys', 'api_keys.txt'),
+    isApiKeysFileNamed: given.API_KEYS_FILE !== undefined,
+    keysMaxStaleSeconds: Number(values.KEYS_MAX_STALE),
+    jwksPath,
+    jwksUrl: given.JWKS_URL,
+    jwksTtlSeconds: Number(values.JWKS_TTL),
+    jwksCa: toPath(given.JWKS_CA),
+    jwksMaxStaleSeconds: Number(values.JWKS_MAX_STALE),
+    jwtAudience: given.JWT_AUDIENCE,
+    jwtIssuer: given.JWT_ISSUER,
+    jwtLeewaySeconds: Number(values.JWT_LEEWAY),
+    requireScope: given.REQUIRE_SCOPE,
+    forwardCredential: values.FORWARD_CREDENTIAL === 'on',
+    jwtTtlSeconds: Number(values.JWT_TTL),
+    jwtAlg: values.JWT_ALG as Settings['jwtAlg'],
+    mintIssuer: given.MINT_ISSUER ?? defaultMintIssuer(given, jwksPath),
+    bcryptThreads: Number(given.BCRYPT_THREADS ?? Math.max(1, Math.floor(availableParallelism() / 2))),
+    bcryptQueue: Number(values.BCRYPT_QUEUE),
+    verifierSocket: toPath(given.VERIFIER_SOCKET) ?? join(stateDir, 'run', 'verifier.sock'),
+    verifierListen: given.VERIFIER_LISTEN,
+  };
+}
+
+function startSettings(given: Values, values: Filled) {
+  return {
+    listenAddress: values.LISTEN_ADDRESS,
+    listenPort: Number(values.LISTEN_PORT),
+    upstreamUrl: given.UPSTREAM_URL,
+    upstreamCa: toPath(given.UPSTREAM_CA),
+    hostCertsDir: toPath(given.HOST_CERTS_DIR),
+    corsPreflight: values.CORS_PREFLIGHT as Settings['corsPreflight'],
     nginxRuntime: values.NGINX_RUNTIME as Settings['nginxRuntime'],
     jsEngine: values.JS_ENGINE as Settings['jsEngine'],
     authEntry: values.AUTH_ENTRY as Settings['authEntry'],
-    metricsPort: number('METRICS_PORT'),
-    githubToken: text('GITHUB_TOKEN'),
-    verifierSocket: file('VERIFIER_SOCKET') ?? join(stateDir, 'run', 'verifier.sock'),
-    verifierListen: text('VERIFIER_LISTEN'),
+    metricsPort: Number(values.METRICS_PORT),
+    githubToken: given.GITHUB_TOKEN,
   };
+}
+
+function limitSettings(given: Values, values: Filled) {
+  return {
+    rateLimitApi: toRate(values.RATE_LIMIT_API),
+    rateLimitApiBurst: Number(values.RATE_LIMIT_API_BURST),
+    rateLimitAuth: toRate(values.RATE_LIMIT_AUTH),
+    rateLimitAuthBurst: Number(values.RATE_LIMIT_AUTH_BURST),
+    trustedProxies: splitList(given.TRUSTED_PROXIES),
+  };
+}
+
+function toPath(value: string | undefined): string | undefined {
+  return value === undefined ? undefined : resolve(value);
 }
 
 function toRate(value: string): RateLimit | 'off' {
@@ -165,6 +187,6 @@ function findJwks(values: Values): string | undefined {
 // Tokens of ours may carry JWT_ISSUER only where nobody else's keys verify it.
 function defaultMintIssuer(values: Values, jwksPath: string | undefined): string {
   if (values.JWKS_URL !== undefined || jwksPath !== undefined) return 'keygate';
-  const first = (values.JWT_ISSUER ?? '').split(',')[0]?.trim() ?? '';
+  const first = splitList(values.JWT_ISSUER)[0] ?? '';
   return first === '' || first === 'any' ? 'keygate' : first;
 }

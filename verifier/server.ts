@@ -2,7 +2,7 @@
 // 200; nginx takes any other status for "no answer".
 
 import { timingSafeEqual, createHash } from 'node:crypto';
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { LogController, type FastifyInstance } from 'fastify';
 import { entryFingerprint, entrySubject, type KeyEntry } from '../auth/key_entry.js';
 import type { CheckKey } from './check_key.js';
 import type { KeyStore, LoadedKeys } from './key_store.js';
@@ -44,7 +44,7 @@ const questionSchema = {
 export function buildServer(sidecar: Sidecar, logger: boolean | object): FastifyInstance {
   const server = fastify({
     logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 131072,
     exposeHeadRoutes: false,
     ajv: { customOptions: { coerceTypes: false } },
