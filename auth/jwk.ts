@@ -101,6 +101,7 @@ function readJwk(entry: unknown, platform: Platform): JwkReading {
   const operations = ownMember(entry, 'key_ops');
   const alg = ownMember(entry, 'alg');
   const kid = ownMember(entry, 'kid');
+  if (ownMember(entry, 'kty') === 'oct') return { problem: 'a symmetric key is never used here' };
   if (kid !== undefined && (typeof kid !== 'string' || kid === ''))
     return { problem: 'kid is not a non-empty string' };
   if (use !== undefined && use !== 'sig') return { problem: 'use is not sig' };
@@ -130,7 +131,7 @@ function readMembers(entry: UnverifiedObject, platform: Platform): JwkReading {
   if (kty === 'RSA') return readRsa(entry, platform);
   if (kty === 'EC') return readEc(entry, platform);
   if (kty === 'OKP') return readOkp(entry, platform);
-  return { problem: kty === 'oct' ? 'a symmetric key is never used here' : 'kty is not RSA, EC or OKP' };
+  return { problem: 'kty is not RSA, EC or OKP' };
 }
 
 function readRsa(entry: UnverifiedObject, platform: Platform): JwkReading {

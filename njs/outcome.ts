@@ -54,7 +54,7 @@ export function recordRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): voi
   variables.keygate_user = '';
   variables.keygate_issuer = '';
   variables.keygate_method = '';
-  variables.keygate_reason = outcome.reason;
+  variables.keygate_reason = outcome.reason || 'internal_error'; // a decision that was none
   variables.keygate_retry_after = String(outcome.retryAfterSeconds || '');
 }
 

@@ -44,7 +44,10 @@ function store(fileText: string, secret: string, nowMs: number): void {
   }
   recover('keys');
   const problems = fromFile.problems.map((one) => `line ${one.line}: ${one.problem}`);
-  report(entries.length, problems.concat(fromEnvironment.problems.map((one) => one.problem)));
+  const warnings = fromFile.warnings.map((one) =>
+    one.line === 0 ? one.problem : `line ${one.line}: ${one.problem}`,
+  );
+  report(entries.length, problems.concat(fromEnvironment.problems.map((one) => one.problem)), warnings);
 }
 
 // The same key in file and environment is one key.
@@ -57,11 +60,10 @@ function withoutDoubles(entries: KeyEntry[]): KeyEntry[] {
   });
 }
 
-function report(entries: number, problems: string[]): void {
+function report(entries: number, problems: string[], warnings: string[]): void {
   ngx.log(ngx.WARN, `keygate: API keys taken up: ${entries} usable, ${problems.length} unusable`);
-  for (let i = 0; i < problems.length && i < shownProblems; i++) {
-    ngx.log(ngx.WARN, `keygate: API_KEYS_FILE: ${problems[i]}`);
-  }
+  const lines = problems.slice(0, shownProblems).concat(warnings.slice(0, shownProblems));
+  lines.forEach((line) => ngx.log(ngx.WARN, `keygate: API_KEYS_FILE: ${line}`));
 }
 
 interface Keeping {

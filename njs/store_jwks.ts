@@ -24,9 +24,9 @@ export function storeJwksText(
     complain(name, `${sources[name]}: ${parsed.fault}; the last good keys stay in use`, about.nowMs);
     return false;
   }
-  const problems = parsed.problems.map(
-    (one) => `key ${one.index + 1} (kid ${one.kid || 'none'}): ${one.problem}`,
-  );
+  const problems = parsed.problems
+    .concat(parsed.warnings)
+    .map((one) => `key ${one.index + 1} (kid ${one.kid || 'none'}): ${one.problem}`);
   if (problems.length > 0) log(`${sources[name]}: ${problems.slice(0, 20).join('; ')}`);
   if (parsed.keys.length === 0) {
     complain(name, `${sources[name]}: no usable key; the last good keys stay in use`, about.nowMs);
