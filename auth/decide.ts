@@ -112,9 +112,9 @@ async function decideCredential(
  * @returns the verdict, or undefined when a bcrypt entry may match
  */
 export function decideDigestKey(credential: string, gate: Gate): Verdict | undefined {
+  if (gate.keys === 'missing') return refuse('keys_unavailable');
   const record = gate.findKey(gate.platform.sha256(credential));
   if (record !== undefined) return decideRecord(record, gate.nowSeconds);
-  if (gate.keys === 'missing') return refuse('keys_unavailable');
   const malformed = checkKeyForm(credential);
   if (malformed !== undefined || !gate.mayBeHashed(credential)) return refuse('unknown_key');
   return undefined;

@@ -46,6 +46,7 @@ function answerRecorded(r: NginxHTTPRequest, otherwise: Reason): void {
     admitted: false,
     reason: isReason(recorded) ? recorded : otherwise,
     retryAfterSeconds: Number(r.variables.keygate_retry_after) || 1,
+    requiredScope: r.variables.keygate_require_scope || '',
   });
 }
 
