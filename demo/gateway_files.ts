@@ -4,8 +4,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findNginx, type NginxRuntime } from '../build/nginx_runtime.js';
-import { renderGateway } from '../nginx/render.js';
+import { renderGateway, type GatewayFacts } from '../nginx/render.js';
+import type { CertificateFiles } from './certificate.js';
 import type { Settings } from '../settings/read.js';
+import { loadSecret, verifierSecretPath } from '../verifier/state_files.js';
 import { findCaFile, findCertificate, StartFault } from './preparations.js';
 
 export interface ChosenGateway {
@@ -46,7 +48,26 @@ export async function writeGateway(
   const certificate = await findCertificate(settings);
   rmSync(join(dir, 'conf'), { recursive: true, force: true });
   for (const part of ['logs', 'temp']) mkdirSync(join(dir, part), { recursive: true });
-  const { files } = renderGateway(settings, {
+  const { files } = renderGateway(
+    settings,
+    gatewayFacts(settings, { gateway, upstreamUrl, dir, certificate }),
+  );
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(dir, 'conf', path)), { recursive: true });
+    writeFileSync(join(dir, 'conf', path), content, { mode: 0o640 });
+  }
+  return { dir, configuration: join(dir, 'conf', 'nginx.conf'), errorLog: join(dir, 'logs', 'error.log') };
+}
+
+interface Known {
+  gateway: ChosenGateway;
+  upstreamUrl: string;
+  dir: string;
+  certificate: CertificateFiles;
+}
+
+function gatewayFacts(settings: Settings, { gateway, upstreamUrl, dir, certificate }: Known): GatewayFacts {
+  return {
     sourceDir: join(packageDir, 'nginx'),
     distDir: join(packageDir, 'dist'),
     runDir: dir,
@@ -62,17 +83,16 @@ export async function writeGateway(
     stateDir: settings.stateDir,
     jwksPath: settings.jwksPath ?? '',
     sidecarAddress: settings.verifierListen ?? `unix:${settings.verifierSocket}`,
+    sidecarSecret:
+      settings.verifierListen === undefined
+        ? undefined
+        : loadSecret(verifierSecretPath(settings.stateDir), 0o600),
     errorLog: join(dir, 'logs', 'error.log'),
     accessLog: join(dir, 'logs', 'access.log'),
     workers: 'auto',
     resolver: findResolver(),
     caFile: findCaFile() ?? certificate.certificate,
-  });
-  for (const [path, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(dir, 'conf', path)), { recursive: true });
-    writeFileSync(join(dir, 'conf', path), content);
-  }
-  return { dir, configuration: join(dir, 'conf', 'nginx.conf'), errorLog: join(dir, 'logs', 'error.log') };
+  };
 }
 
 // The machine's own name server: nginx does not read resolv.conf by itself.

@@ -27,6 +27,8 @@ export interface GatewayFacts {
   jwksPath: string;
   /** `unix:/path` or `address:port` of the sidecar. */
   sidecarAddress: string;
+  /** What the sidecar asks for over TCP. */
+  sidecarSecret: string | undefined;
   errorLog: string;
   accessLog: string;
   workers: string;
@@ -54,6 +56,9 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
   files['gateway/upstream.conf'] = renderUpstream(facts.upstreamUrl);
   files['gateway/to_upstream.conf'] = renderToUpstream(settings, facts);
   files['gateway/jwks.conf'] = renderJwks(settings, facts);
+  if (facts.sidecarSecret !== undefined) {
+    files['keygate/sidecar_secret.conf'] = `proxy_set_header X-Keygate-Secret ${facts.sidecarSecret};\n`;
+  }
   const template = readFileSync(join(facts.sourceDir, 'gateway', 'nginx.conf.template'), 'utf8');
   files['nginx.conf'] = fill(template, templateValues(settings, facts));
   return { files };

@@ -10,7 +10,7 @@ import { makeCheckKey } from './check_key.js';
 import { openKeyStore } from './key_store.js';
 import { buildServer, type Sidecar } from './server.js';
 import { ensureSigningKey, openSigningKeys } from './signing_keys.js';
-import { loadSecret } from './state_files.js';
+import { loadSecret, verifierSecretPath } from './state_files.js';
 
 async function start(settings: Settings): Promise<void> {
   const { stateDir } = settings;
@@ -29,9 +29,7 @@ async function start(settings: Settings): Promise<void> {
     mintAudience: firstAudience(settings.jwtAudience),
     maxTtlSeconds: settings.jwtTtlSeconds,
     secret:
-      settings.verifierListen === undefined
-        ? undefined
-        : loadSecret(join(stateDir, 'verifier_secret'), 0o600),
+      settings.verifierListen === undefined ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),
   };
   const server = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' } });
   sidecar.keys = openKeyStore({

@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** Writes a file by way of a temporary one beside it, so that no reader meets half of it. */
 export function writeAtomically(path: string, content: string, mode: number): void {
@@ -52,4 +52,9 @@ export function loadSecret(path: string, mode: number): string {
   const secret = randomBytes(32).toString('base64url');
   writeAtomically(path, `${secret}\n`, mode);
   return secret;
+}
+
+/** Where the secret is that nginx sends over TCP. */
+export function verifierSecretPath(stateDir: string): string {
+  return join(stateDir, 'verifier_secret');
 }

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { findNginx } from '../../../build/nginx_runtime.js';
 import { renderGateway, type GatewayFacts } from '../../../nginx/render.js';
 import { readSettings } from '../../../settings/read.js';
+import { loadSecret, verifierSecretPath } from '../../../verifier/state_files.js';
 import { testCertificate } from './certificate.js';
 import { freePort, spawnNginx, type RunningNginx } from './nginx_process.js';
 import { startSidecar, type RunningSidecar } from './sidecar_process.js';
@@ -119,7 +120,11 @@ async function gatewayFacts(options: GatewayOptions, places: Places): Promise<Ga
     apiKeysFile: keysFile,
     stateDir,
     jwksPath: options.env?.['JWKS_PATH'] ?? '',
-    sidecarAddress: `unix:${places.socket}`,
+    sidecarAddress: options.env?.['VERIFIER_LISTEN'] ?? `unix:${places.socket}`,
+    sidecarSecret:
+      options.env?.['VERIFIER_LISTEN'] === undefined
+        ? undefined
+        : loadSecret(verifierSecretPath(stateDir), 0o600),
     errorLog: join(dir, 'error.log'),
     accessLog: join(dir, 'access.log'),
     workers: String(options.workers ?? 1),
