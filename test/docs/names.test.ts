@@ -1,0 +1,70 @@
+// The same names in code, configuration and documentation.
+
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { refusals } from '../../auth/refusals.js';
+import { table } from '../../settings/table.js';
+
+const root = join(import.meta.dirname, '../..');
+const read = (...path: string[]) => readFileSync(join(root, ...path), 'utf8');
+const all = (text: string, pattern: RegExp) =>
+  [...new Set([...text.matchAll(pattern)].map((match) => match[1] as string))].sort();
+const settings = Object.keys(table).sort();
+const snippets = readdirSync(join(root, 'nginx/snippets')).map((name) => read('nginx/snippets', name)).join('\n'); // prettier-ignore
+
+describe('names', () => {
+  it.each([
+    ['docs/settings.md', all(read('docs/settings.md'), /^## ([A-Z_]+)$/gm)],
+    ['.env.example', all(read('.env.example'), /^#?([A-Z_]+)=/gm)],
+    ['README.md', all(read('README.md'), /^\| `([A-Z_]+)` +\|/gm)],
+  ])('lists every setting in %s, and no other', (_, names) => {
+    expect(names).toEqual(settings);
+  });
+
+  it('documents the nginx variables that settings.conf sets, and no other', () => {
+    const documented = all(read('docs/settings.md'), /^ {4}nginx: {4}\$(keygate_\w+)$/gm);
+    expect(documented).toEqual(all(read('nginx/snippets/settings.conf'), /^js_var \$(keygate_\w+)/gm));
+  });
+
+  it('gives each setting the default that the code has', () => {
+    const docs = read('docs/settings.md');
+    for (const [name, { standard }] of Object.entries(table) as [string, { standard?: string }][]) {
+      if (standard === undefined) continue;
+      expect(docs, name).toMatch(new RegExp(`^    Syntax:   ${name}=.*\n    Default:  ${standard}$`, 'm'));
+    }
+  });
+
+  it('lists every code of a refusal in README.md, and no other', () => {
+    const responses = read('README.md').split('## Responses')[1]?.split('## Settings')[0] ?? '';
+    const rows = responses.split('\n').filter((line) => /^\| \d/.test(line));
+    const listed = all(rows.map((row) => row.split('|')[2]).join(' '), /`(\w+)`/g);
+    expect(listed).toEqual([...new Set(Object.values(refusals).map((refusal) => refusal.code))].sort());
+  });
+
+  it('calls only handlers that main.ts exports, and calls them all', () => {
+    const template = read('nginx/gateway/nginx.conf.template');
+    const called = all(snippets + template, /(?:js_content|js_access|js_periodic) keygate\.(\w+)/g);
+    const exported = /export default \{([^}]*)\}/.exec(read('njs/main.ts'))?.[1] ?? '';
+    expect(called).toEqual(all(exported, /(\w+)/g));
+  });
+
+  it('gives every internal location an error_page of its own', () => {
+    const locations = [
+      ...(snippets + read('nginx/gateway/nginx.conf.template')).matchAll(
+        /location [=^~ ]*\/_keygate_\w+\/? \{([^}]*)\}/g,
+      ),
+    ];
+    expect(locations.length).toBeGreaterThanOrEqual(5);
+    for (const [, body] of locations) expect(body).toMatch(/internal;\s+error_page 599 /);
+  });
+
+  it('names a file that exists in every relative link', () => {
+    for (const file of ['README.md', 'docs/maintaining.md', 'docs/keys.md']) {
+      for (const link of all(read(file), /\]\(([^)#]+)\)/g)) {
+        if (!link.includes('://'))
+          expect(() => readdirSync(join(root, link)).length || true, link).not.toThrow(/ENOENT/);
+      }
+    }
+  });
+});
