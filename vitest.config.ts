@@ -8,11 +8,21 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'units', include: ['test/**/*.test.ts'], exclude: ['test/{gateway,demo,compose}/**'] },
+        test: {
+          name: 'units',
+          sequence: { groupOrder: 1 },
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/{gateway,demo,compose}/**'],
+        },
       },
       {
         extends: true,
-        test: { name: 'gateway', include: ['test/{gateway,demo}/**/*.test.ts'], maxWorkers: 3 },
+        test: {
+          name: 'gateway',
+          sequence: { groupOrder: 2 },
+          include: ['test/{gateway,demo}/**/*.test.ts'],
+          maxWorkers: 3,
+        },
       },
     ],
   },

@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { checkClaims, readUnverifiedIssuer, type JwtSettings } from '../../auth/claims.js';
+
+const now = 1_800_000_000;
+const settings: JwtSettings = { issuers: ['https://i'], audiences: ['a', 'b'], leewaySeconds: 30 };
+const good = { sub: 'alice', iss: 'https://i', aud: 'a', exp: now + 60 };
+const check = (claims: object, changed: Partial<JwtSettings> = {}) =>
+  checkClaims(claims as never, { ...settings, ...changed }, now);
+
+describe('checkClaims', () => {
+  it('reads what the gateway needs', () => {
+    expect(check({ ...good, scope: 'x y', key: 'k' })).toEqual({
+      subject: 'alice',
+      issuer: 'https://i',
+      scopes: ['x', 'y'],
+      expiresSeconds: now + 90,
+      key: 'k', // prettier-ignore
+    });
+  });
+
+  it.each([
+    ['one second before the leeway ends', { exp: now - 29 }],
+    ['with a fraction', { exp: now + 0.5 }],
+    ['at 2^53', { exp: 2 ** 53 }],
+    ['valid within the leeway', { nbf: now + 30 }],
+    ['issued within the leeway', { iat: now + 30 }],
+    ['with one matching audience of several', { aud: ['x', 'b'] }],
+    ['without sub', { sub: undefined }],
+    ['with scp as an array', { scp: ['x', 'y'] }],
+    ['with scp as text', { scp: 'x y' }],
+  ])('accepts a token %s', (_, changed) => {
+    expect(check(JSON.parse(JSON.stringify({ ...good, ...changed })) as object)).not.toHaveProperty('reason');
+  });
+
+  it.each([
+    ['token_no_expiry', { exp: undefined }],
+    ['token_claim_type', { exp: String(now + 60) }],
+    ['token_claim_type', { exp: -1 }],
+    ['token_claim_type', { exp: 2 ** 53 + 2 }],
+    ['token_claim_type', { exp: null }],
+    ['token_claim_type', { exp: [now + 60] }],
+    ['token_claim_type', { nbf: '1' }],
+    ['token_claim_type', { iat: {} }],
+    ['token_expired', { exp: now - 30 }],
+    ['token_expired', { exp: 0 }],
+    ['token_not_yet_valid', { nbf: now + 31 }],
+    ['token_issued_in_future', { iat: now + 31 }],
+    ['token_audience', { aud: undefined }],
+    ['token_audience', { aud: 'c' }],
+    ['token_audience', { aud: [] }],
+    ['token_audience', { aud: '' }],
+    ['token_claim_type', { aud: ['a', 1] }],
+    ['token_claim_type', { aud: { a: 1 } }],
+    ['token_claim_type', { aud: null }],
+    ['token_confirmation', { cnf: {} }],
+    ['token_confirmation', { cnf: null }],
+    ['token_subject', { sub: 1 }],
+    ['token_subject', { sub: 'a\nb' }],
+    ['token_subject', { sub: 'a\u0000' }],
+    ['token_subject', { sub: '\ud800' }],
+    ['token_subject', { sub: 'x'.repeat(257) }],
+    ['token_subject', { sub: 'ä'.repeat(43) }],
+    ['token_claim_type', { iss: 5 }],
+    ['token_claim_type', { jti: 5 }],
+    ['token_claim_type', { key: {} }],
+    ['token_claim_type', { scope: ['x'] }],
+    ['token_claim_type', { scope: 5 }],
+    ['token_claim_type', { scope: 'a"b' }],
+    ['token_claim_type', { scp: [1] }],
+    ['token_claim_type', { scp: {} }],
+  ])('refuses with %s: %j', (reason, changed) => {
+    const claims: { [name: string]: unknown } = { ...good, ...changed };
+    for (const name of Object.keys(claims)) if (claims[name] === undefined) delete claims[name];
+    expect(check(claims)).toEqual({ reason });
+  });
+
+  it('refuses an infinite date, which JSON can spell as 1e400', () => {
+    expect(check(JSON.parse('{"exp":1e400,"aud":"a"}') as object)).toEqual({ reason: 'token_claim_type' });
+  });
+
+  it('asks for no audience where any is accepted', () => {
+    expect(check({ exp: now + 60 }, { audiences: 'any' })).not.toHaveProperty('reason');
+  });
+
+  it('takes a list without a member for a list that nothing matches', () => {
+    expect(check(good, { audiences: [] })).toEqual({ reason: 'token_audience' });
+  });
+});
+
+describe('readUnverifiedIssuer', () => {
+  it('reads a string of the claims themselves', () => {
+    expect(readUnverifiedIssuer({ iss: 'x' })).toBe('x');
+    expect(readUnverifiedIssuer({ iss: 1 })).toBeUndefined();
+    expect(readUnverifiedIssuer({})).toBeUndefined();
+  });
+});

@@ -1,0 +1,27 @@
+import { expect, it } from 'vitest';
+import { isJsonObject, maxDepth, ownMember, parseJsonObject } from '../../auth/json.js';
+
+const nested = (depth: number) => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`;
+
+it('reads an object of the deepest nesting that is allowed, and no deeper', () => {
+  expect(parseJsonObject(nested(maxDepth))).toHaveProperty('object');
+  expect(parseJsonObject(nested(maxDepth + 1))).toEqual({ fault: 'nested too deep' });
+  expect(parseJsonObject(`{"a":${'{"a":'.repeat(100000)}`)).toEqual({ fault: 'nested too deep' });
+});
+
+it('does not count brackets within strings, nor siblings', () => {
+  expect(parseJsonObject(JSON.stringify({ a: '[{"\\'.repeat(40) }))).toHaveProperty('object');
+  expect(parseJsonObject(JSON.stringify({ a: Array.from({ length: 100 }, () => [{}]) }))).toHaveProperty(
+    'object',
+  );
+});
+
+it.each(['', 'null', '[]', '1', '"a"', '{', '{"a":1,}', "{'a':1}"])('refuses %j', (text) => {
+  expect(parseJsonObject(text)).toEqual({ fault: 'not an object' });
+});
+
+it('reads members of the object itself alone', () => {
+  expect(ownMember({ a: 1 }, 'a')).toBe(1);
+  expect(ownMember({}, 'constructor')).toBeUndefined();
+  expect(isJsonObject([]) || isJsonObject(null)).toBe(false);
+});

@@ -1,0 +1,115 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { fitsAlgorithm, parseJwks, type Jwks } from '../../auth/jwk.js';
+import { nodePlatform } from '../../verifier/platform.js';
+
+type Jwk = { [name: string]: unknown };
+const rsa = (bits: number) =>
+  generateKeyPairSync('rsa', { modulusLength: bits }).publicKey.export({ format: 'jwk' }) as Jwk;
+const ec = (namedCurve: string) =>
+  generateKeyPairSync('ec', { namedCurve }).publicKey.export({ format: 'jwk' }) as Jwk;
+const ed = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }) as Jwk;
+const rsa2048 = rsa(2048);
+const p256 = ec('P-256');
+
+const parse = (...keys: unknown[]) => parseJwks(JSON.stringify({ keys }), nodePlatform) as Jwks;
+
+describe('parseJwks', () => {
+  it('takes RSA, the three curves and Ed25519', () => {
+    const jwks = parse(rsa2048, p256, ec('P-384'), ec('P-521'), ed);
+    expect(jwks.problems).toEqual([]);
+    expect(jwks.keys.map((key) => key.crv ?? key.modulusBytes)).toEqual([
+      256,
+      'P-256',
+      'P-384',
+      'P-521',
+      'Ed25519',
+    ]);
+  });
+
+  it('builds keys anew, without private and unknown members, and says that it found private ones', () => {
+    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
+    const jwks = parse({ ...pair, kid: 'a', x5u: 'https://evil.example', key_ops: ['sign'] });
+    expect(jwks.keys).toEqual([{ kty: 'EC', crv: 'P-256', x: pair.x, y: pair.y, kid: 'a' }]);
+    expect(jwks.warnings).toEqual([expect.objectContaining({ index: 0, kid: 'a' })]);
+    expect(JSON.stringify(jwks)).not.toContain(pair.d);
+  });
+
+  it.each([
+    ['RSA of 1024 bits', rsa(1024)],
+    [
+      'RSA of 2047 bits',
+      { ...rsa2048, n: Buffer.from([0x7f, ...Buffer.alloc(255, 1)]).toString('base64url') },
+    ],
+    ['RSA of over 4096 bits', { ...rsa2048, n: Buffer.alloc(513, 255).toString('base64url') }],
+    ['RSA with exponent 1', { ...rsa2048, e: 'AQ' }],
+    ['RSA with exponent 0', { ...rsa2048, e: 'AA' }],
+    ['RSA with an even exponent', { ...rsa2048, e: 'AQAA' }],
+    ['RSA with an empty exponent', { ...rsa2048, e: '' }],
+    [
+      'RSA with a zero before its modulus',
+      { ...rsa2048, n: Buffer.concat([Buffer.alloc(1), Buffer.alloc(256, 255)]).toString('base64url') },
+    ],
+    ['RSA with n that is no base64url', { ...rsa2048, n: '!!!!' }],
+    ['RSA with n as a number', { ...rsa2048, n: 5 }],
+    ['RSA with padding', { ...rsa2048, e: 'AQAB=' }],
+    ['an oct key', { kty: 'oct', k: 'c2VjcmV0' }],
+    ['use enc', { ...rsa2048, use: 'enc' }],
+    ['use as an array', { ...rsa2048, use: ['sig'] }],
+    ['key_ops without verify', { ...p256, key_ops: ['encrypt'] }],
+    ['key_ops that is empty', { ...p256, key_ops: [] }],
+    ['key_ops as text', { ...p256, key_ops: 'verify' }],
+    ['alg that does not fit kty', { ...rsa2048, alg: 'ES256' }],
+    ['alg that does not fit crv', { ...p256, alg: 'ES384' }],
+    ['alg HS256', { ...rsa2048, alg: 'HS256' }],
+    ['alg none', { ...rsa2048, alg: 'none' }],
+    ['an EC point that is too short', { ...p256, x: 'AAAA' }],
+    ['a curve of another kind', { ...p256, crv: 'secp256k1' }],
+    ['a curve named constructor', { ...p256, crv: 'constructor' }],
+    ['Ed448', { kty: 'OKP', crv: 'Ed448', x: ed['x'] }],
+    ['X25519', { kty: 'OKP', crv: 'X25519', x: ed['x'] }],
+    ['an unknown kty', { kty: 'XYZ' }],
+    ['a kid that is a number', { ...p256, kid: 7 }],
+    ['a kid that is empty', { ...p256, kid: '' }],
+    ['null', null],
+    ['an array', []],
+  ])('reports %s and uses the others', (_, key) => {
+    const jwks = parse(p256, key);
+    expect(jwks.keys).toHaveLength(1);
+    expect(jwks.problems).toEqual([
+      expect.objectContaining({ index: 1, problem: expect.any(String) as string }),
+    ]);
+  });
+
+  it('uses none of several keys with one kid', () => {
+    const jwks = parse({ ...p256, kid: 'a' }, { ...rsa2048, kid: 'a' }, { ...ed, kid: 'b' });
+    expect(jwks.keys.map((key) => key.kid)).toEqual(['b']);
+    expect(jwks.problems.map((problem) => problem.index)).toEqual([0, 1]);
+  });
+
+  it('makes kids fit for a log', () => {
+    expect(parse({ kty: 'oct', kid: 'a\r\nb\u2028' }).problems[0]?.kid).toBe('a??b?');
+  });
+
+  it.each(['', 'null', '[]', '{}', '{"keys":{}}', '{"keys":null}', '<html>', '{"keys":[}'])(
+    'faults %j',
+    (text) => {
+      expect(parseJwks(text, nodePlatform)).toHaveProperty('fault');
+    },
+  );
+});
+
+describe('fitsAlgorithm', () => {
+  it('lets the key decide the family, the curve and its own alg', () => {
+    const [plain] = parse(rsa2048).keys;
+    const [bound] = parse({ ...rsa2048, alg: 'PS256' }).keys;
+    const [curve] = parse(p256).keys;
+    if (plain === undefined || bound === undefined || curve === undefined) throw new Error('no keys');
+    expect(fitsAlgorithm(plain, 'RS256') && fitsAlgorithm(plain, 'PS512')).toBe(true);
+    expect(fitsAlgorithm(plain, 'ES256')).toBe(false);
+    expect(fitsAlgorithm(bound, 'PS256')).toBe(true);
+    expect(fitsAlgorithm(bound, 'RS256')).toBe(false);
+    expect(fitsAlgorithm(curve, 'ES256')).toBe(true);
+    expect(fitsAlgorithm(curve, 'ES384')).toBe(false);
+  });
+});

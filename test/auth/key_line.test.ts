@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { parseKeyLine } from '../../auth/key_line.js';
+import { nodePlatform } from '../../verifier/platform.js';
+
+const parse = (line: string) => parseKeyLine(line, 1, nodePlatform);
+const body = 'abcdefghijklmnopqrstuuOWy6V1Hnz3QZ1p0ZbJ5q3oF9Yb1V7mS';
+const digest = nodePlatform.sha256('x');
+
+describe('parseKeyLine', () => {
+  it('reads all attributes', () => {
+    expect(parse(`carol:$2b$12$${body}  id=Ab3dE6gH expires=2027-01-31\tscope=models,chat`)).toMatchObject({
+      kind: 'bcrypt',
+      name: 'carol',
+      id: 'Ab3dE6gH',
+      expiresSeconds: Date.UTC(2027, 0, 31) / 1000,
+      scopes: ['models', 'chat'],
+    });
+  });
+
+  it.each(['$2a$', '$2b$', '$2y$'])('takes %s', (prefix) => {
+    expect(parse(`${prefix}04$${body}`)).toMatchObject({ kind: 'bcrypt' });
+  });
+
+  it.each([
+    ['$2x$', `$2x$12$${body}`],
+    ['$2$', `$2$12$${body}`],
+    ['cost 15', `$2b$15$${body}`],
+    ['cost 3', `$2b$03$${body}`],
+    ['a short bcrypt hash', `$2b$12$${body.slice(1)}`],
+    ['argon2', 'a:$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$hash'],
+    ['a short SHA-256', '$sha256$abc'],
+    ['SHA-256 that is not canonical', `$sha256$${digest.slice(0, -1)}B`],
+    ['padded SHA-256', `$sha256$${digest}=`],
+    ['a name for plaintext', 'name:plaintext'],
+    ['an empty name', `:$sha256$${digest}`],
+    ['a name with a space', `a b:$sha256$${digest}`],
+    ['a name with a slash', `a/b:$sha256$${digest}`],
+    ['a name of 129 characters', `${'n'.repeat(129)}:$sha256$${digest}`],
+    ['an unknown attribute', `$sha256$${digest} admin=1`],
+    ['a doubled attribute', `$sha256$${digest} scope=a scope=b`],
+    ['an empty scope', `$sha256$${digest} scope=,`],
+    ['a scope with quotes', `$sha256$${digest} scope="a"`],
+    ['an id of 7 characters', `$sha256$${digest} id=1234567`],
+    ['an expiry that is no date', `$sha256$${digest} expires=tomorrow`],
+    ['an impossible date', `$sha256$${digest} expires=2027-02-29`],
+    ['plaintext with white space', 'two words'],
+    ['plaintext with a comma', 'a,b'],
+    ['plaintext with two dots', 'a.b.c'],
+    ['a control byte', 'key\x01'],
+    ['a letter outside ASCII', 'schlüssel'],
+    ['a NUL', 'abc\0def'],
+  ])('does not use a line with %s, and says why', (_, line) => {
+    expect(parse(line)).toEqual({ problem: expect.stringMatching(/\w/) as string });
+  });
+
+  it.each(['kg_abc', 'a.b', 'a.b.c.d', 'sk-proj_1'])('takes %s as a plaintext key', (key) => {
+    expect(parse(key)).toMatchObject({ kind: 'plaintext', hash: nodePlatform.sha256(key) });
+  });
+});
