@@ -1,0 +1,155 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWTPayload } from 'jose';
+import { parseJwks, type Jwk, type Jwks } from '../../auth/jwk.js';
+import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
+import type { Platform } from '../../auth/platform.js';
+import { nodePlatform } from '../../verifier/platform.js';
+
+const now = 1_800_000_000;
+
+interface Pair {
+  kid: string;
+  privateKey: CryptoKey;
+  jwk: Jwk;
+}
+
+const clean = (jwk: JWK): Jwk =>
+  (parseJwks(JSON.stringify({ keys: [jwk] }), nodePlatform) as Jwks).keys[0] as Jwk;
+
+async function pair(kid: string, alg = 'ES256'): Promise<Pair> {
+  const { privateKey, publicKey } = await generateKeyPair(alg);
+  return { kid, privateKey, jwk: clean({ ...(await exportJWK(publicKey)), kid }) };
+}
+
+const sign = (by: Pair, claims: JWTPayload, header: object = {}) =>
+  new SignJWT({ sub: 's', exp: now + 60, ...claims })
+    .setProtectedHeader({ alg: 'ES256', kid: by.kid, ...header })
+    .sign(by.privateKey);
+
+describe('decideToken', () => {
+  let ours: Pair, local: Pair, remote: Pair, stranger: Pair;
+
+  beforeAll(async () => {
+    [ours, local, remote, stranger] = (await Promise.all(
+      ['ours', 'local', 'remote', 'local'].map((kid) => pair(kid)),
+    )) as [Pair, Pair, Pair, Pair];
+  });
+
+  const trusted = (changed: Partial<TrustedKeys> = {}): TrustedKeys => ({
+    minting: { issuer: 'keygate', keys: [ours.jwk] },
+    local: [local.jwk],
+    remote: [remote.jwk],
+    isDeniedKid: () => false,
+    isDeniedJti: () => false,
+    isLiveEntry: (fingerprint) => fingerprint === 'live',
+    ...changed,
+  });
+
+  const decide = (token: string, keys = trusted(), platform: Platform = nodePlatform) =>
+    decideToken({
+      token,
+      nowSeconds: now,
+      settings: { issuers: ['https://i'], audiences: 'any', leewaySeconds: 30 },
+      keys,
+      platform,
+    });
+
+  it('admits tokens of both configured sources and of ours, each bound to its issuer', async () => {
+    for (const by of [local, remote]) {
+      expect(await decide(await sign(by, { iss: 'https://i' }))).toMatchObject({
+        admitted: true,
+        principal: { keyId: by.kid },
+      });
+    }
+    const minted = await decide(await sign(ours, { iss: 'keygate', key: 'live' }));
+    expect(minted).toMatchObject({
+      admitted: true,
+      principal: { keyId: 'live', issuer: 'keygate', expiresSeconds: now + 90 },
+    });
+  });
+
+  it.each([
+    [
+      'a remote key for our issuer',
+      'token_no_fitting_key',
+      () => sign(remote, { iss: 'keygate', key: 'live' }),
+    ],
+    ['our key for a configured issuer', 'token_unknown_kid', () => sign(ours, { iss: 'https://i' })],
+    [
+      'a remote key that names our kid',
+      'token_signature',
+      () => sign(remote, { iss: 'keygate', key: 'live' }, { kid: 'ours' }),
+    ],
+    ['an issuer that is not configured', 'token_issuer', () => sign(local, { iss: 'https://j' })],
+    ['no issuer', 'token_issuer', () => sign(local, {})],
+    ['a stranger with a known kid', 'token_signature', () => sign(stranger, { iss: 'https://i' })],
+    ['an unknown kid', 'token_unknown_kid', () => sign(local, { iss: 'https://i' }, { kid: 'other' })],
+    [
+      'a kid named constructor',
+      'token_unknown_kid',
+      () => sign(local, { iss: 'https://i' }, { kid: 'constructor' }),
+    ],
+    ['a minted token without key', 'token_revoked', () => sign(ours, { iss: 'keygate' })],
+    [
+      'a minted token whose entry is gone',
+      'token_revoked',
+      () => sign(ours, { iss: 'keygate', key: 'dead' }),
+    ],
+    [
+      'no kid where several keys fit',
+      'token_ambiguous_key',
+      () => sign(local, { iss: 'https://i' }, { kid: undefined }),
+    ],
+    ['an expired one', 'token_expired', () => sign(local, { iss: 'https://i', exp: now - 30 })],
+  ])('refuses %s with %s', async (_, reason, make) => {
+    expect(await decide(await make())).toEqual({ admitted: false, reason });
+  });
+
+  it('accepts no kid only where exactly one key fits', async () => {
+    const token = await sign(local, { iss: 'https://i' }, { kid: undefined });
+    expect(await decide(token, trusted({ remote: [] }))).toMatchObject({ admitted: true });
+    expect(await decide(token, trusted({ remote: [], local: [] }))).toEqual({
+      admitted: false,
+      reason: 'token_no_fitting_key',
+    });
+  });
+
+  it('tries both keys where local and remote share a kid', async () => {
+    const twin = await pair('local');
+    const keys = trusted({ remote: [twin.jwk] });
+    expect(await decide(await sign(twin, { iss: 'https://i' }), keys)).toMatchObject({ admitted: true });
+    expect(await decide(await sign(local, { iss: 'https://i' }), keys)).toMatchObject({ admitted: true });
+  });
+
+  it('refuses denied kids and jtis', async () => {
+    const token = await sign(local, { iss: 'https://i', jti: 'j' });
+    expect(await decide(token, trusted({ isDeniedKid: (kid) => kid === 'local' }))).toEqual({
+      admitted: false,
+      reason: 'token_kid_denied',
+    });
+    expect(await decide(token, trusted({ isDeniedJti: (jti) => jti === 'j' }))).toEqual({
+      admitted: false,
+      reason: 'token_revoked',
+    });
+    const withoutKid = await sign(local, { iss: 'https://i' }, { kid: undefined });
+    const denied = trusted({ remote: [], isDeniedKid: (kid) => kid === 'local' });
+    expect(await decide(withoutKid, denied)).toEqual({ admitted: false, reason: 'token_kid_denied' });
+  });
+
+  it('says verifier_unavailable when nothing can check the algorithm now', async () => {
+    const platform: Platform = { ...nodePlatform, verifySignature: () => Promise.resolve('unavailable') };
+    const token = await sign(local, { iss: 'https://i' });
+    expect(await decide(token, trusted(), platform)).toEqual({
+      admitted: false,
+      reason: 'verifier_unavailable',
+    });
+  });
+
+  it('refuses our issuer while no minting keys are known', async () => {
+    const token = await sign(ours, { iss: 'keygate', key: 'live' });
+    expect(await decide(token, trusted({ minting: undefined }))).toEqual({
+      admitted: false,
+      reason: 'token_issuer',
+    });
+  });
+});
