@@ -1,18 +1,15 @@
 // The demo key: there only as long as nobody has set up anything else to let clients in.
 
 import { existsSync, readFileSync } from 'node:fs';
-import { randomInt } from 'node:crypto';
 import { parseKeyFile } from '../auth/key_file.js';
+import { makeKey } from '../verifier/cli/new_key.js';
+import { demoComment, withoutDemoKey } from '../verifier/demo_line.js';
 import { nodePlatform } from '../verifier/platform.js';
 import { writeAtomically } from '../verifier/state_files.js';
 import type { Settings } from '../settings/read.js';
 import { StartFault } from './preparations.js';
 
-const comment = '# The demo key that npm start made. `keygate key new NAME` takes it out; so may you.';
-const demoLine = /^demo:\$sha256\$\S+$/;
 const keyFileMode = 0o640;
-const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-
 /**
  * Makes, keeps or takes out the demo key, as the settings ask for.
  * @returns undefined where there is none; `key` only when it was made just now
@@ -21,7 +18,7 @@ const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 export function prepareDemoKey(settings: Settings): { key: string | undefined; file: string } | undefined {
   const file = settings.apiKeysFile;
   const before = !settings.isApiKeysFileNamed && existsSync(file) ? readFileSync(file, 'utf8') : '';
-  const others = withoutDemo(before);
+  const others = withoutDemoKey(before);
   const hasOwnKeys = parseKeyFile(others, nodePlatform).entries.length > 0;
   const hasKeys = hasOwnKeys || settings.isApiKeysFileNamed || settings.apiKey !== undefined || settings.apiKeys !== undefined; // prettier-ignore
   if (settings.githubToken !== undefined && !hasKeys) {
@@ -37,17 +34,7 @@ export function prepareDemoKey(settings: Settings): { key: string | undefined; f
     return undefined;
   }
   if (others !== before) return { key: undefined, file };
-  const key = `kg_${randomText(8)}_${randomText(43)}`;
-  writeAtomically(file, `${before}${comment}\ndemo:$sha256$${nodePlatform.sha256(key)}\n`, keyFileMode);
+  const { key } = makeKey();
+  writeAtomically(file, `${before}${demoComment}\ndemo:$sha256$${nodePlatform.sha256(key)}\n`, keyFileMode);
   return { key, file };
-}
-
-/** A key file's text without the demo key. */
-export function withoutDemo(text: string): string {
-  const lines = text.split('\n');
-  return lines.filter((line) => line !== comment && !demoLine.test(line)).join('\n');
-}
-
-function randomText(length: number): string {
-  return Array.from({ length }, () => alphabet.charAt(randomInt(alphabet.length))).join('');
 }

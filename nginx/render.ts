@@ -114,6 +114,7 @@ export function renderSettings(snippet: string, settings: Settings, facts: Gatew
     rate_limit_auth: formatRate(settings.rateLimitAuth),
     rate_limit_auth_burst: String(settings.rateLimitAuthBurst),
     cors_preflight: settings.corsPreflight,
+    sidecar: facts.sidecarAddress,
   };
   const rendered = snippet.replace(
     /^(js_var \$keygate_(\w+)) ".*?";/gm,

@@ -6,6 +6,7 @@ import { ready } from './health.js';
 import { jwks } from './jwks_route.js';
 import { refresh } from './refresh.js';
 import { fetchJwks, refreshJwks } from './remote_jwks.js';
+import { report } from './report.js';
 import { token } from './token_route.js';
 
 export default {
@@ -20,4 +21,5 @@ export default {
   refresh,
   refreshJwks,
   fetchJwks,
+  report,
 };

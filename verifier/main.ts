@@ -23,7 +23,7 @@ async function start(settings: Settings): Promise<void> {
   const sidecar: Sidecar = {
     keys: { current: () => undefined },
     checkKey: makeCheckKey(pool),
-    signingKey: openSigningKeys(stateDir),
+    signingKey: openSigningKeys(stateDir, settings.jwtTtlSeconds),
     entrySecret: loadSecret(join(stateDir, 'public', 'entry_secret'), 0o640),
     mintIssuer: settings.mintIssuer,
     mintAudience: firstAudience(settings.jwtAudience),
@@ -39,15 +39,21 @@ async function start(settings: Settings): Promise<void> {
     maxStaleSeconds: settings.keysMaxStaleSeconds,
     log: server.log,
   });
-  const end = async () => {
+  endWith(async () => {
     await server.close();
     await pool.close();
-    process.exit(0);
-  };
-  process.once('SIGTERM', () => void end());
-  process.once('SIGINT', () => void end());
-  process.once('disconnect', () => void end()); // the launcher that started us is gone
+  });
   await listen(server, settings);
+  setInterval(
+    () => void sidecar.signingKey().catch((error: Error) => server.log.error(error.message)),
+    10000,
+  ).unref();
+}
+
+// `disconnect`: the launcher that started us is gone.
+function endWith(close: () => Promise<void>): void {
+  const end = () => void close().then(() => process.exit(0));
+  for (const event of ['SIGTERM', 'SIGINT', 'disconnect']) process.once(event, end);
 }
 
 function firstAudience(audience: string | undefined): string {

@@ -4,6 +4,7 @@
 import { timingSafeEqual, createHash } from 'node:crypto';
 import fastify, { LogController, type FastifyInstance } from 'fastify';
 import { entryFingerprint, entrySubject, type KeyEntry } from '../auth/key_entry.js';
+import { contentType } from './content_type.js';
 import type { CheckKey } from './check_key.js';
 import type { KeyStore, LoadedKeys } from './key_store.js';
 import { mintToken } from './minting.js';
@@ -11,8 +12,6 @@ import { nodePlatform } from './platform.js';
 import { checkSignature } from './signature_route.js';
 import type { SigningKey } from './signing_keys.js';
 import { parseTokenRequest } from './token_request.js';
-
-export const contentType = 'application/vnd.keygate+json';
 
 export interface Sidecar {
   keys: KeyStore;

@@ -12,6 +12,7 @@ import {
   type CryptoKey,
   type JWK,
 } from 'jose';
+import { advanceKeys } from './key_rotation.js';
 import { readIfThere, writeAtomically } from './state_files.js';
 
 export type SigningAlgorithm = 'RS256' | 'ES256' | 'EdDSA';
@@ -71,14 +72,18 @@ export function publicHalf({ kty, kid, alg, use, n, e, crv, x, y }: JWK): JWK {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as JWK;
 }
 
-/** The key that signs now, read again when the file has changed. */
-export function openSigningKeys(stateDir: string): () => Promise<SigningKey | undefined> {
+/** The key that signs now: read again when the file has changed, and moved on when its time has come. */
+export function openSigningKeys(stateDir: string, ttlSeconds: number): () => Promise<SigningKey | undefined> {
   let mark = '';
   let current: SigningKey | undefined;
+  let stored: StoredSigningKey[] = [];
   return async () => {
+    const advanced = advanceKeys(stored, Date.now() / 1000, ttlSeconds);
+    if (advanced !== stored) writeSigningKeys(stateDir, advanced);
     const { mtimeMs, ino } = statSync(signingKeysPath(stateDir));
     if (`${mtimeMs}:${ino}` !== mark) {
-      const active = readSigningKeys(stateDir).find((key) => key.state === 'active');
+      stored = readSigningKeys(stateDir);
+      const active = stored.find((key) => key.state === 'active');
       current = active === undefined ? undefined : await importSigningKey(active.jwk);
       mark = `${mtimeMs}:${ino}`;
     }

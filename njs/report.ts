@@ -1,0 +1,21 @@
+// Tells the sidecar which keys nginx uses, once after each change, so that the admin command can say so.
+
+import { currentKeySet } from './key_set.js';
+import { readState, writeState } from './state.js';
+
+/** js_periodic: over a Unix socket only; over TCP the sidecar asks for a secret that nginx alone sends. */
+export async function report(session: NginxPeriodicSession): Promise<void> {
+  const address = session.variables.keygate_sidecar || '';
+  const keySet = currentKeySet();
+  if (keySet === undefined || address.slice(0, 5) !== 'unix:' || readState('reported') === keySet.generation)
+    return;
+  const generation = keySet.generation;
+  const headers = { Host: 'keygate', 'Content-Type': 'application/vnd.keygate+json' };
+  const body = JSON.stringify({ generation });
+  try {
+    const response = await ngx.fetch(`http://${address}:/health`, { method: 'POST', headers, body });
+    if (response.status === 200) writeState('reported', generation);
+  } catch (_) {
+    // The sidecar is away; the next tick tries again.
+  }
+}

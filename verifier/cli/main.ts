@@ -1,0 +1,44 @@
+// The admin command `keygate`: API keys, signing keys and tokens, from a shell.
+
+import { existsSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { addJwksCommands } from './jwks_commands.js';
+import { addKeyCommands } from './key_commands.js';
+import { CommandFault, exitCodes } from './output.js';
+import { addTokenCommands } from './token_commands.js';
+
+const program = new Command('keygate')
+  .description('Manages the API keys and signing keys of a Keygate gateway.')
+  .option('--json', 'print one JSON object, for scripts')
+  .showHelpAfterError()
+  .addHelpText(
+    'after',
+    `
+Settings come from the environment, or a .env file in the working folder: STATE_DIR, API_KEYS_FILE, JWT_TTL, ...
+
+Exit codes: 0 done; 1 failed, or problems were found; 2 the command line was wrong.`,
+  ) // prettier-ignore
+  .exitOverride();
+
+addKeyCommands(program);
+addJwksCommands(program);
+addTokenCommands(program);
+for (const command of program.commands) command.exitOverride().commands.forEach((one) => one.exitOverride());
+
+if (existsSync('.env')) process.loadEnvFile('.env');
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = explain(error);
+}
+
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  if (error instanceof CommandFault) {
+    if (error.message !== '') console.error(`keygate: ${error.message}`);
+    if (error.hint !== undefined) console.error(`hint: ${error.hint}`);
+    return exitCodes.failed;
+  }
+  console.error(`keygate: ${error instanceof Error ? error.message : String(error)}`);
+  return exitCodes.failed;
+}

@@ -1,0 +1,21 @@
+// What a command prints: lines for people, or one JSON object for scripts; and how it fails.
+
+import type { Command } from 'commander';
+
+export const exitCodes = { done: 0, failed: 1, usage: 2 };
+
+/** A failure that the person at the shell can mend. An empty message: everything was said already. */
+export class CommandFault extends Error {
+  constructor(
+    message: string,
+    readonly hint?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Prints a result in the form that was asked for. */
+export function print(command: Command, result: object, lines: string[]): void {
+  const { json } = command.optsWithGlobals<{ json?: boolean }>();
+  console.log(json === true ? JSON.stringify(result) : lines.join('\n'));
+}

@@ -1,0 +1,63 @@
+// Whether the running gateway has taken a change up: the sidecar says which keys it and nginx use.
+
+import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import type { Settings } from '../../settings/read.js';
+import { contentType } from '../content_type.js';
+import { verifierSecretPath } from '../state_files.js';
+
+/** `taken up`: nginx and sidecar use the change; `sidecar only`: nginx has not said so; `not running`: nobody answers. */
+export type Uptake = 'taken up' | 'sidecar only' | 'not running';
+
+const waitMs = 3000;
+const everyMs = 100;
+
+interface Health {
+  generation: string;
+  nginxGeneration: string;
+}
+
+/** Waits, for up to 3 s, until nginx uses what the sidecar uses. */
+export async function waitForUptake(settings: Settings): Promise<Uptake> {
+  const endMs = Date.now() + waitMs;
+  let uptake: Uptake = 'not running';
+  while (Date.now() < endMs) {
+    const health = await askHealth(settings);
+    if (health === undefined) return uptake;
+    if (health.generation === health.nginxGeneration) return 'taken up';
+    uptake = 'sidecar only';
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+  return uptake;
+}
+
+/** A line about it, for people. */
+export function describeUptake(uptake: Uptake): string {
+  if (uptake === 'taken up') return 'The running gateway has taken this up.';
+  if (uptake === 'sidecar only') return 'The sidecar has taken this up; nginx has not said so yet.';
+  return 'No gateway is running on this STATE_DIR; it will be used when one starts.';
+}
+
+function askHealth(settings: Settings): Promise<Health | undefined> {
+  return new Promise((resolve) => {
+    const options = { ...place(settings), path: '/health', method: 'POST', timeout: 1000 };
+    const sent = request(options, (response) => {
+      let body = '';
+      response.on('data', (part: Buffer) => (body += part.toString()));
+      response.on('end', () =>
+        resolve(response.statusCode === 200 ? (JSON.parse(body) as Health) : undefined),
+      );
+    });
+    sent.on('timeout', () => sent.destroy());
+    sent.on('error', () => resolve(undefined));
+    sent.end('{}');
+  });
+}
+
+function place(settings: Settings): object {
+  const headers = { 'content-type': contentType };
+  if (settings.verifierListen === undefined) return { socketPath: settings.verifierSocket, headers };
+  const { hostname, port } = new URL(`http://${settings.verifierListen}`);
+  const secret = readFileSync(verifierSecretPath(settings.stateDir), 'utf8').trim();
+  return { host: hostname.replace(/[[\]]/g, ''), port, headers: { ...headers, 'x-keygate-secret': secret } };
+}

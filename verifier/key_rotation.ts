@@ -1,0 +1,54 @@
+// How signing keys come and go: published before they sign, kept until the last token they signed has expired.
+
+import type { SigningAlgorithm, StoredSigningKey } from './signing_keys.js';
+import { makeSigningKey } from './signing_keys.js';
+import type { JWK } from 'jose';
+
+/** As long as others may keep our JWKS (its max-age), a new key does not sign. */
+export const publishSeconds = 300;
+const marginSeconds = 60;
+
+/**
+ * Moves keys on as time passes: next to active, active to retired, retired to gone.
+ * @param ttlSeconds how long a token holds at most
+ * @returns the same array when nothing has changed
+ */
+export function advanceKeys(
+  keys: StoredSigningKey[],
+  nowSeconds: number,
+  ttlSeconds: number,
+): StoredSigningKey[] {
+  const isOver = (key: StoredSigningKey) =>
+    key.state === 'retired' && nowSeconds >= key.sinceSeconds + ttlSeconds + marginSeconds;
+  const kept = keys.filter((key) => !isOver(key));
+  const due = kept.find((key) => key.state === 'next' && nowSeconds >= key.sinceSeconds + publishSeconds);
+  if (due !== undefined) return activate(kept, due.jwk.kid ?? '', nowSeconds);
+  return kept.length === keys.length ? keys : kept;
+}
+
+/** Makes one key sign and retires the one that did. */
+export function activate(keys: StoredSigningKey[], kid: string, nowSeconds: number): StoredSigningKey[] {
+  return keys.map((key) => {
+    if (key.jwk.kid === kid) return { ...key, state: 'active' as const, sinceSeconds: nowSeconds };
+    return key.state === 'active' ? { ...key, state: 'retired' as const, sinceSeconds: nowSeconds } : key;
+  });
+}
+
+/** Adds a key that is published and does not sign yet. */
+export function addNext(keys: StoredSigningKey[], jwk: JWK, nowSeconds: number): StoredSigningKey[] {
+  const others = keys.filter((key) => key.jwk.kid !== jwk.kid);
+  return [...others, { state: 'next', sinceSeconds: nowSeconds, jwk }];
+}
+
+/** Takes a key out at once; a new one signs if it was the active one. */
+export async function removeKey(
+  keys: StoredSigningKey[],
+  kid: string,
+  { nowSeconds, alg }: { nowSeconds: number; alg: SigningAlgorithm },
+): Promise<StoredSigningKey[]> {
+  const left = keys.filter((key) => key.jwk.kid !== kid);
+  if (left.some((key) => key.state === 'active')) return left;
+  const next = left.find((key) => key.state === 'next');
+  if (next !== undefined) return activate(left, next.jwk.kid ?? '', nowSeconds);
+  return [...left, { state: 'active', sinceSeconds: nowSeconds, jwk: await makeSigningKey(alg) }];
+}
