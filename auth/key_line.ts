@@ -9,6 +9,11 @@ const bcrypt = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const sha256 = /^\$sha256\$([A-Za-z0-9_-]{43})$/;
 const named = /^([^:$\s]+):(.*)$/;
 const goodName = /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/;
+/** Whether a name may stand before a hash. */
+export function isKeyName(name: string): boolean {
+  return goodName.test(name);
+}
+
 const goodId = /^[0-9A-Za-z]{8}$/;
 
 /** The most work that one check may cost: 2^14 rounds. */

@@ -3,7 +3,7 @@
 import { randomInt } from 'node:crypto';
 import { hash } from '@node-rs/bcrypt';
 import { idCharacters, maxBcryptBytes, secretCharacters } from '../../auth/api_key.js';
-import { parseKeyLine } from '../../auth/key_line.js';
+import { isKeyName, parseKeyLine } from '../../auth/key_line.js';
 import { nodePlatform } from '../platform.js';
 import { CommandFault } from './output.js';
 
@@ -50,6 +50,8 @@ export function formatLine(
   hashed: string,
   attributes: KeyAttributes & { id?: string },
 ): string {
+  if (!isKeyName(name))
+    throw new CommandFault('the name may have letters, digits and . _ @ + - and 128 characters');
   const words = [`${name}:${hashed}`];
   if (attributes.id !== undefined) words.push(`id=${attributes.id}`);
   if (attributes.expires !== undefined) words.push(`expires=${attributes.expires}`);

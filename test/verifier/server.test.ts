@@ -1,0 +1,252 @@
+// The sidecar's server over a Unix socket, with its real pool of threads.
+
+import { hashSync } from '@node-rs/bcrypt';
+import { build } from 'esbuild';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openBcryptPool, type BcryptPool } from '../../verifier/bcrypt_pool.js';
+import { makeCheckKey } from '../../verifier/check_key.js';
+import { contentType } from '../../verifier/content_type.js';
+import { openKeyStore } from '../../verifier/key_store.js';
+import { buildServer, type Sidecar } from '../../verifier/server.js';
+import { ensureSigningKey, openSigningKeys } from '../../verifier/signing_keys.js';
+
+const silent = { error: () => undefined, warn: () => undefined, info: () => undefined };
+const dir = mkdtempSync(join(tmpdir(), 'keygate-sidecar-'));
+const keysFile = join(dir, 'api_keys.txt');
+const socketPath = join(dir, 'verifier.sock');
+const bcrypt = hashSync('hashed-key', 4);
+const named = `kg_Ab3dE6gH_${'s'.repeat(43)}`;
+const keys = `alice:${bcrypt} scope=models,chat\nplain-key\nbob:${hashSync(named, 4)} id=Ab3dE6gH\nold:${hashSync('old-key', 4)} expires=2020-01-01\n`;
+
+let pool: BcryptPool;
+let sidecar: Sidecar;
+let server: ReturnType<typeof buildServer>;
+
+beforeAll(async () => {
+  const outfile = join(import.meta.dirname, '../../dist/test_bcrypt_worker.js');
+  await build({ entryPoints: [join(import.meta.dirname, '../../verifier/bcrypt_worker.ts')], outfile, bundle: true, platform: 'node', format: 'esm', packages: 'external' }); // prettier-ignore
+  pool = openBcryptPool({ threads: 2, queue: 2, worker: pathToFileURL(outfile) });
+  writeFileSync(keysFile, keys);
+  await ensureSigningKey(dir, 'ES256');
+  sidecar = {
+    keys: openKeyStore({
+      path: keysFile,
+      apiKey: '',
+      apiKeys: 'environment-key',
+      maxStaleSeconds: 3600,
+      log: silent,
+    }),
+    checkKey: makeCheckKey(pool),
+    signingKey: openSigningKeys(dir, 3600),
+    entrySecret: 'secret',
+    mintIssuer: 'keygate',
+    mintAudience: 'copilot-api',
+    maxTtlSeconds: 3600,
+    secret: undefined,
+  };
+  server = buildServer(sidecar, false);
+  await server.listen({ path: socketPath });
+});
+
+afterAll(async () => {
+  await server.close();
+  await pool.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+beforeEach(() => writeFileSync(keysFile, keys));
+
+type Answer = { [name: string]: unknown };
+
+function send(
+  path: string,
+  body: string | object,
+  headers: { [name: string]: string } = {},
+  method = 'POST',
+) {
+  return new Promise<{ status: number; type: string | undefined; json: Answer }>((resolve, reject) => {
+    const sent = request(
+      { socketPath, path, method, headers: { 'content-type': contentType, ...headers } },
+      (response) => {
+        let text = '';
+        response.on('data', (part: Buffer) => (text += part.toString()));
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            type: response.headers['content-type'],
+            json: JSON.parse(text || '{}') as Answer,
+          }),
+        );
+      },
+    );
+    sent.on('error', reject);
+    sent.end(typeof body === 'string' ? body : JSON.stringify(body));
+  });
+}
+
+const verify = async (credential: string, generation = '') =>
+  (await send('/verify', { credential, generation })).json;
+
+describe('POST /verify', () => {
+  it.each([
+    ['a bcrypt key', 'hashed-key', 'alice'],
+    ['a generated bcrypt key', named, 'bob'],
+    ['a plaintext key', 'plain-key', /^key-[\w-]{8}$/],
+    ['a key of the environment', 'environment-key', /^key-/],
+  ])('admits %s', async (_, credential, subject) => {
+    const answer = await verify(credential);
+    expect(answer).toMatchObject({
+      admitted: true,
+      entry: { expiresSeconds: null, fingerprint: expect.stringMatching(/^[\w-]{22}$/) as string },
+    });
+    expect((answer['entry'] as Answer)['subject']).toEqual(
+      typeof subject === 'string' ? subject : expect.stringMatching(subject),
+    );
+  });
+
+  it.each([
+    ['unknown_key', 'wrong-key'],
+    ['unknown_key', `kg_Ab3dE6gH_${'t'.repeat(43)}`],
+    ['unknown_key', 'k'.repeat(73)],
+    ['unknown_key', 'hashed-key\0'],
+    ['unknown_key', ''],
+    ['expired_key', 'old-key'],
+  ])('refuses with %s', async (reason, credential) => {
+    expect(await verify(credential)).toMatchObject({ admitted: false, reason });
+  });
+
+  it('does not let a key of over 72 bytes in by its first 72', async () => {
+    const key = 'k'.repeat(72);
+    writeFileSync(keysFile, hashSync(key, 4));
+    expect(await verify(key, 'other')).toMatchObject({ admitted: true });
+    expect(await verify(`${key}x`, 'other')).toMatchObject({ admitted: false });
+  });
+
+  it('answers with the generation that it used, and reads the file anew for another', async () => {
+    const first = await verify('plain-key');
+    expect(first['generation']).toMatch(/^[\w-]{22}$/);
+    writeFileSync(keysFile, `${keys}another-key\n`);
+    const second = await verify('another-key', 'nginx-is-further');
+    expect(second).toMatchObject({ admitted: true });
+    expect(second['generation']).not.toBe(first['generation']);
+  });
+
+  it('keeps the last good keys while the file is gone, empty or a directory', async () => {
+    const before = await verify('hashed-key');
+    for (const broken of [
+      () => rmSync(keysFile),
+      () => writeFileSync(keysFile, ''),
+      () => (rmSync(keysFile), mkdirSync(keysFile)),
+    ]) {
+      broken();
+      expect(await verify('hashed-key', 'other')).toEqual(before);
+      rmSync(keysFile, { recursive: true, force: true });
+      writeFileSync(keysFile, keys);
+    }
+  });
+
+  it('checks one credential that arrives many times at once only once, and says busy when the queue is full', async () => {
+    const slow = hashSync('slow-key', 10);
+    writeFileSync(keysFile, `${slow}\n`);
+    const same = await Promise.all(Array.from({ length: 30 }, () => verify('slow-key', 'x')));
+    expect(same.every((answer) => answer['admitted'] === true)).toBe(true);
+    const different = await Promise.all(Array.from({ length: 30 }, (_, i) => verify(`slow-${i}`, 'x')));
+    const reasons = different.map((answer) => answer['reason']);
+    expect(reasons.filter((reason) => reason === 'verifier_busy')).toHaveLength(26);
+    expect(reasons.filter((reason) => reason === 'unknown_key')).toHaveLength(4);
+  });
+});
+
+describe('POST /token', () => {
+  const token = async (credential: string, body = '', type = 'application/json') =>
+    (await send('/token', { credential, generation: '', contentType: type, body })).json;
+
+  it('mints a token with the claims of the contract', async () => {
+    const { token: minted } = (await token('hashed-key')) as { token: Answer };
+    const text = minted['token'] as string;
+    expect(minted).toMatchObject({
+      access_token: text,
+      token_type: 'Bearer',
+      expires_in: 3600,
+      alg: 'ES256',
+    });
+    expect(decodeProtectedHeader(text)).toMatchObject({ typ: 'at+jwt', alg: 'ES256', kid: minted['kid'] });
+    const claims = decodeJwt(text);
+    expect(claims).toMatchObject({ iss: 'keygate', aud: 'copilot-api', sub: 'alice', scope: 'models chat' });
+    expect((claims.exp ?? 0) - (claims.iat ?? 0)).toBe(3600);
+    expect(claims['key']).toMatch(/^[\w-]{22}$/);
+    expect(claims.jti).toBeDefined();
+  });
+
+  it('narrows by JSON or form', async () => {
+    for (const [body, type] of [
+      ['{"ttl":60,"scope":"models"}', 'application/json'],
+      ['ttl=60&scope=models', 'application/x-www-form-urlencoded'],
+    ] as const) {
+      const { token: minted } = (await token('hashed-key', body, type)) as { token: Answer };
+      expect(minted['expires_in']).toBe(60);
+      expect(decodeJwt(minted['token'] as string)['scope']).toBe('models');
+    }
+  });
+
+  it.each([
+    ['invalid_ttl', '{"ttl":0}'],
+    ['invalid_ttl', '{"ttl":3601}'],
+    ['invalid_ttl', '{"ttl":1.5}'],
+    ['invalid_ttl', '{"ttl":"60"}'],
+    ['invalid_ttl', '{"ttl":null}'],
+    ['invalid_scope', '{"scope":"admin"}'],
+    ['invalid_scope', '{"scope":["models"]}'],
+    ['invalid_scope', '{"scope":"models admin"}'],
+    ['invalid_token_request', '[]'],
+    ['invalid_token_request', 'nonsense'],
+    ['unknown_key', '{}', 'wrong-key'],
+  ])('refuses with %s: %s', async (reason, body, credential = 'hashed-key') => {
+    expect(await token(credential, body)).toMatchObject({ admitted: false, reason });
+  });
+});
+
+describe('the server', () => {
+  it.each([
+    ['no credential', '{"generation":""}'],
+    ['a credential that is a number', '{"credential":1,"generation":""}'],
+    ['a credential that is an array', '{"credential":["a"],"generation":""}'],
+    ['a credential of 20 KB', JSON.stringify({ credential: 'x'.repeat(20000), generation: '' })],
+    ['no JSON', 'nonsense'],
+    ['__proto__', '{"__proto__":{"credential":"x"},"generation":""}'],
+  ])('answers 400 to %s', async (_, body) => {
+    expect((await send('/verify', body)).status).toBe(400);
+  });
+
+  it('answers only POST of its own content type', async () => {
+    expect((await send('/verify', '', {}, 'GET')).status).toBe(404);
+    expect((await send('/verify', '{}', { 'content-type': 'application/json' })).status).toBe(415);
+    expect((await send('/verify', `{"credential":"${'x'.repeat(200000)}"}`)).status).toBe(413);
+  });
+
+  it('answers in its own content type', async () => {
+    expect((await send('/health', {})).type).toBe(contentType);
+    expect((await send('/health', {})).json).toMatchObject({ status: 'ok', signing: true });
+  });
+
+  it('asks for the secret when it has one', async () => {
+    const guarded = buildServer({ ...sidecar, secret: 'the-secret' }, false);
+    const inject = (headers: object) =>
+      guarded.inject({
+        method: 'POST',
+        url: '/health',
+        payload: '{}',
+        headers: { 'content-type': contentType, ...headers },
+      });
+    expect((await inject({})).statusCode).toBe(403);
+    expect((await inject({ 'x-keygate-secret': 'wrong' })).statusCode).toBe(403);
+    expect((await inject({ 'x-keygate-secret': 'the-secret' })).statusCode).toBe(200);
+    await guarded.close();
+  });
+});
