@@ -27,13 +27,35 @@ export async function fetchSet(url: string): Promise<boolean> {
 
 async function fetchText(url: string): Promise<{ text: string } | { fault: string }> {
   if (url.slice(0, 8) !== 'https://') return { fault: 'expected an https URL' };
+  const startedMs = Date.now();
   try {
     const response = await ngx.fetch(encodeURI(decodeURI(url)), { headers: { Accept: 'application/json' } });
-    if (response.status !== 200) return { fault: 'status ' + response.status };
+    if (response.status !== 200) return { fault: `expected status 200, got ${response.status}` };
     const text = await response.text();
     if (text.length > maxBytes) return { fault: 'more than 256 KB' };
     return { text };
   } catch (e) {
-    return { fault: oneLine(e) };
+    const fault = oneLine(e);
+    if (fault.indexOf('connect failed') < 0 || Date.now() - startedMs > patienceMs) return { fault };
+    return { fault: (await canConnect(url)) ? handshakeFault : 'connection refused, or no way to the host' };
   }
+}
+
+const patienceMs = 900;
+const handshakeFault =
+  'TLS handshake failed: certificate expired, of another host, or not by a CA of JWKS_CA; the line before this one says which';
+
+// njs tells neither a refused connection from a failed handshake: a plain request to the same port does.
+async function canConnect(url: string): Promise<boolean> {
+  const authority = url.slice(8).split(/[/?#]/)[0] as string;
+  const port = /:\d+$/.test(authority) ? '' : ':443';
+  const answered = ngx.fetch(`http://${authority}${port}/`, { method: 'HEAD' }).then(
+    () => true,
+    (e) => oneLine(e).indexOf('connect failed') < 0,
+  );
+  const gaveUp = new Promise<boolean>((resolve) => {
+    setTimeout(() => resolve(true), patienceMs);
+  });
+  const isOpen = await Promise.race([answered, gaveUp]);
+  return isOpen;
 }

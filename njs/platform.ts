@@ -61,7 +61,7 @@ async function verifySignature(
   askSignature: AskSignature,
 ): Promise<SignatureResult> {
   const algorithm = algorithms[check.algorithm];
-  if (algorithm.kty === 'OKP') return askSignature(check);
+  if (algorithm.kty === 'OKP' && !(await hasEd25519())) return askSignature(check);
   try {
     const key = await importOnce(check, generation);
     const valid = await crypto.subtle.verify(
@@ -76,13 +76,30 @@ async function verifySignature(
   }
 }
 
+const engine: { hasEd25519?: boolean } = {};
+const anyEd25519Key = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }; // RFC 8037 appendix A.2
+
+// Debian's builds lack it, others may not.
+async function hasEd25519(): Promise<boolean> {
+  if (engine.hasEd25519 === undefined) {
+    try {
+      await crypto.subtle.importKey('jwk', anyEd25519Key as JWK, algorithms.EdDSA.import as ImportAlgorithm, true, ['verify']); // prettier-ignore
+      engine.hasEd25519 = true;
+    } catch (_) {
+      engine.hasEd25519 = false;
+    }
+  }
+  return engine.hasEd25519;
+}
+
 async function importOnce(check: SignatureCheck, generation: string): Promise<CryptoKey> {
   if (imported.generation !== generation) {
     imported.generation = generation;
     imported.keys = Object.create(null) as { [id: string]: CryptoKey };
   }
   const keys = imported.keys;
-  const id = check.algorithm + ' ' + (check.jwk.n || check.jwk.x || '');
+  const { n, e, x, y } = check.jwk;
+  const id = [check.algorithm, n, e, x, y].join(' ');
   const known = keys[id];
   if (known !== undefined) return known;
   const algorithm = algorithms[check.algorithm].import as ImportAlgorithm;
@@ -94,5 +111,6 @@ async function importOnce(check: SignatureCheck, generation: string): Promise<Cr
 // A key built anew from the members that its type has (rule 5).
 function publicMembers(jwk: Jwk): JWK {
   if (jwk.kty === 'RSA') return { kty: 'RSA', n: jwk.n, e: jwk.e } as JWK;
+  if (jwk.kty === 'OKP') return { kty: 'OKP', crv: jwk.crv, x: jwk.x } as unknown as JWK;
   return { kty: 'EC', crv: jwk.crv, x: jwk.x, y: jwk.y } as JWK;
 }

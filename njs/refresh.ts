@@ -4,12 +4,13 @@
 import { parseDenyList } from '../auth/deny_list.js';
 import { parseList } from '../auth/location_settings.js';
 import { complain, isFaulty, recover } from './complaint.js';
-import { lookAt } from './file_look.js';
+import { forgetLook, lookAt } from './file_look.js';
 import { refreshKeys } from './refresh_keys.js';
-import { readState, switchGeneration, writeState } from './state.js';
+import { clearState, readState, switchGeneration, writeState } from './state.js';
 import { storeJwksText } from './store_jwks.js';
 import { readStoredJwks, type StoredDenials } from './trusted_keys.js';
 
+const files = ['keys', 'entry_secret', 'minting', 'local', 'denied'];
 const apartMs = 200; // several servers include the snippet; the first look of a moment is enough
 
 /** Looks at every file once. */
@@ -19,14 +20,29 @@ export function refresh(session: NginxPeriodicSession): void {
   if (nowMs - looked >= 0 && nowMs - looked < apartMs) return;
   writeState('looked_ms', String(nowMs));
   const variables = session.variables;
-  refreshKeys(variables, nowMs);
+  const areNew = startAnewWithOtherSources(variables);
+  refreshKeys(variables, nowMs, areNew);
   refreshMinting(variables, nowMs);
   refreshLocal(variables, nowMs);
   refreshDenied(variables, nowMs);
-  if (readState('remote') === undefined) {
-    writeState('remote', JSON.stringify({ configured: variables.keygate_jwks_url !== '' }));
-  }
   switchGeneration();
+}
+
+// Shared memory outlives a reload: what came from a file or URL that is configured no longer must not be used.
+function startAnewWithOtherSources(variables: NginxVariables): boolean {
+  const { keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url } = variables;
+  const named = [keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url];
+  const sources = JSON.stringify(named.concat(mintIssuer(variables)));
+  if (readState('sources') === sources) return false;
+  writeState('sources', sources);
+  files.forEach(forgetLook);
+  clearState('minting');
+  clearState('local');
+  clearState('denied');
+  clearState('fetched_ms');
+  clearState('fetch_started_ms');
+  writeState('remote', JSON.stringify({ configured: Boolean(keygate_jwks_url) }));
+  return true;
 }
 
 // The sidecar makes its keys when it first starts, so a missing file is no fault.

@@ -11,18 +11,26 @@ import { readHmacSecret, readState, writeState } from './state.js';
 
 const shownProblems = 20;
 
-/** Looks at the key file and stores a new set when it has changed. */
-export function refreshKeys(variables: NginxVariables, nowMs: number): void {
+/**
+ * Looks at the key file and stores a new set when it has changed.
+ * @param isNewSource the set in use came from another file: it may not stay
+ */
+export function refreshKeys(variables: NginxVariables, nowMs: number, isNewSource: boolean): void {
   const path = variables.keygate_api_keys_file || '';
   const secret = readEntrySecret(variables, nowMs);
   if (path === '') {
-    if (currentKeySet() === undefined || secret.changed) store('', secret.text, nowMs);
+    if (isNewSource || secret.changed) store('', secret.text, nowMs);
     return;
   }
   if (secret.changed) forgetLook('keys');
   const look = lookAt(path, 'keys', nowMs);
   if (look.found === 'unusable') {
-    keepLastGood(`API_KEYS_FILE ${path}: ${look.why}`, { variables, secret: secret.text, nowMs });
+    keepLastGood(`API_KEYS_FILE ${path}: ${look.why}`, {
+      variables,
+      secret: secret.text,
+      nowMs,
+      isNewSource,
+    });
     return;
   }
   if (look.found === 'changed') store(look.text, secret.text, nowMs);
@@ -70,20 +78,21 @@ interface Keeping {
   variables: NginxVariables;
   secret: string;
   nowMs: number;
+  isNewSource: boolean;
 }
 
 function keepLastGood(fault: string, keeping: Keeping): void {
   const { variables, nowMs } = keeping;
-  const sinceMs = complain('keys', `${fault}; the last good keys stay in use`, nowMs);
-  const current = currentKeySet();
-  if (current === undefined) {
+  if (keeping.isNewSource) {
     store('', keeping.secret, nowMs);
     complain('keys', fault, nowMs);
     if (!process.env['API_KEY'] && !process.env['API_KEYS']) retireKeySet();
     return;
   }
+  const sinceMs = complain('keys', `${fault}; the last good keys stay in use`, nowMs);
+  const current = currentKeySet();
   const maxStaleMs = Number(variables.keygate_keys_max_stale) * 1000;
-  if (current.available && !(nowMs - sinceMs < maxStaleMs)) {
+  if (current !== undefined && current.available && !(nowMs - sinceMs < maxStaleMs)) {
     ngx.log(
       ngx.ERR,
       `keygate: ${fault}; the last good keys are older than KEYS_MAX_STALE and no longer used`,

@@ -7,7 +7,8 @@ import { fetchSet } from './fetch_jwks.js';
 import { clearState, readState, switchGeneration, writeState } from './state.js';
 import { readStoredJwks } from './trusted_keys.js';
 
-const windowMs = 10000; // one fetch for unknown kids in this time, for all workers together
+const windowMs = 10000; // one fetch in this time, for all workers together
+const slackMs = 500; // by which a tick may come early
 const maxWaitMs = 2000;
 const lookEveryMs = 50;
 const maxWaiting = 32;
@@ -22,7 +23,7 @@ export async function refreshJwks(session: NginxPeriodicSession): Promise<void> 
   const ttlMs = Number(variables.keygate_jwks_ttl) * 1000;
   retireWhenStale(fetchedMs + Number(variables.keygate_jwks_max_stale) * 1000, nowMs);
   const isDue = nowMs >= fetchedMs + Math.max(ttlMs - 20000, ttlMs / 2);
-  if (isDue && claimFetch(nowMs, 0)) await fetchSet(url);
+  if (isDue && claimFetch(nowMs, windowMs - slackMs)) await fetchSet(url);
 }
 
 /** The target of the subrequest that fetches on behalf of an unknown kid; 204 says that it went well. */

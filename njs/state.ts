@@ -13,6 +13,7 @@ export type StateName =
   | 'denied'
   | 'hmac_secret'
   | 'entry_secret'
+  | 'sources'
   | 'looked_ms'
   | `seen:${string}`
   | `fault:${string}`

@@ -26,6 +26,8 @@ export interface GatewayOptions {
   /** Whether to start the sidecar; true by default. */
   sidecar?: boolean;
   workers?: number;
+  /** Where nginx asks for names: `address:port`. */
+  resolver?: string;
 }
 
 export interface Gateway {
@@ -128,7 +130,7 @@ async function gatewayFacts(options: GatewayOptions, places: Places): Promise<Ga
     errorLog: join(dir, 'error.log'),
     accessLog: join(dir, 'access.log'),
     workers: String(options.workers ?? 1),
-    resolver: '127.0.0.1',
+    resolver: options.resolver ?? '127.0.0.1',
     caFile: certificate.certificate,
   };
 }
