@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     globalSetup: ['test/global_setup.ts'],
     testTimeout: 30000,
+    maxConcurrency: 40,
     hookTimeout: 120000,
     projects: [
       {

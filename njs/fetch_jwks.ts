@@ -2,7 +2,7 @@
 
 import { complain } from './complaint.js';
 import { oneLine } from './one_line.js';
-import { switchGeneration, writeState } from './state.js';
+import { readState, switchGeneration, writeState } from './state.js';
 import { storeJwksText } from './store_jwks.js';
 
 const maxBytes = 262144;
@@ -14,8 +14,9 @@ const maxBytes = 262144;
 export async function fetchSet(url: string): Promise<boolean> {
   const fetched = await fetchText(url);
   const nowMs = Date.now();
+  if (readState('remote_url') !== url) return false; // a reload named another while this one was under way
   if ('fault' in fetched)
-    complain('remote', `JWKS_URL: ${fetched.fault}; the last good keys stay in use`, nowMs);
+    complain('remote', `JWKS_URL: ${fetched.fault}; keys loaded before stay in use`, nowMs);
   if ('fault' in fetched || !storeJwksText('remote', fetched.text, { nowMs })) {
     writeState('fetch_failed_ms', String(nowMs));
     return false;
@@ -41,7 +42,7 @@ async function fetchText(url: string): Promise<{ text: string } | { fault: strin
   }
 }
 
-const patienceMs = 900;
+const patienceMs = 400;
 const handshakeFault =
   'TLS handshake failed: certificate expired, of another host, or not by a CA of JWKS_CA; the line before this one says which';
 

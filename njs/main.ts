@@ -5,7 +5,7 @@ import { denied, failed, refuse, verify } from './auth_request.js';
 import { ready } from './health.js';
 import { jwks } from './jwks_route.js';
 import { refresh } from './refresh.js';
-import { fetchJwks, refreshJwks } from './remote_jwks.js';
+import { fetchWantedJwks, refreshJwks } from './remote_jwks.js';
 import { report } from './report.js';
 import { token } from './token_route.js';
 
@@ -20,6 +20,6 @@ export default {
   ready,
   refresh,
   refreshJwks,
-  fetchJwks,
+  fetchWantedJwks,
   report,
 };

@@ -41,6 +41,8 @@ function startAnewWithOtherSources(variables: NginxVariables): boolean {
   clearState('denied');
   clearState('fetched_ms');
   clearState('fetch_started_ms');
+  clearState('fetch_failed_ms');
+  writeState('remote_url', keygate_jwks_url || '');
   writeState('remote', JSON.stringify({ configured: Boolean(keygate_jwks_url) }));
   return true;
 }
@@ -74,7 +76,7 @@ function refreshLocal(variables: NginxVariables, nowMs: number): void {
   const look = lookAt(path, 'local', nowMs);
   if (look.found === 'changed') storeJwksText('local', look.text, { nowMs });
   if (look.found !== 'unusable') return;
-  complain('local', `JWKS_PATH ${path}: ${look.why}; the last good keys stay in use`, nowMs);
+  complain('local', `JWKS_PATH ${path}: ${look.why}; keys loaded before stay in use`, nowMs);
   if (readState('local') === undefined) writeState('local', JSON.stringify({ configured: true }));
 }
 

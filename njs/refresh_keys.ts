@@ -89,7 +89,7 @@ function keepLastGood(fault: string, keeping: Keeping): void {
     if (!process.env['API_KEY'] && !process.env['API_KEYS']) retireKeySet();
     return;
   }
-  const sinceMs = complain('keys', `${fault}; the last good keys stay in use`, nowMs);
+  const sinceMs = complain('keys', `${fault}; keys loaded before stay in use`, nowMs);
   const current = currentKeySet();
   const maxStaleMs = Number(variables.keygate_keys_max_stale) * 1000;
   if (current !== undefined && current.available && !(nowMs - sinceMs < maxStaleMs)) {

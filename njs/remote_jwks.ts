@@ -1,16 +1,17 @@
-// JWKS_URL: fetched before its time is up, and once for an unknown kid. Any failure leaves the last good set in
-// use. No promise is shared: requests wait by looking at shared memory (rule 3).
+// JWKS_URL: fetched before its time is up, and when a request asks for a kid that is unknown. One worker's clock
+// fetches, never a request: a client that goes away would end its fetch. Requests wait by looking at shared memory
+// (rule 3), and any failure leaves the last good set in use.
 
 import type { JwksRefresh } from '../auth/decide.js';
-import { complain } from './complaint.js';
+import { isFaulty } from './complaint.js';
 import { fetchSet } from './fetch_jwks.js';
-import { clearState, readState, switchGeneration, writeState } from './state.js';
+import { readState, switchGeneration, writeState, type StateName } from './state.js';
 import { readStoredJwks } from './trusted_keys.js';
 
-const windowMs = 10000; // one fetch in this time, for all workers together
-const slackMs = 500; // by which a tick may come early
+const windowMs = 10000; // one fetch for unknown kids in this time
 const maxWaitMs = 2000;
 const lookEveryMs = 50;
+const listenMs = 1500; // with the timeouts of server.conf it stays below the tick's interval
 const maxWaiting = 32;
 
 /** js_periodic: fetches the set before it is due, and retires one that is too old. */
@@ -19,17 +20,27 @@ export async function refreshJwks(session: NginxPeriodicSession): Promise<void> 
   const url = variables.keygate_jwks_url;
   if (!url) return;
   const nowMs = Date.now();
-  const fetchedMs = Number(readState('fetched_ms') || 0);
+  const fetchedMs = readTime('fetched_ms');
   const ttlMs = Number(variables.keygate_jwks_ttl) * 1000;
-  retireWhenStale(fetchedMs + Number(variables.keygate_jwks_max_stale) * 1000, nowMs);
   const isDue = nowMs >= fetchedMs + Math.max(ttlMs - 20000, ttlMs / 2);
-  if (isDue && claimFetch(nowMs, windowMs - slackMs)) await fetchSet(url);
+  // Whatever requests may want: with a slow issuer, their short fetches would keep this one from its turn.
+  if (isDue && beginFetch(nowMs, 0)) await fetchSet(url);
+  if (isFaulty('remote')) retireWhenStale(fetchedMs + Number(variables.keygate_jwks_max_stale) * 1000);
 }
 
-/** The target of the subrequest that fetches on behalf of an unknown kid; 204 says that it went well. */
-export async function fetchJwks(r: NginxHTTPRequest): Promise<void> {
-  const isFetched = await fetchSet(String(r.variables.keygate_jwks_url));
-  r.return(isFetched ? 204 : 502);
+/** js_periodic: listens for a while whether a request wants the set fetched, and fetches it then. */
+export async function fetchWantedJwks(session: NginxPeriodicSession): Promise<void> {
+  const url = session.variables.keygate_jwks_url;
+  if (!url) return;
+  const endMs = Date.now() + listenMs;
+  while (Date.now() < endMs) {
+    const isWanted = readTime('wanted_ms') > readTime('fetch_started_ms');
+    if (isWanted && beginFetch(Date.now(), windowMs)) {
+      await fetchSet(url);
+      return;
+    }
+    await pause(lookEveryMs);
+  }
 }
 
 /**
@@ -39,46 +50,52 @@ export async function fetchJwks(r: NginxHTTPRequest): Promise<void> {
 export async function refreshForUnknownKid(r: NginxHTTPRequest): Promise<JwksRefresh> {
   if (!r.variables.keygate_jwks_url) return 'none';
   const nowMs = Date.now();
-  if (nowMs - Number(readState('fetched_ms') || 0) < windowMs) return 'current';
-  if (claimFetch(nowMs, windowMs)) {
-    const reply = await r.subrequest('/_keygate_fetch_jwks', { method: 'GET' });
-    return reply.status === 204 ? 'current' : 'failed';
-  }
-  const waiting = 'waiting:' + ngx.worker_id;
-  const budgets = ngx.shared.keygate_budgets;
-  const count = budgets.incr(waiting, 1, 0, 60000);
-  const outcome: JwksRefresh = count > maxWaiting ? 'failed' : await waitForFetch(nowMs);
-  budgets.incr(waiting, -1, 0, 60000);
+  if (nowMs - readTime('fetched_ms') < windowMs) return 'current';
+  if (nowMs - readTime('fetch_failed_ms') < windowMs) return 'failed';
+  writeState('wanted_ms', String(nowMs));
+  if (!mayWait(nowMs)) return 'failed';
+  const outcome = await waitForFetch(nowMs);
   return outcome;
+}
+
+// Counted by spans of time: a request that its client gives up on leaves nothing to be taken back.
+function mayWait(nowMs: number): boolean {
+  const budgets = ngx.shared.keygate_budgets;
+  const span = Math.floor(nowMs / maxWaitMs);
+  const name = (number: number) => `waiting:${ngx.worker_id}:${number}`;
+  const earlier = (budgets.get(name(span - 1)) as number | undefined) || 0;
+  return earlier + budgets.incr(name(span), 1, 0, 3 * maxWaitMs) <= maxWaiting;
 }
 
 async function waitForFetch(sinceMs: number): Promise<JwksRefresh> {
   while (Date.now() - sinceMs < maxWaitMs) {
-    const startedMs = Number(readState('fetch_started_ms') || 0);
-    const fetchedMs = Number(readState('fetched_ms') || 0);
-    const failedMs = Number(readState('fetch_failed_ms') || 0);
-    if (fetchedMs >= startedMs) return 'current';
-    if (failedMs >= startedMs) return 'failed';
-    await new Promise<void>((resolve) => {
-      setTimeout(resolve, lookEveryMs);
-    });
+    if (readTime('fetched_ms') >= sinceMs) return 'current';
+    if (readTime('fetch_failed_ms') >= sinceMs) return 'failed';
+    await pause(lookEveryMs);
   }
   return 'failed';
 }
 
-// Whoever adds the claim that follows the last start may fetch: one of all workers.
-function claimFetch(nowMs: number, apartMs: number): boolean {
-  const last = readState('fetch_started_ms') || '0';
-  if (nowMs - Number(last) < apartMs) return false;
-  if (!ngx.shared.keygate_state.add(`claim:${last}`, '')) return false;
+function beginFetch(nowMs: number, apartMs: number): boolean {
+  if (nowMs - readTime('fetch_started_ms') < apartMs) return false;
   writeState('fetch_started_ms', String(nowMs));
-  clearState(`claim:${last}`);
   return true;
 }
 
-function retireWhenStale(endsMs: number, nowMs: number): void {
-  if (nowMs < endsMs || readStoredJwks('remote').keys === undefined) return;
-  complain('remote', 'JWKS_URL: the last good keys are older than JWKS_MAX_STALE and no longer used', nowMs);
+function retireWhenStale(endsMs: number): void {
+  if (Date.now() < endsMs || readStoredJwks('remote').keys === undefined) return;
+  ngx.log(ngx.ERR, 'keygate: JWKS_URL: the last good keys are older than JWKS_MAX_STALE and no longer used');
   writeState('remote', JSON.stringify({ configured: true }));
   switchGeneration();
+}
+
+// Unix milliseconds; 0 for never.
+function readTime(name: StateName): number {
+  return Number(readState(name) || 0);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 }

@@ -3,10 +3,13 @@
 import { currentKeySet } from './key_set.js';
 import { readState, writeState } from './state.js';
 
+const apartMs = 10000; // nginx logs each connection that fails
+
 /** js_periodic: over a Unix socket only; over TCP the sidecar asks for a secret that nginx alone sends. */
 export async function report(session: NginxPeriodicSession): Promise<void> {
   const address = session.variables.keygate_sidecar || '';
   const keySet = currentKeySet();
+  if (Date.now() - Number(readState('report_failed_ms') || 0) < apartMs) return;
   if (keySet === undefined || address.slice(0, 5) !== 'unix:' || readState('reported') === keySet.generation)
     return;
   const generation = keySet.generation;
@@ -16,6 +19,6 @@ export async function report(session: NginxPeriodicSession): Promise<void> {
     const response = await ngx.fetch(`http://${address}:/health`, { method: 'POST', headers, body });
     if (response.status === 200) writeState('reported', generation);
   } catch (_) {
-    // The sidecar is away; the next tick tries again.
+    writeState('report_failed_ms', String(Date.now())); // the sidecar is away
   }
 }

@@ -14,6 +14,7 @@ export type StateName =
   | 'hmac_secret'
   | 'entry_secret'
   | 'sources'
+  | 'remote_url'
   | 'looked_ms'
   | `seen:${string}`
   | `fault:${string}`
@@ -22,8 +23,9 @@ export type StateName =
   | 'fetched_ms'
   | 'fetch_started_ms'
   | 'fetch_failed_ms'
-  | `claim:${string}`
-  | 'reported';
+  | 'wanted_ms'
+  | 'reported'
+  | 'report_failed_ms';
 
 /** @returns what is stored under the name, or undefined */
 export function readState(name: StateName): string | undefined {

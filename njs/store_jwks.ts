@@ -21,7 +21,7 @@ export function storeJwksText(
   const platform = nginxPlatform('', () => Promise.resolve('unavailable'));
   const parsed = parseJwks(text, platform);
   if ('fault' in parsed) {
-    complain(name, `${sources[name]}: ${parsed.fault}; the last good keys stay in use`, about.nowMs);
+    complain(name, `${sources[name]}: ${parsed.fault}; keys loaded before stay in use`, about.nowMs);
     return false;
   }
   const problems = parsed.problems
@@ -29,7 +29,7 @@ export function storeJwksText(
     .map((one) => `key ${one.index + 1} (kid ${one.kid || 'none'}): ${one.problem}`);
   if (problems.length > 0) log(`${sources[name]}: ${problems.slice(0, 20).join('; ')}`);
   if (parsed.keys.length === 0) {
-    complain(name, `${sources[name]}: no usable key; the last good keys stay in use`, about.nowMs);
+    complain(name, `${sources[name]}: no usable key; keys loaded before stay in use`, about.nowMs);
     return false;
   }
   const stored: StoredJwks = { configured: true, keys: parsed.keys };

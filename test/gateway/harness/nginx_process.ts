@@ -3,7 +3,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { findNginx } from '../../../build/nginx_runtime.js';
 import { send } from './client.js';
@@ -86,13 +85,12 @@ function readLog(dir: string): string {
   }
 }
 
-/** A TCP port of loopback that nobody listens on. */
+/** A TCP port of loopback that nobody listens on, below those that connections going out are given. */
 export function freePort(): Promise<number> {
+  const port = 12000 + Math.floor(Math.random() * 20000);
   return new Promise((resolve) => {
     const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
+    server.once('error', () => resolve(freePort()));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(port)));
   });
 }
