@@ -43,13 +43,13 @@ export function checkClaims(
   const audience = checkAudience(ownMember(claims, 'aud'), settings.audiences);
   if (audience !== undefined) return { reason: audience };
   if (ownMember(claims, 'cnf') !== undefined) return { reason: 'token_confirmation' };
-  const subject = ownMember(claims, 'sub') ?? '';
+  const subject = readSubject(claims);
   const issuer = ownMember(claims, 'iss');
   const key = ownMember(claims, 'key');
   const jti = ownMember(claims, 'jti');
   if (!isOptionalString(issuer) || !isOptionalString(key) || !isOptionalString(jti))
     return { reason: 'token_claim_type' };
-  if (typeof subject !== 'string' || !isSubject(subject)) return { reason: 'token_subject' };
+  if (subject === undefined) return { reason: 'token_subject' };
   if (issuer !== undefined && !isSubject(issuer)) return { reason: 'token_claim_type' };
   const scopes = readScopes(claims);
   if (scopes === undefined) return { reason: 'token_claim_type' };
@@ -72,6 +72,13 @@ function checkDates(
   if (nbf !== undefined && nowSeconds < nbf - leewaySeconds) return { reason: 'token_not_yet_valid' };
   if (iat !== undefined && nowSeconds < iat - leewaySeconds) return { reason: 'token_issued_in_future' };
   return { expiresSeconds: exp + leewaySeconds };
+}
+
+// RFC 7519 section 4.1.2: a string, and not every token has one.
+function readSubject(claims: UnverifiedObject): string | undefined {
+  const subject = ownMember(claims, 'sub');
+  if (subject === undefined) return '';
+  return typeof subject === 'string' && isSubject(subject) ? subject : undefined;
 }
 
 function isDate(value: unknown): value is number {

@@ -8,10 +8,11 @@ const plain = /^[\x21-\x24\x26-\x7e]*$/;
 
 /**
  * Whether a text may be a subject or an issuer at all.
- * @returns false for control characters, lone surrogates and what is too long once encoded
+ * @returns false for control characters, lone surrogates, U+FFFD and what is too long once encoded
  */
 export function isSubject(text: string): boolean {
-  if (/[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]/.test(text) || hasLoneSurrogate(text)) return false;
+  // U+FFFD: the old engine's JSON.parse puts it in the place of a lone surrogate.
+  if (/[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffd]/.test(text) || hasLoneSurrogate(text)) return false;
   return formatSubject(text).length <= maxSubjectBytes;
 }
 

@@ -28,6 +28,7 @@ it.each([
   '\x9f',
   '\u2028',
   '\ud800',
+  '\ufffd',
   '\udc00a',
   'x'.repeat(257),
   'ä'.repeat(43),
