@@ -6,13 +6,24 @@ const names = ['authorization', 'x-api-key', 'api-key'];
 
 /** The three headers that may carry a credential. */
 export function credentialHeaders(r: NginxHTTPRequest): CredentialHeaders {
-  const headers = r.headersIn;
   return {
-    authorization: headers['Authorization'],
-    xApiKey: headers['x-api-key'],
-    apiKey: headers['api-key'],
+    authorization: readHeader(r, 'Authorization'),
+    xApiKey: readHeader(r, 'x-api-key'),
+    apiKey: readHeader(r, 'api-key'),
     isDoubled: () => isDoubled(r),
   };
+}
+
+/**
+ * Reads a header of the request.
+ * @returns its value, repeated ones joined by commas, or undefined
+ */
+export function readHeader(r: NginxHTTPRequest, name: string): string | undefined {
+  try {
+    return r.headersIn[name];
+  } catch (_) {
+    return ','; // the old engine can't join values that are not UTF-8
+  }
 }
 
 // Only the raw list shows whether a comma came from the client or from nginx's joining.

@@ -6,7 +6,7 @@ import { budgetOf } from './budget.js';
 import { readKeySet } from './key_set.js';
 import { oneLine } from './one_line.js';
 import { sendRefusal, type RefusedOutcome } from './outcome.js';
-import { credentialHeaders } from './request.js';
+import { credentialHeaders, readHeader } from './request.js';
 import { askSidecar, isObject } from './sidecar.js';
 import { readGeneration } from './state.js';
 
@@ -43,7 +43,7 @@ async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   }
   if (isTokenShaped(credential)) return refuse('token_not_accepted');
   const keySet = readKeySet(readGeneration() || '');
-  const contentType = r.headersIn['Content-Type'] || '';
+  const contentType = readHeader(r, 'Content-Type') || '';
   const body = r.requestText || '';
   const generation = keySet === undefined ? '' : keySet.generation;
   const answer = await askSidecar(r, 'token', { credential, generation, contentType, body });

@@ -64,6 +64,34 @@ export function sendRaw(url: string, bytes: string | Buffer, waitMs = 2000): Pro
   });
 }
 
+/**
+ * Sends requests on one connection, one behind the other, without waiting for answers.
+ * @returns the statuses that came back; fewer than requests when nginx closed the connection after one of them
+ */
+export function sendPipelined(url: string, requests: string[], waitMs = 20000): Promise<number[]> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const socket = connect({ host: hostname, port: Number(port), rejectUnauthorized: false }, () => {
+      socket.write(Buffer.from(requests.join(''), 'latin1'));
+    });
+    const finish = () => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve([...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status)));
+    };
+    const timer = setTimeout(() => reject(new Error(`no answer in ${waitMs} ms after\n${text}`)), waitMs);
+    socket.on('data', (part: Buffer) => {
+      text += part.toString('latin1');
+      const isOver = /^Connection: close\r$/m.test(text) && text.endsWith('}');
+      if (isOver || (text.match(/HTTP\/1\.1 \d/g)?.length === requests.length && text.endsWith('}')))
+        finish();
+    });
+    socket.on('error', () => finish());
+    socket.on('close', finish);
+  });
+}
+
 /** The status line's number in a raw answer; 0 when there is none. */
 export function rawStatus(answer: string): number {
   return Number(/^HTTP\/1\.[01] (\d{3})/.exec(answer)?.[1] ?? 0);
