@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -49,8 +49,8 @@ describe.each(variants)('$name: JWT', (variant) => {
 
   it.each([
     ['token_expired', { exp: inSeconds(-31) }, {}],
-    ['token_not_yet_valid', { nbf: inSeconds(60) }, {}],
-    ['token_issued_in_future', { iat: inSeconds(60) }, {}],
+    ['token_not_yet_valid', { nbf: inSeconds(600) }, {}],
+    ['token_issued_in_future', { iat: inSeconds(600) }, {}],
     ['token_audience', { aud: 'three' }, {}],
     ['token_issuer', { iss: 'https://elsewhere.example' }, {}],
     ['token_confirmation', { cnf: { jkt: 'x' } }, {}],
@@ -115,6 +115,38 @@ describe.each(variants)('$name: JWT', (variant) => {
     writeFileSync(path, good);
     await new Promise((resolve) => setTimeout(resolve, 1000));
     expect((await gateway.send('/', bearer(token))).status).toBe(401);
+    expect((await gateway.send('/health/ready')).json()).toMatchObject({ status: 'ok' });
+  });
+
+  it('refuses a jti and a kid of the deny list within a second, cached verdicts included', async () => {
+    const denied = join(gateway.stateDir, 'keys', 'denied.txt');
+    const [revoked, ofRevokedKey, other] = await Promise.all([
+      signer().sign({ aud: 'one', jti: 'revoked-1' }),
+      signer('ES384').sign({ aud: 'one' }),
+      signer().sign({ aud: 'one', jti: 'revoked-2' }),
+    ]);
+    const statuses = async () => {
+      const answers = await Promise.all(
+        [revoked, ofRevokedKey, other].map((token) => gateway.send('/', bearer(token))),
+      );
+      return answers.map((answer) => answer.status);
+    };
+    expect(await statuses()).toEqual([200, 200, 200]);
+    writeFileSync(denied, '# taken back\njti:revoked-1\nkid:kid-ES384\nnonsense\n');
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(await statuses()).toEqual([401, 401, 200]);
+    expect(gateway.accessLog()).toContain('"reason":"token_revoked"');
+    expect(gateway.accessLog()).toContain('"reason":"token_kid_denied"');
+    expect(gateway.errorLog()).toContain('denied.txt: line 4: expected jti:VALUE or kid:VALUE');
+    for (const lost of [() => writeFileSync(denied, ''), () => rmSync(denied)]) {
+      lost();
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      expect(await statuses()).toEqual([401, 401, 200]); // what was denied stays denied
+      expect((await gateway.send('/health/ready')).json()).toMatchObject({ status: 'degraded' });
+    }
+    writeFileSync(denied, '# none\n');
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(await statuses()).toEqual([200, 200, 200]);
     expect((await gateway.send('/health/ready')).json()).toMatchObject({ status: 'ok' });
   });
 
