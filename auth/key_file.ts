@@ -20,6 +20,7 @@ export interface KeyFile {
 }
 
 const manyWithoutId = 64;
+const maxLineCharacters = 4096; // the old engine takes seconds for a line of 100 KB
 
 /** Parses a key file's text: LF or CRLF, with or without a byte order mark. */
 export function parseKeyFile(text: string, platform: Platform): KeyFile {
@@ -27,6 +28,10 @@ export function parseKeyFile(text: string, platform: Platform): KeyFile {
   const seen = Object.create(null) as { [mark: string]: true };
   const lines = text.replace(/^\ufeff/, '').split('\n');
   for (let i = 0; i < lines.length; i++) {
+    if ((lines[i] as string).length > maxLineCharacters) {
+      file.problems.push({ line: i + 1, problem: `longer than ${maxLineCharacters} characters` });
+      continue;
+    }
     const line = (lines[i] as string).trim();
     if (line === '' || line.charCodeAt(0) === 35) continue; // a comment starts with #
     const parsed = parseKeyLine(line, i + 1, platform);

@@ -19,8 +19,11 @@ export interface TrustedKeys {
   remote: Jwk[] | undefined;
   isDeniedKid: (kid: string) => boolean;
   isDeniedJti: (jti: string) => boolean;
-  /** Whether the entry of the key file from which a token of ours was minted still stands. */
-  isLiveEntry: (fingerprint: string) => boolean;
+  /**
+   * Until when the entry of the key file holds from which a token of ours was minted.
+   * @returns Unix seconds, Infinity for an entry without an end, undefined when it no longer holds
+   */
+  entryEnds: (fingerprint: string) => number | undefined;
 }
 
 export interface TokenQuestion {
@@ -103,8 +106,10 @@ function judgeClaims(
   if (kid !== '' && keys.isDeniedKid(kid)) return refuse('token_kid_denied');
   const jti = ownMember(token.unverifiedClaims, 'jti');
   if (typeof jti === 'string' && keys.isDeniedJti(jti)) return refuse('token_revoked');
-  if (isOurs && (claims.key === undefined || !keys.isLiveEntry(claims.key))) return refuse('token_revoked');
-  const { subject, issuer, scopes, expiresSeconds } = claims;
+  const { subject, issuer, scopes } = claims;
+  const entryEnds = isOurs ? keys.entryEnds(claims.key || '') : Infinity;
+  if (entryEnds === undefined) return refuse('token_revoked');
+  const expiresSeconds = Math.min(claims.expiresSeconds, entryEnds); // leeway is for clocks of others
   const keyId = isOurs ? (claims.key as string) : kid;
   return admit({ method: 'jwt', subject, issuer, scopes, expiresSeconds, keyId });
 }

@@ -44,16 +44,20 @@ export function findKey(keySet: KeySet, digest: string): KeyRecord | undefined {
   return { subject, scopes, expiresSeconds: expires === 0 ? undefined : expires, fingerprint };
 }
 
-/** Whether a bcrypt entry could match a key with this id (empty for none). */
+/** Whether a bcrypt entry could match a key with this id (empty for a key that was not generated). */
 export function mayBeHashed(keySet: KeySet, id: string): boolean {
-  if (id !== '' && zoneOf(keySet.zone).get('i' + id) !== undefined) return true;
-  return keySet.hashedWithoutId > 0;
+  return id === '' ? keySet.hashedWithoutId > 0 : zoneOf(keySet.zone).get('i' + id) !== undefined;
 }
 
-/** Whether the entry that a minted token came from still stands and has not expired. */
-export function isLiveEntry(keySet: KeySet, fingerprint: string, nowSeconds: number): boolean {
+/**
+ * Until when the entry holds that a minted token came from.
+ * @returns Unix seconds, Infinity for one without an end, undefined when it does not stand or has expired
+ */
+export function entryEnds(keySet: KeySet, fingerprint: string, nowSeconds: number): number | undefined {
   const expires = zoneOf(keySet.zone).get('f' + fingerprint);
-  return expires !== undefined && (expires === '0' || Number(expires) > nowSeconds);
+  if (expires === undefined) return undefined;
+  const ends = Number(expires) || Infinity;
+  return ends > nowSeconds ? ends : undefined;
 }
 
 /**

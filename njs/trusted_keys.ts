@@ -3,7 +3,7 @@
 
 import type { Jwk } from '../auth/jwk.js';
 import type { TrustedKeys } from '../auth/token_verdict.js';
-import { isLiveEntry, type KeySet } from './key_set.js';
+import { entryEnds, type KeySet } from './key_set.js';
 import { readGeneration, readState, type StateName } from './state.js';
 
 /** A set of JWKs as it is stored. `keys` is missing while none could be loaded. */
@@ -47,8 +47,8 @@ export function readTrustedKeys(keySet: KeySet | undefined): TrustedKeys {
     remote: remote.configured ? remote.keys || [] : undefined,
     isDeniedKid: (kid) => has(denied.kids, kid),
     isDeniedJti: (jti) => has(denied.jtis, jti),
-    isLiveEntry: (fingerprint) =>
-      keySet !== undefined && keySet.available && isLiveEntry(keySet, fingerprint, nowSeconds),
+    entryEnds: (fingerprint) =>
+      keySet !== undefined && keySet.available ? entryEnds(keySet, fingerprint, nowSeconds) : undefined,
   };
 }
 

@@ -48,8 +48,10 @@ export function makeCheckKey(pool: BcryptPool): CheckKey {
 
 // A generated key names its entry, so at most one hash is tried for it.
 function candidatesFor(credential: string, keys: LoadedKeys): KeyEntry[] {
-  const named = keys.hashedById.get(parseKeyId(credential));
-  return named === undefined ? keys.hashedWithoutId : [named];
+  const id = parseKeyId(credential);
+  if (id === '') return keys.hashedWithoutId;
+  const named = keys.hashedById.get(id);
+  return named === undefined ? [] : [named];
 }
 
 function checkExpiry(entry: KeyEntry): KeyCheck {

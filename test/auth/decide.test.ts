@@ -131,7 +131,7 @@ describe('decide', () => {
     remote: [],
     isDeniedKid: () => false,
     isDeniedJti: () => false,
-    isLiveEntry: () => false,
+    entryEnds: () => undefined,
   };
 
   it.each([

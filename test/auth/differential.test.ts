@@ -47,7 +47,7 @@ const keys: TrustedKeys = {
   remote: undefined,
   isDeniedKid: () => false,
   isDeniedJti: () => false,
-  isLiveEntry: () => false,
+  entryEnds: () => undefined,
 };
 const settings = { issuers: [issuer], audiences: [audience], leewaySeconds: 30 };
 

@@ -41,7 +41,7 @@ describe('decideToken', () => {
     remote: [remote.jwk],
     isDeniedKid: () => false,
     isDeniedJti: () => false,
-    isLiveEntry: (fingerprint) => fingerprint === 'live',
+    entryEnds: (fingerprint) => ({ live: Infinity, ending: now + 7 })[fingerprint],
     ...changed,
   });
 
@@ -66,6 +66,8 @@ describe('decideToken', () => {
       admitted: true,
       principal: { keyId: 'live', issuer: 'keygate', expiresSeconds: now + 90 },
     });
+    const ending = await decide(await sign(ours, { iss: 'keygate', key: 'ending' }));
+    expect(ending).toMatchObject({ admitted: true, principal: { expiresSeconds: now + 7 } });
   });
 
   it.each([

@@ -48,9 +48,9 @@ function explain(
   if (claim === 'cnf') return 'refused: tokens bound to a client key are not supported';
   if (claim === 'jti') return keys.isDeniedJti(String(value)) ? 'on the deny list' : 'not on the deny list';
   if (claim === 'key')
-    return keys.isLiveEntry(String(value))
-      ? 'from an API key that still stands'
-      : 'from no API key that stands';
+    return keys.entryEnds(String(value)) === undefined
+      ? 'from no API key that stands'
+      : 'from an API key that still stands';
   return 'not looked at';
 }
 

@@ -2,6 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { parseKeyId } from '../../auth/api_key.js';
 import { parseKeyFile, type KeyFile } from '../../auth/key_file.js';
 import { readSettings } from '../../settings/read.js';
 import { withoutDemoKey } from '../demo_line.js';
@@ -66,7 +67,8 @@ async function newKey(name: string, options: KeyAttributes, command: Command): P
 async function hashTyped(options: { bcrypt?: boolean }, command: Command): Promise<void> {
   const key = await readSecret('Key (not shown): ');
   const hashed = await hashKey(key, options.bcrypt === true);
-  print(command, { hash: hashed }, [hashed]);
+  const id = parseKeyId(key); // a bcrypt line of a generated key is found by it alone
+  print(command, { hash: hashed, id: id || null }, [id === '' ? hashed : `${hashed} id=${id}`]);
 }
 
 function readKeyFile(file: string): KeyFile {

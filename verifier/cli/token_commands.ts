@@ -68,15 +68,18 @@ function trustedKeys(settings: Settings, nowSeconds: number): TrustedKeys {
   const denied = parseDenyList(readText(deniedPath(settings)));
   const secret = readText(join(settings.stateDir, 'public', 'entry_secret')).trim();
   const { entries } = parseKeyFile(readText(settings.apiKeysFile), nodePlatform);
-  const isLive = (fingerprint: string) =>
-    entries.some((entry) => entryFingerprint(entry, secret, nodePlatform) === fingerprint && (entry.expiresSeconds ?? Infinity) > nowSeconds); // prettier-ignore
+  const entryEnds = (fingerprint: string) => {
+    const from = entries.find((entry) => entryFingerprint(entry, secret, nodePlatform) === fingerprint);
+    const ends = from === undefined ? 0 : (from.expiresSeconds ?? Infinity);
+    return ends > nowSeconds ? ends : undefined;
+  };
   return {
     minting: minting.length === 0 ? undefined : { issuer: settings.mintIssuer, keys: minting },
     local: settings.jwksPath === undefined ? [] : readJwks(settings.jwksPath),
     remote: undefined,
     isDeniedKid: (kid) => denied.kids[kid] === true,
     isDeniedJti: (jti) => denied.jtis[jti] === true,
-    isLiveEntry: isLive,
+    entryEnds,
   };
 }
 
