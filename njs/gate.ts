@@ -17,15 +17,20 @@ export interface GateOptions {
   joined: string;
   generation: string;
   budget: Budget;
+  doubts: Doubts;
+}
+
+/** Set when the sidecar judged by another set of keys than nginx: such a verdict counts once, in every cache. */
+export interface Doubts {
+  any: boolean;
 }
 
 /** Builds the gate for one decision; everything it reads belongs to one generation. */
 export function buildGate(r: NginxHTTPRequest, options: GateOptions): Gate {
-  const { joined, generation, budget } = options;
+  const { joined, generation, budget, doubts } = options;
   const nowSeconds = Date.now() / 1000;
   const keySet = readKeySet(generation);
   const platform = nginxPlatform(generation, (check) => askSignature(r, check));
-  const doubts = { any: false };
   return {
     platform,
     nowSeconds,
@@ -48,8 +53,7 @@ interface HashedKeyCheck {
   credential: string;
   keySet: KeySet | undefined;
   budget: Budget;
-  /** Set when the sidecar judged by another set of keys than nginx: such a verdict counts once. */
-  doubts: { any: boolean };
+  doubts: Doubts;
   nowSeconds: number;
 }
 

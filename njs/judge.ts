@@ -6,7 +6,7 @@ import { parseLocationSettings, type LocationSettings } from '../auth/location_s
 import { refusals, type Reason } from '../auth/refusals.js';
 import type { Verdict } from '../auth/verdict.js';
 import { budgetOf, type Budget } from './budget.js';
-import { buildGate } from './gate.js';
+import { buildGate, type Doubts } from './gate.js';
 import { rememberHere } from './known_here.js';
 import { oneLine } from './one_line.js';
 import { identify, type Outcome } from './outcome.js';
@@ -36,13 +36,14 @@ async function judgeOrThrow(r: NginxHTTPRequest): Promise<Outcome> {
   const generation = readGeneration();
   if (generation === undefined) return { admitted: false, reason: 'keys_unavailable' };
   const budget = budgetOf(r);
-  const gate = buildGate(r, { joined, generation, budget });
+  const doubts = { any: false };
+  const gate = buildGate(r, { joined, generation, budget, doubts });
   const headers = credentialHeaders(r);
   const path = String(r.variables.uri);
   const rawTarget = String(r.variables.request_uri);
   const isPreflight = isLetThroughPreflight(r);
   const verdict = await decide({ headers, path, rawTarget, settings, isPreflight }, gate);
-  return settle(r, { verdict, joined, settings, generation, budget });
+  return settle(r, { verdict, joined, settings, generation, budget, doubts });
 }
 
 interface Reached {
@@ -51,14 +52,16 @@ interface Reached {
   settings: LocationSettings;
   generation: string;
   budget: Budget;
+  doubts: Doubts;
 }
 
 function settle(r: NginxHTTPRequest, reached: Reached): Outcome {
-  const { verdict, joined, settings, generation, budget } = reached;
+  const { verdict, joined, settings, generation, budget, doubts } = reached;
   if (verdict.admitted) {
     const identity = identify(verdict.principal);
     const expiresSeconds = verdict.principal.expiresSeconds;
-    if (verdict.principal.method !== '') rememberHere(r, joined, { identity, generation, expiresSeconds });
+    const mayStay = verdict.principal.method !== '' && !doubts.any;
+    if (mayStay) rememberHere(r, joined, { identity, generation, expiresSeconds });
     return { admitted: true, identity };
   }
   const isSpent = failsCredential(verdict.reason) ? !budget.spend() : verdict.reason === 'rate_limited';
