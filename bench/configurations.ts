@@ -1,0 +1,97 @@
+// The nginx configurations that are compared: one worker, no TLS, no access log, connections kept on both sides.
+
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Place {
+  /** Absolute; holds `nginx/`, logs and temporary files. */
+  dir: string;
+  port: number;
+  upstreamPort: number;
+}
+
+export interface Gate {
+  engine: 'qjs' | 'njs';
+  entry: 'access' | 'auth_request';
+  modulePath: string;
+  stateDir: string;
+  jwksPath: string;
+}
+
+/** Files by their path under `nginx/`. */
+export type Files = { [path: string]: string };
+
+const root = join(import.meta.dirname, '..');
+const proxy = 'proxy_pass http://upstream; proxy_http_version 1.1; proxy_set_header Connection "";';
+
+function whole(place: Place, { main = '', http = '', server }: { main?: string; http?: string; server: string }): string {
+  const user = process.getuid?.() === 0 ? 'user root;' : '';
+  const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${place.dir}/temp/${name};`);
+  return `${main}
+${user} daemon off; worker_processes 1; pid ${place.dir}/nginx.pid; error_log ${place.dir}/error.log warn;
+events { worker_connections 2048; }
+http {
+    access_log off; keepalive_requests 10000000; large_client_header_buffers 4 32k; variables_hash_max_size 2048;
+    ${temp.join(' ')}
+    upstream upstream { server 127.0.0.1:${place.upstreamPort}; keepalive 128; keepalive_requests 10000000; }
+    ${http}
+    server { listen 127.0.0.1:${place.port} backlog=2048; ${server} }
+}
+`;
+} // prettier-ignore
+
+/** What stands behind all of them: a short answer. */
+export function upstream(place: Place): Files {
+  return { 'nginx.conf': whole(place, { server: 'location / { return 200 "{\\"ok\\":true}"; }' }) };
+}
+
+/** nginx that passes everything on. */
+export function plain(place: Place): Files {
+  return { 'nginx.conf': whole(place, { server: `location / { ${proxy} }` }) };
+}
+
+/** nginx's own auth_request to a location that always says yes: what any such design costs at least. */
+export function nativeAuthRequest(place: Place): Files {
+  const server = `location = /yes { internal; return 204; } location / { auth_request /yes; ${proxy} }`;
+  return { 'nginx.conf': whole(place, { server }) };
+}
+
+/** auth_request to a service on every request: the architecture that Keygate replaces, on Keygate's own sidecar. */
+export function serviceAuthRequest(place: Place, socket: string): Files {
+  const ask = `proxy_pass http://service/verify; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_method POST;
+    proxy_pass_request_headers off; proxy_set_header Content-Type application/vnd.keygate+json;
+    proxy_set_body '{"credential":"$http_x_api_key","generation":""}';`;
+  const http = `upstream service { server unix:${socket}; keepalive 64; }`;
+  const server = `location = /ask { internal; ${ask} } location / { auth_request /ask; ${proxy} }`;
+  return { 'nginx.conf': whole(place, { http, server }) };
+}
+
+/** Keygate, embedded as an operator embeds it: identity headers, settings and all. */
+export function gated(place: Place, gate: Gate): Files {
+  const snippets = join(root, 'nginx', 'snippets');
+  const files: Files = {};
+  for (const name of readdirSync(snippets)) files[`keygate/${name}`] = readFileSync(join(snippets, name), 'utf8');
+  const values: { [name: string]: string } = {
+    api_keys_file: join(gate.stateDir, 'keys', 'api_keys.txt'),
+    state_dir: gate.stateDir,
+    jwks_path: gate.jwksPath,
+    jwt_issuer: 'https://issuer.example',
+    jwt_audience: 'bench',
+    rate_limit_auth: 'off',
+    sidecar: `unix:${gate.stateDir}/run/verifier.sock`,
+  };
+  const settings = (files['keygate/settings.conf'] as string).replace(
+    /^(js_var \$keygate_(\w+)) ".*?";/gm,
+    (line, start: string, name: string) => (name in values ? `${start} "${values[name]}";` : line),
+  );
+  files['keygate/settings.conf'] = settings.replace(/server unix:[^;]+;/, `server unix:${gate.stateDir}/run/verifier.sock;`);
+  const bundle = gate.engine === 'qjs' ? 'keygate.js' : 'keygate.es5.js';
+  files['keygate/keygate.js'] = readFileSync(join(root, 'dist', bundle), 'utf8');
+  const guard = gate.entry === 'access' ? 'location.conf' : 'location_auth_request.conf';
+  files['nginx.conf'] = whole(place, {
+    main: `load_module ${gate.modulePath}; env API_KEY; env API_KEYS;`,
+    http: `js_engine ${gate.engine}; js_context_reuse 32; include keygate/settings.conf; include keygate/http.conf;`,
+    server: `include keygate/server.conf; location / { include keygate/${guard}; include keygate/proxy_headers.conf; ${proxy} }`,
+  });
+  return files;
+} // prettier-ignore

@@ -1,0 +1,90 @@
+// What is measured, as processes on loopback, and how much CPU time each has used.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
+import type { Files } from './configurations.js';
+
+export interface Running {
+  /** CPU time of the one worker so far, in microseconds. */
+  cpuMicros: () => number;
+  /** Resident memory of the one worker, in KB. */
+  residentKb: () => number;
+  stop: () => Promise<void>;
+}
+
+/** Starts nginx on files and waits until it listens. */
+export async function startNginx(command: string[], dir: string, port: number, files: Files): Promise<Running> {
+  mkdirSync(join(dir, 'temp'), { recursive: true });
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(dir, 'nginx', path)), { recursive: true });
+    writeFileSync(join(dir, 'nginx', path), content);
+  }
+  const [program, ...rest] = command as [string, ...string[]];
+  const args = [...rest, '-p', dir, '-c', join(dir, 'nginx', 'nginx.conf')];
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  await untilListening(child, port);
+  const worker = () => readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ')[0];
+  return {
+    // proc(5): nanoseconds on a CPU come first.
+    cpuMicros: () => Number(readFileSync(`/proc/${worker()}/schedstat`, 'utf8').split(' ')[0]) / 1000,
+    residentKb: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${worker()}/status`, 'utf8'))?.[1]),
+    stop: () => stop(child),
+  };
+} // prettier-ignore
+
+/** Starts the sidecar on a socket. */
+export async function startSidecar(stateDir: string): Promise<{ stop: () => Promise<void> }> {
+  const socket = join(stateDir, 'run', 'verifier.sock');
+  const env = { ...process.env, STATE_DIR: stateDir, VERIFIER_SOCKET: socket, API_KEYS_FILE: join(stateDir, 'keys', 'api_keys.txt') }; // prettier-ignore
+  const program = join(import.meta.dirname, 'verifier.js');
+  const child = spawn(process.execPath, [program], { env, stdio: 'ignore' });
+  await untilListening(child, socket);
+  return { stop: () => stop(child) };
+}
+
+/** Starts any other program that listens. */
+export async function startProgram(program: string, args: string[], port: number): Promise<Running> {
+  const child = spawn(program, args, { stdio: 'ignore' });
+  await untilListening(child, port);
+  return {
+    cpuMicros: () => Number(readFileSync(`/proc/${child.pid}/schedstat`, 'utf8').split(' ')[0]) / 1000,
+    residentKb: () => 0,
+    stop: () => stop(child),
+  };
+}
+
+async function untilListening(child: ChildProcess, at: number | string): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    if (child.exitCode !== null) throw new Error(`${child.spawnfile} ended with ${child.exitCode}`);
+    if (await isListening(at)) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`${child.spawnfile} does not listen on ${at}`);
+}
+
+function isListening(at: number | string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = typeof at === 'string' ? connect(at) : connect(at, '127.0.0.1');
+    socket.once('connect', () => (socket.destroy(), resolve(true)));
+    socket.once('error', () => resolve(false));
+  });
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await ended;
+}
+
+/** A TCP port of loopback that nobody listens on. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
