@@ -33,7 +33,7 @@ export function ownMember(object: UnverifiedObject, name: string): unknown {
 
 // Counted on the text, before any parser recurses; brackets within strings do not count.
 function isDeep(text: string): boolean {
-  if (text.split(/\{|\[/).length <= maxDepth + 1) return false;
+  if (text.split('{').length + text.split('[').length <= maxDepth + 2) return false;
   const bare = text.replace(/"(?:[^"\\]|\\.)*"/g, '');
   let depth = 0;
   for (let i = 0; i < bare.length; i++) {

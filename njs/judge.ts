@@ -26,7 +26,7 @@ export async function judge(r: NginxHTTPRequest): Promise<Outcome> {
 
 async function judgeOrThrow(r: NginxHTTPRequest): Promise<Outcome> {
   const joined = String(r.variables.keygate_settings);
-  const settings = parseLocationSettings(joined);
+  const settings = settingsOf(joined);
   if ('fault' in settings) {
     r.error('keygate: location_not_configured: ' + settings.fault);
     return { admitted: false, reason: 'location_not_configured' };
@@ -44,6 +44,22 @@ async function judgeOrThrow(r: NginxHTTPRequest): Promise<Outcome> {
   const isPreflight = isLetThroughPreflight(r);
   const verdict = await decide({ headers, path, rawTarget, settings, isPreflight }, gate);
   return settle(r, { verdict, joined, settings, generation, budget, doubts });
+}
+
+// Parsed once per context and location: settings are few.
+const parsed: { [joined: string]: ReturnType<typeof parseLocationSettings> } = Object.create(null) as never;
+const count = { parsed: 0 };
+const maxParsed = 64; // flags about the target are part of it
+
+function settingsOf(joined: string): ReturnType<typeof parseLocationSettings> {
+  const known = parsed[joined];
+  if (known !== undefined) return known;
+  const settings = parseLocationSettings(joined);
+  if (count.parsed < maxParsed) {
+    parsed[joined] = settings;
+    count.parsed++;
+  }
+  return settings;
 }
 
 interface Reached {

@@ -37,7 +37,11 @@ const stricter: { [mutation: string]: { reason: string; because: string } } = {
   'padding added': { reason: 'token_bad_base64url', because: 'RFC 7515 section 2: no padding; one token, one spelling' },
   'white space within': { reason: 'token_bad_base64url', because: 'RFC 7515 section 2: no white space' },
   'stray trailing bits': { reason: 'token_bad_base64url', because: 'one token, one spelling' },
+  'signature of another length': { reason: 'token_signature_length', because: 'RFC 8017 section 8.2.2: exactly the length of the modulus; a stripped leading zero is none' },
 }; // prettier-ignore
+
+// Only one signature in 256 begins with the zero byte that jose lets go.
+const seldom = ['signature of another length'];
 
 const ring = makeKeyRing();
 const jwksText = JSON.stringify({ keys: ring.trusted.map((pair) => pair.jwk) });
@@ -104,7 +108,8 @@ describe(`${count} tokens`, () => {
     const differing = new Set(
       judged.filter(({ ours, jose }) => ours !== 'admitted' && jose === 'admitted').map(({ one }) => one.mutation),
     ); // prettier-ignore
-    expect([...differing].sort()).toEqual(Object.keys(stricter).sort());
+    const always = (name: string) => !seldom.includes(name);
+    expect([...differing].filter(always).sort()).toEqual(Object.keys(stricter).filter(always).sort());
     expect(Object.keys(stricter).every((name) => name in mutations)).toBe(true);
   });
 });
