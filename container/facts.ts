@@ -9,8 +9,11 @@ import type { Settings } from '../settings/read.js';
 const packageDir = join(import.meta.dirname, '..');
 const maxWorkers = 8; // of some 20 MB each; the container's memory is limited, however many cores the host has
 
-/** Where `setup` writes what nginx finds in /etc/nginx. */
+/** Where `check` and `setup` write what nginx finds in /etc/nginx. */
 export const configurationDir = '/etc/keygate/nginx';
+
+/** Readable for the group that nginx and the verifier share. */
+export const fileMode = 0o640;
 
 /** A new key, made from the folder of docker-compose.yml. */
 export const newKeyCommand = 'docker compose run --rm verifier keygate key new NAME';

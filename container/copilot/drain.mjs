@@ -12,4 +12,5 @@ Server.prototype.listen = function (...args) {
 process.on('SIGTERM', () => {
   const closed = [...servers].map((server) => new Promise((resolve) => server.close(resolve)));
   void Promise.all(closed).then(() => process.exit(0));
+  setInterval(() => servers.forEach((server) => server.closeIdleConnections()), 200); // those that were busy
 });
