@@ -1,7 +1,6 @@
 // The container `setup`, which ends before nginx starts: keys first, then a certificate where there is none, and
-// nginx's configuration. A gateway that runs already takes that up, so nothing is written before the keys are in order.
+// nginx's configuration. A gateway that runs already may reload it, so nothing is written before the keys are in order.
 
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { findCertificate } from '../demo/preparations.js';
 import { renderGateway } from '../nginx/render.js';
@@ -18,15 +17,11 @@ async function setUp(env: NodeJS.ProcessEnv): Promise<void> {
   const upstreamUrl = chooseUpstream(settings, hasCopilot);
   const facts = containerFacts(settings, await findCertificate(settings), upstreamUrl);
   const { files } = renderGateway(settings, facts);
-  const generation = createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 16);
-  for (const [path, content] of Object.entries(files)) write(path, content);
-  write('generation', `${generation}\n`); // last: nginx takes the others up when it changes
+  for (const [path, content] of Object.entries(files)) {
+    writeAtomically(join(configurationDir, path), content, fileMode);
+  }
   console.log(`upstream ${upstreamUrl}`);
   announceKeys(settings, demoKey, env);
-}
-
-function write(path: string, content: string): void {
-  writeAtomically(join(configurationDir, path), content, fileMode);
 }
 
 await runOnce(() => setUp(process.env));

@@ -13,6 +13,7 @@ export interface Stack extends Clone {
 }
 
 export interface Inspected {
+  RestartCount: number;
   State: { Pid: number; Status: string; ExitCode: number };
   Config: { User: string; Env: string[]; Image: string; StopSignal?: string };
   HostConfig: {
