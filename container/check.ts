@@ -10,6 +10,7 @@ import { findUnreadable, readers } from './readable.js';
 import { runOnce } from './run_once.js';
 
 function check(env: NodeJS.ProcessEnv): void {
+  checkSecret(env['API_KEY_FILE']);
   const settings = readSettings(env);
   checkContainerSettings(settings, env);
   checkFiles(settings);
@@ -17,6 +18,12 @@ function check(env: NodeJS.ProcessEnv): void {
   const path = join(configurationDir, 'verifier.env');
   writeAtomically(path, `MINT_ISSUER=${settings.mintIssuer}\n`, fileMode);
   console.log('settings are in order');
+}
+
+// Before all settings are read: they would not say whose file it is.
+function checkSecret(path: string | undefined): void {
+  const fault = path ? findUnreadable(path, readers()) : undefined;
+  if (fault !== undefined) throw new StartFault(`API_KEY_FILE: ${fault}`);
 }
 
 /** What only Docker knows, or knows by another name. */

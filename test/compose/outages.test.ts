@@ -1,7 +1,9 @@
 // Containers that are killed, restarted and reloaded under load.
 
 import { mkdirSync } from 'node:fs';
+import { exec } from 'node:child_process';
 import { connect } from 'node:tls';
+import { promisify } from 'node:util';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
@@ -127,6 +129,22 @@ describeWithEngine('a stack under load', () => {
     expect(stack.run('docker compose exec -T nginx nginx -s reload').status).toBe(0);
     await expect.poll(served).not.toBe(before);
     expectAllServed(await load.stop());
+  });
+
+  it('lets a stream end before nginx stops', async () => {
+    process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+    const client = new OpenAI({ apiKey: digestKey, baseURL: `${stack.url}/v1`, maxRetries: 0 });
+    const messages = [{ role: 'user' as const, content: 'hi' }];
+    const stream = await client.chat.completions.create({ model: 'gpt-4.1', messages, stream: true });
+    const stopped = promisify(exec)(`docker stop ${stack.project}-nginx-1`);
+    let text = '';
+    for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
+    delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
+    expect(text).toBe('Hello from the stand-in.');
+    await stopped;
+    expect(stack.inspect('nginx').State.ExitCode).toBe(0);
+    stack.run('docker compose start nginx');
+    await expect.poll(() => statusFor(jwt), { timeout: 20000 }).toBe(200);
   });
 
   it('was restarted as often as it was killed, and not for a want of memory', () => {

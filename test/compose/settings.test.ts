@@ -56,6 +56,8 @@ describeWithEngine('settings of the stack', () => {
     set({ API_KEYS_FILE_HOST: './keys.txt' });
     const uid = process.getuid?.() ?? 0;
     expect(refuses('setup')).toEqual([expect.stringMatching(`^keygate: API_KEYS_FILE_HOST: .* it has uid ${uid}, gid \\d+, mode 0600$`)]); // prettier-ignore
+    set({ API_KEY_FILE: './keys.txt' });
+    expect(refuses('check')).toEqual([expect.stringMatching(`^keygate: API_KEY_FILE: .* it has uid ${uid}, gid \\d+, mode 0600$`)]); // prettier-ignore
     mkdirSync(join(clone.dir, 'certs'));
     set({ HOST_CERTS_DIR: './certs' });
     expect(refuses('check')).toEqual(['keygate: HOST_CERTS_DIR: /etc/keygate/certs/copilot.crt is missing']);
