@@ -1,6 +1,7 @@
 // Containers that are killed, restarted and reloaded under load.
 
-import { mkdirSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { exec } from 'node:child_process';
 import { connect } from 'node:tls';
 import { promisify } from 'node:util';
@@ -40,7 +41,11 @@ describeWithEngine('a stack under load', () => {
     stack = await startStack('keygate-outages', ({ dir, run }) => {
       mkdirSync(join(dir, 'certs'));
       run(makePair);
-      return { RATE_LIMIT_API: 'off', RATE_LIMIT_AUTH: 'off', HOST_CERTS_DIR: './certs' };
+      // Keys of another issuer beside the certificate: the verifier does not see them, and must mint as `keygate` all the same.
+      const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' });
+      writeFileSync(join(dir, 'certs', 'jwks.json'), JSON.stringify({ keys: [{ ...jwk, kid: 'other' }] }));
+      const limits = { RATE_LIMIT_API: 'off', RATE_LIMIT_AUTH: 'off' };
+      return { ...limits, HOST_CERTS_DIR: './certs', JWT_ISSUER: 'https://other.example' };
     });
     digestKey = newKey('digest');
     bcryptKey = newKey('hashed --bcrypt');
@@ -63,10 +68,11 @@ describeWithEngine('a stack under load', () => {
   it('serves JWTs and known keys while the verifier is killed, and loses nothing', async () => {
     const before = (await mint(bcryptKey))?.status;
     const load = startLoad(stack.url, known());
-    killFromOutside(stack, 'verifier');
+    const killed = killFromOutside(stack, 'verifier');
     await pause(3000);
     await expect.poll(async () => (await mint(digestKey))?.status, { timeout: 20000 }).toBe(200);
     expect(before).toBe(200);
+    expect(stack.inspect('verifier').State.Pid).not.toBe(killed);
     expectAllServed(await load.stop());
   });
 
@@ -89,9 +95,10 @@ describeWithEngine('a stack under load', () => {
 
   it('answers 502 while the upstream is killed, and goes on when it is back', async () => {
     const load = startLoad(stack.url, known());
-    killFromOutside(stack, 'demo-upstream');
+    const killed = killFromOutside(stack, 'demo-upstream');
     await pause(500);
     await expect.poll(() => statusFor(digestKey), { timeout: 20000 }).toBe(200);
+    expect(stack.inspect('demo-upstream').State.Pid).not.toBe(killed);
     const outcomes = new Set(Object.values(await load.stop()).flatMap((counts) => Object.keys(counts)));
     for (const outcome of outcomes) expect(['200', '502']).toContain(outcome);
   });
@@ -107,8 +114,9 @@ describeWithEngine('a stack under load', () => {
   });
 
   it('starts nginx again when it is killed; tokens and keys stay valid', async () => {
-    killFromOutside(stack, 'nginx');
+    const killed = killFromOutside(stack, 'nginx');
     await expect.poll(() => statusFor(digestKey), { timeout: 20000 }).toBe(200);
+    expect(stack.inspect('nginx').State.Pid).not.toBe(killed);
     expect(await statusFor(jwt)).toBe(200);
     expect(await statusFor(bcryptKey)).toBe(200);
   });
@@ -147,10 +155,9 @@ describeWithEngine('a stack under load', () => {
     await expect.poll(() => statusFor(jwt), { timeout: 20000 }).toBe(200);
   });
 
-  it('was restarted as often as it was killed, and not for a want of memory', () => {
+  it('ends none of its containers for a want of memory', () => {
     for (const service of services) {
       expect(stack.inspect(service).State).toMatchObject({ Status: 'running', OOMKilled: false });
-      expect(stack.inspect(service).RestartCount).toBe(service === 'verifier' ? 0 : 1); // compose restarted that one
     }
   });
 });

@@ -13,8 +13,7 @@ export interface Stack extends Clone {
 }
 
 export interface Inspected {
-  RestartCount: number;
-  State: { Pid: number; Status: string; ExitCode: number };
+  State: { Pid: number; Status: string; ExitCode: number; OOMKilled: boolean };
   Config: { User: string; Env: string[]; Image: string; StopSignal?: string };
   HostConfig: {
     ReadonlyRootfs: boolean;
@@ -55,10 +54,14 @@ export async function startStack(
   return { ...clone, environment, inspect, stop };
 }
 
-/** Kills a container's first process as the kernel would; `docker kill` would also turn its restart off. */
-export function killFromOutside(stack: Stack, service: string): void {
+/**
+ * Kills a container's first process as the kernel would; `docker kill` would also turn its restart off.
+ * @returns the id of that process
+ */
+export function killFromOutside(stack: Stack, service: string): number {
   const { Pid } = stack.inspect(service).State;
   const image = `${stack.project}-verifier`;
   const { status, said } = stack.run(`docker run --rm --pid host --user 0 ${image} sh -c 'kill -9 ${Pid}'`);
   if (status !== 0) throw new Error(said);
+  return Pid;
 }
