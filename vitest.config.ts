@@ -25,6 +25,17 @@ export default defineConfig({
           maxWorkers: 3,
         },
       },
+      {
+        extends: true,
+        test: {
+          name: 'compose',
+          sequence: { groupOrder: 3 },
+          include: ['test/compose/**/*.test.ts'],
+          maxWorkers: 1,
+          testTimeout: 180000,
+          hookTimeout: 300000,
+        },
+      },
     ],
   },
 });

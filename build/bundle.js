@@ -15,6 +15,9 @@ const nodePrograms = {
   start: 'demo/start.ts',
   upstream: 'demo/upstream_main.ts',
   nginx_watcher: 'demo/nginx_watcher.ts',
+  check: 'container/check.ts',
+  setup: 'container/setup.ts',
+  health_check: 'container/health_check.ts',
   bench: 'bench/main.ts',
 };
 

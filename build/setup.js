@@ -30,7 +30,7 @@ function installPackages() {
 function bundleSources() {
   const built = join(root, 'dist', '.built');
   const builtMs = existsSync(built) ? statSync(built).mtimeMs : 0;
-  const folders = ['auth', 'njs', 'verifier', 'settings', 'nginx', 'build', 'demo', 'bench'];
+  const folders = ['auth', 'njs', 'verifier', 'settings', 'nginx', 'build', 'demo', 'container', 'bench'];
   if (folders.every((folder) => newestMs(join(root, folder)) < builtMs)) return;
   run(process.execPath, [join(root, 'build', 'bundle.js')]);
   writeFileSync(built, '');

@@ -10,12 +10,17 @@ import type { Settings } from '../settings/read.js';
 import { StartFault } from './preparations.js';
 
 const keyFileMode = 0o640;
+
 /**
  * Makes, keeps or takes out the demo key, as the settings ask for.
+ * @param newKeyCommand what makes a key here
  * @returns undefined where there is none; `key` only when it was made just now
  * @throws StartFault when a GitHub token is set and nobody could use it
  */
-export function prepareDemoKey(settings: Settings): { key: string | undefined; file: string } | undefined {
+export function prepareDemoKey(
+  settings: Settings,
+  newKeyCommand = 'npx keygate key new NAME',
+): { key: string | undefined; file: string } | undefined {
   const file = settings.apiKeysFile;
   const before = !settings.isApiKeysFileNamed && existsSync(file) ? readFileSync(file, 'utf8') : '';
   const others = withoutDemoKey(before);
@@ -23,7 +28,7 @@ export function prepareDemoKey(settings: Settings): { key: string | undefined; f
   const hasKeys = hasOwnKeys || settings.isApiKeysFileNamed || settings.apiKey !== undefined || settings.apiKeys !== undefined; // prettier-ignore
   if (settings.githubToken !== undefined && !hasKeys) {
     throw new StartFault(
-      'GITHUB_TOKEN is set but no API key is: make one with `npx keygate key new NAME`, then start again',
+      `GITHUB_TOKEN is set but no API key is: make one with \`${newKeyCommand}\`, then start again`,
     );
   }
   if (settings.isApiKeysFileNamed) return undefined;

@@ -31,8 +31,12 @@ export interface GatewayFacts {
   sidecarSecret: string | undefined;
   errorLog: string;
   accessLog: string;
+  /** Leave the container's own health checks out of the access log. */
+  isProbed?: boolean;
   workers: string;
   resolver: string;
+  /** Ask `resolver` again and again for the upstream's address: containers get new ones. */
+  isUpstreamMoving?: boolean;
   caFile: string;
 }
 
@@ -53,7 +57,7 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
   files['gateway/trusted_proxies.conf'] = renderTrustedProxies(settings.trustedProxies);
   files['gateway/limits.conf'] = renderLimits(settings);
   files['gateway/limit_api.conf'] = renderLimitApi(settings);
-  files['gateway/upstream.conf'] = renderUpstream(facts.upstreamUrl);
+  files['gateway/upstream.conf'] = renderUpstream(facts);
   files['gateway/to_upstream.conf'] = renderToUpstream(settings, facts);
   files['gateway/jwks.conf'] = renderJwks(settings, facts);
   if (facts.sidecarSecret !== undefined) {
@@ -72,7 +76,7 @@ function templateValues(settings: Settings, facts: GatewayFacts): { [name: strin
     RUN_DIR: facts.runDir,
     TEMP_DIR: facts.tempDir,
     ERROR_LOG: facts.errorLog,
-    ACCESS_LOG: facts.accessLog,
+    ACCESS_LOG: `${facts.accessLog} keygate${facts.isProbed ? ' if=$keygate_is_logged' : ''}`,
     ENGINE: facts.engine,
     CONTEXTS: '32',
     LISTEN: formatListen(settings.listenAddress, settings.listenPort),
@@ -159,11 +163,19 @@ function renderLimitApi(settings: Settings): string {
   return `limit_req zone=keygate_api${burst > 0 ? ` burst=${burst} nodelay` : ''};\n`;
 }
 
-function renderUpstream(upstreamUrl: string): string {
+// A name that moves is asked for while nginx runs; it need not exist when nginx starts.
+function renderUpstream({ upstreamUrl, isUpstreamMoving, resolver }: GatewayFacts): string {
   const url = new URL(upstreamUrl);
   const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+  const lines = isUpstreamMoving
+    ? [
+        'zone keygate_upstream 64k;',
+        `resolver ${resolver} valid=2s ipv6=off;`,
+        `server ${url.hostname}:${port} resolve max_fails=0;`,
+      ]
+    : [`server ${url.hostname}:${port};`];
   return `upstream keygate_upstream {
-    server ${url.hostname}:${port};
+${lines.map((line) => `    ${line}`).join('\n')}
     keepalive 32;
 }
 `;

@@ -1,7 +1,7 @@
 // The same names in code, configuration and documentation.
 
 import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refusals } from '../../auth/refusals.js';
 import { table } from '../../settings/table.js';
@@ -13,13 +13,30 @@ const all = (text: string, pattern: RegExp) =>
 const settings = Object.keys(table).sort();
 const snippets = readdirSync(join(root, 'nginx/snippets')).map((name) => read('nginx/snippets', name)).join('\n'); // prettier-ignore
 
+const dockerSettings = all(read('docs/docker.md'), /^\| `([A-Z_]+)` +\|/gm);
+// What a container has its own idea of.
+const notPassedOn = ['LISTEN_ADDRESS', 'LISTEN_PORT', 'STATE_DIR', 'NGINX_RUNTIME', 'VERIFIER_SOCKET', 'VERIFIER_LISTEN', 'GITHUB_TOKEN']; // prettier-ignore
+
 describe('names', () => {
   it.each([
     ['docs/settings.md', all(read('docs/settings.md'), /^## ([A-Z_]+)$/gm)],
-    ['.env.example', all(read('.env.example'), /^#?([A-Z_]+)=/gm)],
+    ['.env.example', all(read('.env.example'), /^#?([A-Z_]+)=/gm).filter((name) => !dockerSettings.includes(name))], // prettier-ignore
     ['README.md', all(read('README.md'), /^\| `([A-Z_]+)` +\|/gm)],
   ])('lists every setting in %s, and no other', (_, names) => {
     expect(names).toEqual(settings);
+  });
+
+  it('lists the settings of Docker in .env.example, and uses them all', () => {
+    const listed = all(read('.env.example'), /^#?([A-Z_]+)=/gm);
+    expect(listed).toEqual(expect.arrayContaining(dockerSettings));
+    for (const name of dockerSettings) expect(read('docker-compose.yml')).toContain(name);
+  });
+
+  it('passes every other setting on to the containers', () => {
+    const anchor = /^x-settings:.*\n((?: {2}.*\n)+)/m.exec(read('docker-compose.yml'))?.[1] ?? '';
+    const passed = all(anchor, /^ {2}([A-Z_]+):/gm);
+    expect(passed).toEqual(expect.arrayContaining(settings.filter((name) => !notPassedOn.includes(name))));
+    expect(passed.filter((name) => notPassedOn.includes(name))).toEqual([]);
   });
 
   it('documents the nginx variables that settings.conf sets, and no other', () => {
@@ -60,10 +77,12 @@ describe('names', () => {
   });
 
   it('names a file that exists in every relative link', () => {
-    for (const file of ['README.md', 'docs/maintaining.md', 'docs/keys.md']) {
+    for (const file of ['README.md', 'docs/maintaining.md', 'docs/keys.md', 'docs/docker.md']) {
       for (const link of all(read(file), /\]\(([^)#]+)\)/g)) {
         if (!link.includes('://'))
-          expect(() => readdirSync(join(root, link)).length || true, link).not.toThrow(/ENOENT/);
+          expect(() => readdirSync(join(root, dirname(file), link)).length || true, link).not.toThrow(
+            /ENOENT/,
+          );
       }
     }
   });

@@ -2,6 +2,7 @@
 
 import { chownSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'; // prettier-ignore
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { CommandFault } from './output.js';
 
@@ -34,12 +35,12 @@ async function takeLock(lock: string): Promise<void> {
   for (;;) {
     try {
       const file = openSync(lock, 'wx', 0o600);
-      writeSync(file, String(process.pid));
+      writeSync(file, `${process.pid} ${hostname()}`);
       closeSync(file);
       return;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'EEXIST') throw new CommandFault(`can't write beside ${lock.slice(0, -5)} (${code})`, 'run this as the owner of the folder'); // prettier-ignore
+      if (code !== 'EEXIST') throw new CommandFault(`can't write beside ${lock.slice(0, -5)} (${code})`, hintFor(code)); // prettier-ignore
     }
     if (isStale(lock)) rmSync(lock, { force: true });
     if (Date.now() > endMs)
@@ -48,12 +49,18 @@ async function takeLock(lock: string): Promise<void> {
   }
 }
 
-// A lock whose process is gone, or that nobody can still be working under.
+function hintFor(code: string | undefined): string {
+  if (code !== 'EROFS') return 'run this as the owner of the folder';
+  return 'a file that API_KEYS_FILE_HOST names is mounted read-only: set API_KEYS_DIR_HOST to its folder instead, or add a line to it on the host with the hash of `keygate key hash`';
+}
+
+// A lock whose process is gone, or that nobody can still be working under. Process ids of another container say nothing.
 function isStale(lock: string): boolean {
   try {
     if (Date.now() - statSync(lock).mtimeMs > lockStaleMs) return true;
-    const pid = Number(readFileSync(lock, 'utf8'));
-    if (pid > 0) process.kill(pid, 0);
+    const [pid, host] = readFileSync(lock, 'utf8').split(' ');
+    const isHere = host === undefined || host === hostname();
+    if (isHere && Number(pid) > 0) process.kill(Number(pid), 0);
     return false;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ESRCH';

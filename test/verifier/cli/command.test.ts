@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -185,6 +186,17 @@ describe('keygate key', () => {
     writeKeys('');
     writeFileSync(`${keysFile}.lock`, '999999999');
     expect(keygate(['key', 'new', 'alice']).code).toBe(0);
+  });
+
+  it('respects a lock of another container, whose processes it does not see', async () => {
+    writeKeys('');
+    writeFileSync(`${keysFile}.lock`, '999999999 another-container');
+    const child = spawn(process.execPath, [program, 'key', 'new', 'alice'], { cwd: dir, env: environment() });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(entries()).toEqual([]);
+    rmSync(`${keysFile}.lock`);
+    expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0);
+    expect(entries()).toHaveLength(1);
   });
 });
 

@@ -1,0 +1,55 @@
+// The container `check`, which ends before all others start: are the settings in order, and can nginx read the
+// files that they name?
+
+import { join } from 'node:path';
+import { StartFault } from '../demo/preparations.js';
+import { readSettings, type Settings } from '../settings/read.js';
+import { writeAtomically } from '../verifier/state_files.js';
+import { configurationDir, fileMode } from './facts.js';
+import { findUnreadable, readers } from './readable.js';
+import { runOnce } from './run_once.js';
+
+function check(env: NodeJS.ProcessEnv): void {
+  checkSecret(env['API_KEY_FILE']);
+  const settings = readSettings(env);
+  checkContainerSettings(settings, env);
+  checkFiles(settings);
+  // What follows from files that the verifier does not see.
+  const path = join(configurationDir, 'verifier.env');
+  writeAtomically(path, `MINT_ISSUER=${settings.mintIssuer}\n`, fileMode);
+  console.log('settings are in order');
+}
+
+// Before all settings are read: they would not say whose file it is.
+function checkSecret(path: string | undefined): void {
+  const fault = path ? findUnreadable(path, readers()) : undefined;
+  if (fault !== undefined) throw new StartFault(`API_KEY_FILE: ${fault}`);
+}
+
+/** What only Docker knows, or knows by another name. */
+function checkContainerSettings(settings: Settings, env: NodeJS.ProcessEnv): void {
+  if (env['HOST_API_KEYS_FILE'] && !settings.isApiKeysFileNamed) {
+    throw new StartFault('API_KEYS_FILE: expected API_KEYS_FILE_HOST in its place, a file of the host');
+  }
+  const accountType = env['ACCOUNT_TYPE'] || 'individual';
+  if (!['individual', 'business', 'enterprise'].includes(accountType)) {
+    throw new StartFault('ACCOUNT_TYPE: expected one of individual, business, enterprise');
+  }
+}
+
+function checkFiles({ hostCertsDir, jwksPath, jwksCa, upstreamCa }: Settings): void {
+  const pair = hostCertsDir === undefined ? [] : ['copilot.crt', 'copilot.key'];
+  const named = [
+    ...pair.map((name) => ({ name: 'HOST_CERTS_DIR', path: join(hostCertsDir ?? '', name) })),
+    { name: 'JWKS_PATH', path: jwksPath },
+    { name: 'JWKS_CA', path: jwksCa },
+    { name: 'UPSTREAM_CA', path: upstreamCa },
+  ];
+  const nginx = readers().slice(0, 1);
+  for (const { name, path } of named) {
+    const fault = path === undefined ? undefined : findUnreadable(path, nginx);
+    if (fault !== undefined) throw new StartFault(`${name}: ${fault}`);
+  }
+}
+
+await runOnce(() => check(process.env));

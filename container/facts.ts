@@ -1,0 +1,62 @@
+// What is where in the containers. docker-compose.yml and the Dockerfiles name the same paths.
+
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { CertificateFiles } from '../demo/certificate.js';
+import type { GatewayFacts } from '../nginx/render.js';
+import type { Settings } from '../settings/read.js';
+
+const packageDir = join(import.meta.dirname, '..');
+const maxWorkers = 8; // of some 20 MB each; the container's memory is limited, however many cores the host has
+
+/** Where `check` and `setup` write what nginx finds in /etc/nginx. */
+export const configurationDir = '/etc/keygate/nginx';
+
+/** Readable for the group that nginx and the verifier share. */
+export const fileMode = 0o640;
+
+/** A new key, made from the folder of docker-compose.yml. */
+export const newKeyCommand = 'docker compose run --rm verifier keygate key new NAME';
+
+/** The upstream: UPSTREAM_URL, or copilot-api with a token, or the stand-in. */
+export function chooseUpstream(settings: Settings, hasCopilot: boolean): string {
+  return settings.upstreamUrl ?? (hasCopilot ? 'http://copilot-api:4141' : 'http://demo-upstream:8080');
+}
+
+/** The facts of the nginx container. */
+export function containerFacts(
+  settings: Settings,
+  certificate: CertificateFiles,
+  upstreamUrl: string,
+): GatewayFacts {
+  return {
+    sourceDir: join(packageDir, 'nginx'),
+    distDir: join(packageDir, 'dist'),
+    runDir: '/tmp',
+    tempDir: '/tmp',
+    modulePath: '/usr/lib/nginx/modules/ngx_http_js_module.so',
+    engine: settings.jsEngine === 'auto' ? 'qjs' : settings.jsEngine,
+    guard: settings.authEntry === 'auto' ? 'access' : settings.authEntry,
+    userDirective: '',
+    certificate: certificate.certificate,
+    certificateKey: certificate.key,
+    upstreamUrl,
+    apiKeysFile: settings.apiKeysFile,
+    stateDir: settings.stateDir,
+    jwksPath: settings.jwksPath ?? '',
+    sidecarAddress: `unix:${settings.verifierSocket}`,
+    sidecarSecret: undefined,
+    errorLog: 'stderr',
+    accessLog: '/dev/stdout',
+    isProbed: true,
+    workers: String(Math.min(availableParallelism(), maxWorkers)),
+    resolver: '127.0.0.11', // Docker's own name server
+    isUpstreamMoving: isServiceName(new URL(upstreamUrl).hostname),
+    caFile: '/etc/ssl/certs/ca-certificates.crt',
+  };
+}
+
+// extra_hosts go to /etc/hosts, which nginx reads at its start only.
+function isServiceName(host: string): boolean {
+  return host !== 'host.docker.internal' && !/^[\d.]+$|^\[/.test(host);
+}

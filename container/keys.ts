@@ -1,0 +1,55 @@
+// API keys before a start in containers: the demo key where nobody has set up anything else, and whether nginx and
+// the verifier can read the key file.
+
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { prepareDemoKey } from '../demo/demo_key.js';
+import { StartFault } from '../demo/preparations.js';
+import type { Settings } from '../settings/read.js';
+import { newKeyCommand } from './facts.js';
+import { describe, findUnreadable, readers } from './readable.js';
+
+type DemoKey = ReturnType<typeof prepareDemoKey>;
+
+/** @throws StartFault when the key file can't be used, or there is a GitHub token and no key */
+export function prepareKeys(settings: Settings, hasCopilot: boolean): DemoKey {
+  const { apiKeysFile, isApiKeysFileNamed } = settings;
+  const name = isApiKeysFileNamed ? 'API_KEYS_FILE_HOST' : 'API_KEYS_DIR_HOST';
+  if (isApiKeysFileNamed) checkReadable(name, apiKeysFile);
+  const demoKey = prepare({ ...settings, githubToken: hasCopilot ? 'set' : undefined });
+  checkReadable(name, apiKeysFile);
+  return demoKey;
+}
+
+function checkReadable(name: string, file: string): void {
+  const fault = findUnreadable(file, readers());
+  if (fault !== undefined) throw new StartFault(`${name}: ${fault}`);
+}
+
+function prepare(settings: Settings): DemoKey {
+  const dir = dirname(settings.apiKeysFile);
+  try {
+    return prepareDemoKey(settings, newKeyCommand);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EACCES' && code !== 'EROFS') throw error;
+    throw new StartFault(`API_KEYS_DIR_HOST: ${dir} can't be used by uid ${process.getuid?.()}, gid ${process.getgroups?.().join(' ')} (${code}): it has ${describe(statSync(dir))}`); // prettier-ignore
+  }
+}
+
+/** Says what the operator types next. */
+export function announceKeys(settings: Settings, demoKey: DemoKey, env: NodeJS.ProcessEnv): void {
+  if (settings.isApiKeysFileNamed) {
+    console.log('hint: the file of API_KEYS_FILE_HOST can not be changed from here, and what replaces it is not seen before a restart: API_KEYS_DIR_HOST mounts a folder'); // prettier-ignore
+  }
+  if (demoKey === undefined) return;
+  if (demoKey.key === undefined) {
+    console.log(`the demo key is still valid; it was shown at the first start. Your own: ${newKeyCommand}`);
+    return;
+  }
+  const host = (env['PUBLISH_ADDRESS'] || '127.0.0.1').replace('0.0.0.0', '127.0.0.1');
+  const url = `https://${host}:${env['PUBLISHED_PORT'] || '5000'}`;
+  console.log(`demo key (shown once): ${demoKey.key}`);
+  console.log(`next, with it in the place of KEY: curl -k -H "Authorization: Bearer KEY" ${url}/v1/models`);
+  console.log(`a key of your own: ${newKeyCommand}`);
+}

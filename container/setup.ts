@@ -1,0 +1,27 @@
+// The container `setup`, which ends before nginx starts: keys first, then a certificate where there is none, and
+// nginx's configuration. A gateway that runs already may reload it, so nothing is written before the keys are in order.
+
+import { join } from 'node:path';
+import { findCertificate } from '../demo/preparations.js';
+import { renderGateway } from '../nginx/render.js';
+import { readSettings } from '../settings/read.js';
+import { writeAtomically } from '../verifier/state_files.js';
+import { chooseUpstream, configurationDir, containerFacts, fileMode } from './facts.js';
+import { announceKeys, prepareKeys } from './keys.js';
+import { runOnce } from './run_once.js';
+
+async function setUp(env: NodeJS.ProcessEnv): Promise<void> {
+  const hasCopilot = (env['COPILOT_API'] ?? '') !== '';
+  const settings = readSettings(env);
+  const demoKey = prepareKeys(settings, hasCopilot);
+  const upstreamUrl = chooseUpstream(settings, hasCopilot);
+  const facts = containerFacts(settings, await findCertificate(settings), upstreamUrl);
+  const { files } = renderGateway(settings, facts);
+  for (const [path, content] of Object.entries(files)) {
+    writeAtomically(join(configurationDir, path), content, fileMode);
+  }
+  console.log(`upstream ${upstreamUrl}`);
+  announceKeys(settings, demoKey, env);
+}
+
+await runOnce(() => setUp(process.env));
