@@ -1,6 +1,8 @@
 // Every setting of the gateway: its name, default and what a value must look like. docs/settings.md and
 // .env.example list the same names; a test compares them.
 
+import { isIP } from 'node:net';
+
 export interface Setting {
   /** The default, as it would be written; undefined where there is none. */
   standard?: string;
@@ -38,10 +40,14 @@ const key = {
   isValid: matches(/^[\x21-\x7e]*$/),
 };
 
-const url = (...protocols: string[]) => ({
-  expected: `an absolute URL starting with ${protocols.map((one) => `${one}//`).join(' or ')}, without user, query or fragment`,
-  isValid: (value: string) => isPlainUrl(value, protocols),
-});
+const upstreamUrl = {
+  expected: 'an absolute URL starting with http:// or https://, without user, query or fragment',
+  isValid: (value: string) => isPlainUrl(value, ['http:', 'https:']) && new URL(value).search === '',
+};
+const httpsUrl = {
+  expected: 'an absolute URL starting with https://, without user or fragment',
+  isValid: (value: string) => isPlainUrl(value, ['https:']),
+};
 
 function isPlainUrl(value: string, protocols: string[]): boolean {
   if (unsafe.test(value) || !URL.canParse(value)) return false;
@@ -49,13 +55,27 @@ function isPlainUrl(value: string, protocols: string[]): boolean {
   return protocols.includes(protocol) && username === '' && password === '' && hash === '' && hostname !== '';
 }
 
-const address = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$/;
-const network = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)(?:\/\d{1,3})?$/;
+function isNetwork(value: string): boolean {
+  const [address = '', bits, ...more] = value.split('/');
+  const most = isIP(address) === 4 ? 32 : 128;
+  const isPrefix = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+  return isIP(address) !== 0 && !address.includes('%') && isPrefix && more.length === 0;
+}
+
+function isListen(value: string): boolean {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value);
+  const address = match?.[1] ?? match?.[2] ?? '';
+  return isIP(address) !== 0 && Number(match?.[3]) >= 1 && Number(match?.[3]) <= 65535;
+}
 
 export const table = {
-  LISTEN_ADDRESS: { standard: '127.0.0.1', expected: 'an IP address', isValid: matches(address) },
+  LISTEN_ADDRESS: {
+    standard: '127.0.0.1',
+    expected: 'an IP address',
+    isValid: (value: string) => isIP(value) !== 0,
+  },
   LISTEN_PORT: { standard: '5000', ...whole(1, 65535) },
-  UPSTREAM_URL: { ...url('http:', 'https:') },
+  UPSTREAM_URL: upstreamUrl,
   UPSTREAM_CA: path,
   HOST_CERTS_DIR: path,
   API_KEY: key,
@@ -63,7 +83,7 @@ export const table = {
   API_KEYS_FILE: path,
   KEYS_MAX_STALE: { standard: '3600', ...whole(0, 31536000) },
   JWKS_PATH: path,
-  JWKS_URL: url('https:'),
+  JWKS_URL: httpsUrl,
   JWKS_TTL: { standard: '300', ...whole(10, 86400) },
   JWKS_CA: path,
   JWKS_MAX_STALE: { standard: '86400', ...whole(0, 31536000) },
@@ -72,7 +92,7 @@ export const table = {
   JWT_LEEWAY: { standard: '30', ...whole(0, 9999) },
   REQUIRE_SCOPE: {
     expected: 'scopes separated by spaces',
-    isValid: matches(/^[\x21\x23-\x26\x28-\x3a\x3c-\x5b\x5d-\x7a|~ ]*$/),
+    isValid: matches(/^[\x21\x23\x25\x26\x28-\x3a\x3c-\x5b\x5d-\x7a|~ ]*$/),
   },
   FORWARD_CREDENTIAL: { standard: 'off', ...oneOf('on', 'off') },
   JWT_TTL: { standard: '3600', ...whole(1, 31536000) },
@@ -86,7 +106,7 @@ export const table = {
   RATE_LIMIT_AUTH_BURST: { standard: '10', ...whole(0, 1000000) },
   TRUSTED_PROXIES: {
     expected: 'IP addresses or networks separated by commas',
-    isValid: (value: string) => value.split(',').every((one) => network.test(one.trim())),
+    isValid: (value: string) => value.split(',').every((one) => isNetwork(one.trim())),
   },
   CORS_PREFLIGHT: { standard: 'deny', ...oneOf('deny', 'pass') },
   STATE_DIR: { standard: '.keygate', ...path },
@@ -98,7 +118,7 @@ export const table = {
   VERIFIER_SOCKET: path,
   VERIFIER_LISTEN: {
     expected: 'an address and port such as 127.0.0.1:8081',
-    isValid: matches(/^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}$/),
+    isValid: isListen,
   },
 } satisfies { [name: string]: Setting };
 

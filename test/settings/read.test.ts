@@ -1,0 +1,136 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { readSettings, SettingsError } from '../../settings/read.js';
+import { table } from '../../settings/table.js';
+
+function faultsOf(env: { [name: string]: string }): string[] {
+  try {
+    readSettings(env);
+  } catch (error) {
+    if (error instanceof SettingsError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+describe('readSettings', () => {
+  it('has a default for everything that needs one, and takes an empty value as unset', () => {
+    const settings = readSettings({ LISTEN_PORT: '', JWT_ALG: '  ' });
+    expect(settings).toMatchObject({
+      listenAddress: '127.0.0.1',
+      listenPort: 5000,
+      jwtAlg: 'RS256',
+      jwtLeewaySeconds: 30,
+      mintIssuer: 'keygate',
+      rateLimitApi: { requests: 10, per: 's' },
+      rateLimitAuth: { requests: 5, per: 'm' },
+      corsPreflight: 'deny',
+      bcryptQueue: 64,
+    });
+    expect(settings.bcryptThreads).toBeGreaterThan(0);
+    expect(settings.upstreamUrl).toBeUndefined();
+  });
+
+  it.each([
+    ['LISTEN_ADDRESS', ['0.0.0.0', '::1', '::'], ['localhost', '1.2.3', '999.1.1.1', '127.0.0.1;']],
+    ['LISTEN_PORT', ['1', '65535'], ['0', '65536', '5000a', '-1', '0x10', '5e3']],
+    [
+      'UPSTREAM_URL',
+      ['http://127.0.0.1:4141', 'https://api.example/v1'],
+      [
+        '127.0.0.1:4141',
+        'ftp://x/',
+        'http://u:p@x/',
+        'http://x/#a',
+        'http://x/?a=b',
+        'http://x/;return',
+        'http://$host/',
+      ],
+    ],
+    [
+      'JWKS_URL',
+      ['https://issuer.example/jwks.json?p=b2c'],
+      ['http://issuer.example/', 'https://issuer.example/ x', 'https:///'],
+    ],
+    ['JWT_LEEWAY', ['0', '9999'], ['10000', '1.5', '-1']],
+    ['JWKS_TTL', ['10', '86400'], ['9', '0']],
+    ['RATE_LIMIT_API', ['off', '10r/s', '5r/m'], ['10', '0r/s', '10r/h', '10r/s;', '1.5r/s']],
+    [
+      'TRUSTED_PROXIES',
+      ['10.0.0.0/8', '10.0.0.1, ::1/128', '192.168.1.1'],
+      ['10.0.0.0/33', 'proxy', '::1/129', '10.0.0.0/8/8', ''],
+    ],
+    ['REQUIRE_SCOPE', ['models chat'], ['a;b', 'a"b', 'a$b', 'a{b']],
+    ['API_KEYS_FILE', ['/etc/keygate/keys.txt', 'keys.txt'], ['a b', 'a;b', '$x', 'a"b', 'a\nb']],
+    ['JWT_ISSUER', ['https://a,https://b', 'any'], ['a b', 'a"', '$a', 'ü']],
+    ['JWT_ALG', ['ES256', 'EdDSA'], ['HS256', 'rs256']],
+    ['FORWARD_CREDENTIAL', ['on', 'off'], ['true', '1', 'ON']],
+    [
+      'VERIFIER_LISTEN',
+      ['127.0.0.1:8081', '[::1]:8081'],
+      ['8081', 'verifier:8081', '127.0.0.1:99999', '127.0.0.1'],
+    ],
+    ['BCRYPT_THREADS', ['1', '256'], ['0', '257']],
+  ])('checks %s', (name, good, bad) => {
+    const others: { [name: string]: string } =
+      name === 'JWKS_URL' ? { JWT_ISSUER: 'any', JWT_AUDIENCE: 'any' } : {};
+    for (const value of good) expect(faultsOf({ ...others, [name]: value }), value).toEqual([]);
+    for (const value of bad.filter((one) => one !== '')) {
+      const faults = faultsOf({ ...others, [name]: value });
+      expect(faults, value).toHaveLength(1);
+      expect(faults[0]).toMatch(new RegExp(`^${name}: expected `));
+    }
+  });
+
+  it('lists every fault at once, and never a value', () => {
+    const faults = faultsOf({
+      LISTEN_PORT: 'secret-1',
+      JWT_ALG: 'secret-2',
+      API_KEYS_FILE: 'secret 3',
+      STATE_DIR: 'secret 4',
+    });
+    expect(faults).toHaveLength(4);
+    expect(faults.join()).not.toContain('secret');
+  });
+
+  it.each([
+    ['your-token-here', 'API_KEY'],
+    ['changeme', 'API_KEY'],
+    ['a.b.c', 'API_KEY'],
+  ])('refuses the key %s', (key, name) => {
+    expect(faultsOf({ [name]: key }).join()).toMatch(/^API_KEY: /);
+  });
+
+  it('asks for issuer and audience, or the word any, where keys come from a URL', () => {
+    const faults = faultsOf({ JWKS_URL: 'https://issuer.example/jwks.json' });
+    expect(faults.map((fault) => fault.split(':')[0])).toEqual(['JWT_ISSUER', 'JWT_AUDIENCE']);
+  });
+
+  it("lets nobody else's keys verify our own issuer", () => {
+    const jwks = { JWKS_PATH: '/x/jwks.json' };
+    expect(faultsOf({ ...jwks, JWT_ISSUER: 'keygate' })).toHaveLength(1);
+    expect(faultsOf({ ...jwks, JWT_ISSUER: 'https://a,me', MINT_ISSUER: 'me' })).toHaveLength(1);
+    expect(faultsOf({ ...jwks, JWT_ISSUER: 'https://a' })).toEqual([]);
+    expect(readSettings({ JWT_ISSUER: 'https://a,https://b' }).mintIssuer).toBe('https://a');
+    expect(readSettings({ ...jwks, JWT_ISSUER: 'https://a' }).mintIssuer).toBe('keygate');
+  });
+
+  it('reads secrets from files that NAME_FILE names, and says when one is missing or doubled', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'keygate-settings-'));
+    writeFileSync(join(dir, 'key'), 'from-a-file\n');
+    expect(readSettings({ API_KEY_FILE: join(dir, 'key') }).apiKey).toBe('from-a-file');
+    expect(faultsOf({ API_KEY_FILE: join(dir, 'missing') })).toEqual([
+      'API_KEY_FILE: expected a readable file',
+    ]);
+    expect(faultsOf({ API_KEY_FILE: join(dir, 'key'), API_KEY: 'a-key' })).toHaveLength(1);
+  });
+
+  it('finds each default good', () => {
+    for (const [name, setting] of Object.entries(table)) {
+      const standard = (setting as { standard?: string }).standard;
+      if (standard !== undefined) expect(setting.isValid(standard), name).toBe(true);
+    }
+  });
+});
