@@ -94,7 +94,8 @@ describe.each(variants)('$name: the key file', (variant) => {
     ['bytes that are not UTF-8', Buffer.from('\xff\xfe\none-key\ntwo:$H\n', 'latin1')],
   ])('takes up a file with %s', async (_, content) => {
     const encoding = typeof content === 'string' ? 'utf8' : 'latin1';
-    const text = content.toString(encoding).replace(/\$H/g, hashOf('two-key')).replace('$I', hashOf('2-key'));
+    const hashes: { [mark: string]: string } = { $H: hashOf('two-key'), $I: hashOf('2-key') };
+    const text = content.toString(encoding).replace(/\$[HI]/g, (mark) => hashes[mark] as string);
     await takeUp(Buffer.from(text, encoding));
     expect(await everywhere('one-key')).toEqual([200]);
     expect(await everywhere('two-key')).toEqual([200]);
