@@ -78,7 +78,7 @@ function templateValues(settings: Settings, facts: GatewayFacts): { [name: strin
     ERROR_LOG: facts.errorLog,
     ACCESS_LOG: `${facts.accessLog} keygate${facts.isProbed ? ' if=$keygate_is_logged' : ''}`,
     ENGINE: facts.engine,
-    CONTEXTS: '32',
+    CONTEXTS: '128', // a request keeps its context until it has ended; one more costs a millisecond
     LISTEN: formatListen(settings.listenAddress, settings.listenPort),
     CERTIFICATE: facts.certificate,
     CERTIFICATE_KEY: facts.certificateKey,
