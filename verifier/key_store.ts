@@ -42,23 +42,22 @@ export function openKeyStore(options: KeyStoreOptions): KeyStore {
   let failingSinceMs: number | undefined;
   let complainedMs = 0;
 
-  const reload = (wanted: string) => {
+  const reload = () => {
+    const seen = fileMark(path); // before the text: a change in between shows at the next look
     const text = path === '' ? '' : readFileSync(path, 'utf8');
     if (path !== '' && text === '') throw new Error('zero bytes long');
     failingSinceMs = undefined;
-    const seen = fileMark(path);
-    if (loaded !== undefined && seen === mark && wanted === loaded.generation) return;
-    const next = loadKeys(text, options);
-    if (next.generation !== loaded?.generation) log.info({ generation: next.generation }, 'keys taken up');
-    loaded = next;
     mark = seen;
+    if (loaded?.generation === generationOf(text, options)) return;
+    loaded = loadKeys(text, options);
+    log.info({ generation: loaded.generation }, 'keys taken up');
   };
 
   const current = (wanted: string): LoadedKeys | undefined => {
     const nowMs = Date.now();
     try {
       const isSame = loaded !== undefined && wanted === loaded.generation && fileMark(path) === mark;
-      if (!isSame || failingSinceMs !== undefined) reload(wanted);
+      if (!isSame || failingSinceMs !== undefined) reload();
     } catch (error) {
       failingSinceMs ??= nowMs;
       if (nowMs - complainedMs >= complainEveryMs) {
@@ -92,6 +91,10 @@ function describe(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? (error as Error).message;
 }
 
+function generationOf(fileText: string, { apiKey, apiKeys }: KeyStoreOptions): string {
+  return keysGeneration({ apiKey, apiKeys, fileText }, nodePlatform);
+}
+
 function loadKeys(text: string, options: KeyStoreOptions): LoadedKeys {
   const { apiKey, apiKeys } = options;
   const fromFile = parseKeyFile(text, nodePlatform);
@@ -100,7 +103,7 @@ function loadKeys(text: string, options: KeyStoreOptions): LoadedKeys {
     options.log.warn({ file: options.path, line, problem }, 'key line not used');
   }
   const loaded: LoadedKeys = {
-    generation: keysGeneration({ apiKey, apiKeys, fileText: text }, nodePlatform),
+    generation: generationOf(text, options),
     byDigest: new Map(),
     hashedById: new Map(),
     hashedWithoutId: [],
