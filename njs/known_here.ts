@@ -13,8 +13,8 @@ interface Known {
 
 type Remembered = Map<string, Known>; // by the credential header's value
 
-const maxEntries = 256;
-const maxCharacters = 131072;
+const maxEntries = 64; // a half, in each of 128 contexts
+const maxCharacters = 32768;
 
 // Two halves: when the young one is full it becomes the old one and the old one is dropped.
 const memory = KEYGATE_QUICKJS ? emptyMemory() : undefined;
