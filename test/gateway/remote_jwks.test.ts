@@ -11,7 +11,7 @@ import { variants, type Variant } from './harness/variants.js';
 const windowMs = 10000;
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const soon = { timeout: 25000, interval: 200 };
+const soon = { timeout: 60000, interval: 200 };
 
 let authority: Authority;
 let names: NameServer;
@@ -104,7 +104,7 @@ async function goThrough(variant: Variant, fault: string, logged: string): Promi
   for (let i = 0; i < 30 && unknown.at(-1) !== 503; i++) {
     const startedMs = Date.now();
     expect(await statusOf(gateway, known), at).toBe(200);
-    expect(Date.now() - startedMs, at).toBeLessThan(1500); // it waits for no fetch
+    expect(Date.now() - startedMs, at).toBeLessThan(1900); // it waits for no fetch
     unknown.push(await statusOf(gateway, fresh));
     await pause(500);
   }
@@ -125,7 +125,7 @@ describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
 
   it('keeps the last good keys through every fault of the issuer, says why, and recovers', async () => {
     await Promise.all(faults.map(([fault, logged]) => goThrough(variant, fault, logged)));
-  }, 120000);
+  }, 240000);
 
   it('starts while the issuer is down, and takes its keys up when it is there', async () => {
     const issuer = await openIssuer();
@@ -138,7 +138,7 @@ describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
     expect((await gateway.send('/', { headers: { 'x-api-key': 'minter' } })).status).toBe(200);
     await issuer.up();
     await vi.waitFor(async () => expect(await statusOf(gateway, known)).toBe(200), soon);
-  }, 60000);
+  }, 240000);
 
   it('takes up a rotation under load without refusing anybody, with one fetch a window', async () => {
     const issuer = await openIssuer();
@@ -170,7 +170,7 @@ describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
     const refused = await Promise.all(Array.from({ length: 20 }, () => statusOf(gateway, stranger)));
     expect(refused.every((status) => status === 401)).toBe(true);
     expect(issuer.fetched.length - fetchedBefore).toBe(1);
-  }, 90000);
+  }, 240000);
 
   it('lets at most 32 requests of a worker wait, for 2 s, and none with a known kid', async () => {
     const issuer = await openIssuer();
@@ -192,7 +192,7 @@ describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
     expect(waited).toBeGreaterThan(5);
     expect(waited).toBeLessThanOrEqual(32);
     expect(issuer.fetched.length).toBeLessThanOrEqual(2); // the one that wants it may meet a listener that has just gone
-  }, 90000);
+  }, 240000);
 
   it('gives up keys that are older than JWKS_MAX_STALE', async () => {
     const issuer = await openIssuer();
@@ -204,7 +204,7 @@ describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
     expect(await readyOf(gateway)).toMatchObject({ jwks: 'failing' });
     issuer.conduct('well');
     await vi.waitFor(async () => expect(await statusOf(gateway, known)).toBe(200), soon);
-  }, 90000);
+  }, 240000);
 
   it('trusts local, remote and minting keys side by side, each for its own issuers', async () => {
     const jwksPath = join(mkdtempSync(join(tmpdir(), 'keygate-jwks-')), 'jwks.json');
@@ -228,7 +228,7 @@ describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
     const fetchedBefore = issuer.fetched.length;
     for (const one of forged) expect((await gateway.send('/', bearer(one))).status, one).toBe(401);
     expect(issuer.fetched.length).toBe(fetchedBefore);
-  }, 60000);
+  }, 240000);
 
   it('drops the keys of an issuer that a reload takes away', async () => {
     const issuer = await openIssuer();
@@ -239,5 +239,5 @@ describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
     writeFileSync(settings, without);
     gateway.nginx.reload();
     await vi.waitFor(async () => expect(await statusOf(gateway, known)).toBe(401), soon);
-  }, 60000);
+  }, 240000);
 });
