@@ -18,7 +18,7 @@ export interface KeyEntry {
   line: number;
 }
 
-const fingerprintBytes = 16;
+const fingerprintCharacters = 22; // the last of them carries two bits
 const subjectCharacters = 8;
 
 /**
@@ -27,7 +27,15 @@ const subjectCharacters = 8;
  * @returns 16 bytes of HMAC-SHA-256 of the stored text, as 22 characters of base64url
  */
 export function entryFingerprint(entry: KeyEntry, secret: string, platform: Platform): string {
-  return platform.hmacSha256(secret, entry.text, fingerprintBytes);
+  const mac = platform.hmacSha256(secret, entry.text);
+  return mac.slice(0, fingerprintCharacters - 1) + firstTwoBits(mac.charCodeAt(fingerprintCharacters - 1));
+}
+
+// The base64url character with the same first two bits and zeros after them: A-P, Q-f, g-v, w-_ in its alphabet.
+function firstTwoBits(code: number): string {
+  if (code >= 97 && code <= 122) return code <= 102 ? 'Q' : code <= 118 ? 'g' : 'w';
+  if (code >= 65 && code <= 90) return code <= 80 ? 'A' : 'Q';
+  return 'w';
 }
 
 /** @returns the entry's name, or `key-` and 8 characters of its fingerprint */

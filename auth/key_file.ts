@@ -17,16 +17,22 @@ export interface KeyFile {
   problems: LineProblem[];
   /** Lines that are used but should not stay as they are. */
   warnings: LineProblem[];
+  /** Why this can't be a key file at all, whatever its lines: it must not replace one. */
+  fault?: string;
 }
 
 const manyWithoutId = 64;
 const maxLineCharacters = 4096; // the old engine takes seconds for a line of 100 KB
+const byteOrderMark = 0xfeff;
+
+/** A larger file is refused unread: nginx's memory for keys holds far fewer lines than fit into it. */
+export const maxKeyFileBytes = 33554432;
 
 /** Parses a key file's text: LF or CRLF, with or without a byte order mark. */
 export function parseKeyFile(text: string, platform: Platform): KeyFile {
   const file: KeyFile = { entries: [], problems: [], warnings: [] };
-  const seen = Object.create(null) as { [mark: string]: true };
-  const lines = text.replace(/^\ufeff/, '').split('\n');
+  const seen: Seen = { hashes: Object.create(null) as Marks, ids: Object.create(null) as Marks };
+  const lines = (text.charCodeAt(0) === byteOrderMark ? text.slice(1) : text).split('\n');
   for (let i = 0; i < lines.length; i++) {
     if ((lines[i] as string).length > maxLineCharacters) {
       file.problems.push({ line: i + 1, problem: `longer than ${maxLineCharacters} characters` });
@@ -38,6 +44,8 @@ export function parseKeyFile(text: string, platform: Platform): KeyFile {
     if ('problem' in parsed) file.problems.push({ line: i + 1, problem: parsed.problem });
     else addEntry(file, seen, parsed);
   }
+  if (file.entries.length === 0 && text.indexOf('\0') >= 0)
+    file.fault = 'NUL bytes and not one usable line: no key file';
   const withoutId = file.entries.filter((entry) => entry.kind === 'bcrypt' && entry.id === '').length;
   if (withoutId > manyWithoutId) {
     file.warnings.push({ line: 0, problem: `${withoutId} bcrypt entries have no id: each unknown key is tried against all of them` }); // prettier-ignore
@@ -45,18 +53,25 @@ export function parseKeyFile(text: string, platform: Platform): KeyFile {
   return file;
 }
 
-function addEntry(file: KeyFile, seen: { [mark: string]: true }, entry: KeyEntry): void {
-  const { line } = entry;
-  if (seen['hash ' + entry.hash] === true) {
+type Marks = { [mark: string]: true };
+
+interface Seen {
+  hashes: Marks;
+  ids: Marks;
+}
+
+function addEntry(file: KeyFile, seen: Seen, entry: KeyEntry): void {
+  const { line, hash, id } = entry;
+  if (seen.hashes[hash] === true) {
     file.problems.push({ line, problem: 'the same key stands in an earlier line, which counts' });
     return;
   }
-  if (entry.id !== '' && seen['id ' + entry.id] === true) {
+  if (id !== '' && seen.ids[id] === true) {
     file.problems.push({ line, problem: 'the same id stands in an earlier line, which counts' });
     return;
   }
-  seen['hash ' + entry.hash] = true;
-  if (entry.id !== '') seen['id ' + entry.id] = true;
+  seen.hashes[hash] = true;
+  if (id !== '') seen.ids[id] = true;
   if (entry.kind === 'plaintext')
     file.warnings.push({ line, problem: 'a plaintext key: store its hash instead (keygate key hash)' });
   file.entries.push(entry);
@@ -106,11 +121,12 @@ function plaintextEntry(key: string, platform: Platform): KeyEntry {
 
 /**
  * Names the content of all sources of API keys.
+ * @param sources `fileDigest`: SHA-256 of the file's bytes, empty for no file
  * @returns 22 characters that change with any of them
  */
 export function keysGeneration(
-  sources: { apiKey: string; apiKeys: string; fileText: string },
+  sources: { apiKey: string; apiKeys: string; fileDigest: string },
   platform: Platform,
 ): string {
-  return platform.sha256([sources.apiKey, sources.apiKeys, sources.fileText].join('\n')).slice(0, 22);
+  return platform.sha256([sources.apiKey, sources.apiKeys, sources.fileDigest].join('\n')).slice(0, 22);
 }

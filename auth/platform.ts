@@ -14,8 +14,8 @@ export interface Platform {
   decodeUtf8(bytes: Uint8Array): string | undefined;
   /** @returns SHA-256 of the text's UTF-8 bytes, as base64url without padding (43 characters) */
   sha256(text: string): string;
-  /** @returns the first `bytes` (32 by default) of HMAC-SHA-256 of the text under `secret`, as base64url */
-  hmacSha256(secret: string, text: string, bytes?: number): string;
+  /** @returns HMAC-SHA-256 of the text under `secret`, as base64url without padding (43 characters) */
+  hmacSha256(secret: string, text: string): string;
   /**
    * Verifies a JWS signature. The key has been checked to fit the algorithm.
    * @returns whether the signature holds; never throws for a bad signature

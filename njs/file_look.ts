@@ -1,23 +1,27 @@
 // Whether a file has changed since the last look. Cheap while it has not: one stat.
 
+import nodeCrypto from 'crypto';
 import fs from 'fs';
-import { sha256 } from './platform.js';
+import { judgeChange, markOf, noteRead, type SeenFile } from '../auth/file_change.js';
 import { readState, writeState } from './state.js';
 
 /** What a look found; `unusable` says why nothing could be read, in words fit for a log. */
 export type Look =
-  { found: 'same' } | { found: 'changed'; text: string } | { found: 'unusable'; why: string };
+  { found: 'same' } | { found: 'changed'; text: string; digest: string } | { found: 'unusable'; why: string };
 
-const settleMs = 150; // a file written to just now may be half-written
-const racyMs = 2000; // within this a second change may leave no trace in the file's times
+export interface Looking {
+  path: string;
+  /** Under which the state of the last look is kept. */
+  name: string;
+  /** A larger file is refused unread. */
+  maxBytes: number;
+}
 
-/**
- * Looks at a file.
- * @param name under which the state of the last look is kept
- */
-export function lookAt(path: string, name: string, nowMs: number): Look {
+/** Looks at a file. Anything but a regular file is refused unread: reading a FIFO would stop the worker for good. */
+export function lookAt(looking: Looking, nowMs: number): Look {
+  const { name } = looking;
   try {
-    const look = lookOrThrow(path, name, nowMs);
+    const look = lookOrThrow(looking, nowMs);
     if (look.found === 'unusable') forgetLook(name);
     return look;
   } catch (e) {
@@ -27,24 +31,29 @@ export function lookAt(path: string, name: string, nowMs: number): Look {
   }
 }
 
-function lookOrThrow(path: string, name: string, nowMs: number): Look {
+function lookOrThrow({ path, name, maxBytes }: Looking, nowMs: number): Look {
   const stat = fs.statSync(path);
   if (!stat.isFile()) return { found: 'unusable', why: 'not a regular file' };
   if (stat.size === 0) return { found: 'unusable', why: 'zero bytes long' };
-  const seen = readState(`seen:${name}`);
-  const mark = `${stat.mtimeMs}:${stat.size}:${stat.ino}`;
-  const [seenMark, seenDigest] = seen === undefined ? [] : seen.split(' ');
-  if (mark === seenMark) return { found: 'same' };
-  const ageMs = nowMs - stat.mtimeMs;
-  if (seen !== undefined && ageMs >= 0 && ageMs < settleMs) return { found: 'same' };
-  const text = fs.readFileSync(path, 'utf8');
-  const digest = sha256(text);
-  const isRacy = ageMs >= 0 && ageMs < racyMs;
-  writeState(`seen:${name}`, `${isRacy ? 'racy' : mark} ${digest}`);
-  return digest === seenDigest ? { found: 'same' } : { found: 'changed', text };
+  if (stat.size > maxBytes) return { found: 'unusable', why: `larger than ${maxBytes / 1048576} MB` };
+  const seen = readSeen(name);
+  if (judgeChange(stat, seen, nowMs) !== 'read') return { found: 'same' };
+  const bytes = fs.readFileSync(path) as Buffer;
+  const digest = nodeCrypto.createHash('sha256').update(bytes).digest('base64url');
+  const { mark, firstReadMs, lastReadMs } = noteRead(markOf(stat), seen, nowMs);
+  writeState(`seen:${name}`, [mark, digest, firstReadMs, lastReadMs].join(' '));
+  if (seen !== undefined && digest === seen.digest) return { found: 'same' };
+  return { found: 'changed', text: bytes.toString('utf8'), digest };
+}
+
+function readSeen(name: string): (SeenFile & { digest: string }) | undefined {
+  const text = readState(`seen:${name}`);
+  if (text === undefined) return undefined;
+  const [mark, digest, firstReadMs, lastReadMs] = text.split(' ') as [string, string, string, string];
+  return { mark, digest, firstReadMs: Number(firstReadMs), lastReadMs: Number(lastReadMs) };
 }
 
 /** Makes the next look that finds a file take it up again. */
 export function forgetLook(name: string): void {
-  if (readState(`seen:${name}`) !== undefined) writeState(`seen:${name}`, 'forgotten forgotten');
+  if (readState(`seen:${name}`) !== undefined) writeState(`seen:${name}`, 'forgotten forgotten 0 0');
 }

@@ -8,10 +8,10 @@ import type { Verdict } from '../auth/verdict.js';
 import { budgetOf, type Budget } from './budget.js';
 import { buildGate, type Doubts } from './gate.js';
 import { rememberHere } from './known_here.js';
+import { decideInOneGeneration } from './one_generation.js';
 import { oneLine } from './one_line.js';
 import { identify, type Outcome } from './outcome.js';
 import { credentialHeaders, isLetThroughPreflight } from './request.js';
-import { readGeneration } from './state.js';
 
 /** Decides about a request and never throws. */
 export async function judge(r: NginxHTTPRequest): Promise<Outcome> {
@@ -33,16 +33,22 @@ async function judgeOrThrow(r: NginxHTTPRequest): Promise<Outcome> {
   }
   if (!settings.armed)
     r.error('keygate: location_not_configured: include keygate/location.conf in this very location');
-  const generation = readGeneration();
-  if (generation === undefined) return { admitted: false, reason: 'keys_unavailable' };
   const budget = budgetOf(r);
   const doubts = { any: false };
-  const gate = buildGate(r, { joined, generation, budget, doubts });
-  const headers = credentialHeaders(r);
-  const path = String(r.variables.uri);
-  const rawTarget = String(r.variables.request_uri);
-  const isPreflight = isLetThroughPreflight(r);
-  const verdict = await decide({ headers, path, rawTarget, settings, isPreflight }, gate);
+  const request = {
+    headers: credentialHeaders(r),
+    path: String(r.variables.uri),
+    rawTarget: String(r.variables.request_uri),
+    settings,
+    isPreflight: isLetThroughPreflight(r),
+  };
+  const dated = await decideInOneGeneration((generation) => {
+    doubts.any = false;
+    return decide(request, buildGate(r, { joined, generation, budget, doubts }));
+  });
+  if (dated === undefined) return { admitted: false, reason: 'keys_unavailable' };
+  const { verdict, generation, isSteady } = dated;
+  doubts.any = doubts.any || !isSteady;
   return settle(r, { verdict, joined, settings, generation, budget, doubts });
 }
 

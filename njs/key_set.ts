@@ -4,7 +4,7 @@
 import { entryFingerprint, entrySubject, type KeyEntry } from '../auth/key_entry.js';
 import type { KeyRecord } from '../auth/decide.js';
 import type { Platform } from '../auth/platform.js';
-import { readState, writeState } from './state.js';
+import { clearState, readState, writeState } from './state.js';
 
 /** Which set is in use, and what it lacks. */
 export interface KeySet {
@@ -17,6 +17,8 @@ export interface KeySet {
   /** False once the last good set is too old to be used. */
   available: boolean;
 }
+
+const never = 'never';
 
 // Parsed once per context and generation.
 const latest: { generation: string; keySet: KeySet | undefined } = { generation: '', keySet: undefined };
@@ -40,8 +42,13 @@ export function currentKeySet(): KeySet | undefined {
 export function findKey(keySet: KeySet, digest: string): KeyRecord | undefined {
   const text = zoneOf(keySet.zone).get('d' + digest);
   if (text === undefined) return undefined;
-  const [subject, scopes, expires, fingerprint] = JSON.parse(text) as [string, string[], number, string];
-  return { subject, scopes, expiresSeconds: expires === 0 ? undefined : expires, fingerprint };
+  const [subject, expires, fingerprint, scopes] = text.split('\n') as [string, string, string, string];
+  return {
+    subject,
+    scopes: scopes === '' ? [] : scopes.split(' '),
+    expiresSeconds: expires === never ? undefined : Number(expires),
+    fingerprint,
+  };
 }
 
 /** Whether a bcrypt entry could match a key with this id (empty for a key that was not generated). */
@@ -56,33 +63,58 @@ export function mayBeHashed(keySet: KeySet, id: string): boolean {
 export function entryEnds(keySet: KeySet, fingerprint: string, nowSeconds: number): number | undefined {
   const expires = zoneOf(keySet.zone).get('f' + fingerprint);
   if (expires === undefined) return undefined;
-  const ends = Number(expires) || Infinity;
+  const ends = expires === never ? Infinity : Number(expires);
   return ends > nowSeconds ? ends : undefined;
+}
+
+export interface StoringKeys {
+  generation: string;
+  /** Under which fingerprints are made. */
+  secret: string;
+  platform: Platform;
+  nowMs: number;
 }
 
 /**
  * Writes a new set into the unused zone and makes it the stored one.
- * @param secret under which fingerprints are made
- * @throws SharedMemoryError when the zone is too small; the set in use stays
+ * @returns `full`: the zone is too small; `busy`: another worker is storing one. The set in use stays then.
  */
-export function storeKeySet(
-  entries: KeyEntry[],
-  set: { generation: string; secret: string; platform: Platform },
-): void {
-  const before = currentKeySet();
-  const zone = before !== undefined && before.zone === 'a' ? 'b' : 'a';
-  const dictionary = zoneOf(zone);
-  dictionary.clear();
-  for (let i = 0; i < entries.length; i++) storeEntry(dictionary, entries[i] as KeyEntry, set);
-  const hashedWithoutId = entries.filter((entry) => entry.kind === 'bcrypt' && entry.id === '').length;
-  const keySet: KeySet = {
-    zone,
-    generation: set.generation,
-    entries: entries.length,
-    hashedWithoutId,
-    available: true,
-  };
-  writeState('keys', JSON.stringify(keySet));
+export function storeKeySet(entries: KeyEntry[], storing: StoringKeys): 'stored' | 'full' | 'busy' {
+  if (!beginStoring(storing.nowMs)) return 'busy';
+  try {
+    const before = currentKeySet();
+    const zone = before !== undefined && before.zone === 'a' ? 'b' : 'a';
+    const dictionary = zoneOf(zone);
+    dictionary.clear();
+    let hashedWithoutId = 0;
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i] as KeyEntry;
+      if (entry.kind === 'bcrypt' && entry.id === '') hashedWithoutId++;
+      if (!storeEntry(dictionary, entry, storing)) return 'full';
+    }
+    const keySet: KeySet = {
+      zone,
+      generation: storing.generation,
+      entries: entries.length,
+      hashedWithoutId,
+      available: true,
+    };
+    writeState('keys', JSON.stringify(keySet));
+    return 'stored';
+  } finally {
+    clearState('storing_ms');
+  }
+}
+
+const longestMs = 20000;
+
+// After a reload an old worker may still be storing a large file: two that fill one zone would mix their sets.
+function beginStoring(nowMs: number): boolean {
+  if (ngx.shared.keygate_state.add('storing_ms', String(nowMs))) return true;
+  const sinceMs = Number(readState('storing_ms') || 0);
+  if (Math.abs(nowMs - sinceMs) < longestMs) return false;
+  writeState('storing_ms', String(nowMs)); // whoever wrote it was killed
+  return true;
 }
 
 /** Stops using the stored set: it is too old. */
@@ -92,20 +124,25 @@ export function retireKeySet(): void {
     writeState('keys', JSON.stringify(Object.assign({}, before, { available: false })));
 }
 
-function storeEntry(
-  dictionary: NgxSharedDict<string>,
-  entry: KeyEntry,
-  set: { secret: string; platform: Platform },
-): void {
-  const fingerprint = entryFingerprint(entry, set.secret, set.platform);
-  const expires = entry.expiresSeconds || 0;
-  dictionary.set('f' + fingerprint, String(expires));
-  if (entry.kind === 'bcrypt') {
-    if (entry.id !== '') dictionary.set('i' + entry.id, '1');
-    return;
+// One line as its fields, apart by line feeds, which none of them can hold.
+function storeEntry(dictionary: NgxSharedDict<string>, entry: KeyEntry, storing: StoringKeys): boolean {
+  const fingerprint = entryFingerprint(entry, storing.secret, storing.platform);
+  const expires = entry.expiresSeconds === undefined ? never : String(entry.expiresSeconds); // 0 is 1970
+  try {
+    dictionary.set('f' + fingerprint, expires);
+    if (entry.kind === 'bcrypt') {
+      if (entry.id !== '') dictionary.set('i' + entry.id, '1');
+      return true;
+    }
+    const subject = entrySubject(entry, fingerprint);
+    dictionary.set(
+      'd' + entry.hash,
+      subject + '\n' + expires + '\n' + fingerprint + '\n' + entry.scopes.join(' '),
+    );
+    return true;
+  } catch (_) {
+    return false; // SharedMemoryError
   }
-  const record = [entrySubject(entry, fingerprint), entry.scopes, expires, fingerprint];
-  dictionary.set('d' + entry.hash, JSON.stringify(record));
 }
 
 function zoneOf(zone: 'a' | 'b'): NgxSharedDict<string> {

@@ -25,10 +25,9 @@ export function sha256(text: string): string {
   return nodeCrypto.createHash('sha256').update(text).digest('base64url');
 }
 
-/** @returns the first bytes of HMAC-SHA-256, as base64url */
-export function hmacSha256(secret: string, text: string, bytes = 32): string {
-  const hmac = nodeCrypto.createHmac('sha256', secret).update(text);
-  return bytes === 32 ? hmac.digest('base64url') : hmac.digest().slice(0, bytes).toString('base64url');
+/** @returns HMAC-SHA-256 as base64url */
+export function hmacSha256(secret: string, text: string): string {
+  return nodeCrypto.createHmac('sha256', secret).update(text).digest('base64url');
 }
 
 /** How the sidecar is asked about a signature that no engine here can check (EdDSA). */

@@ -3,14 +3,16 @@
 
 import { parseDenyList } from '../auth/deny_list.js';
 import { parseList } from '../auth/location_settings.js';
-import { complain, isFaulty, recover } from './complaint.js';
+import { complain, isFaulty, recover, type Source } from './complaint.js';
 import { forgetLook, lookAt } from './file_look.js';
+import { oneLine } from './one_line.js';
 import { refreshKeys } from './refresh_keys.js';
 import { clearState, readState, switchGeneration, writeState } from './state.js';
 import { storeJwksText } from './store_jwks.js';
 import { readStoredJwks, type StoredDenials } from './trusted_keys.js';
 
 const files = ['keys', 'entry_secret', 'minting', 'local', 'denied'];
+const maxBytes = 1048576; // of each of them but the key file
 const apartMs = 200; // several servers include the snippet; the first look of a moment is enough
 
 /** Looks at every file once. */
@@ -21,11 +23,20 @@ export function refresh(session: NginxPeriodicSession): void {
   writeState('looked_ms', String(nowMs));
   const variables = session.variables;
   const areNew = startAnewWithOtherSources(variables);
-  refreshKeys(variables, nowMs, areNew);
-  refreshMinting(variables, nowMs);
-  refreshLocal(variables, nowMs);
-  refreshDenied(variables, nowMs);
+  guard('keys', nowMs, () => refreshKeys(variables, nowMs, areNew));
+  guard('minting', nowMs, () => refreshMinting(variables, nowMs));
+  guard('local', nowMs, () => refreshLocal(variables, nowMs));
+  guard('denied', nowMs, () => refreshDenied(variables, nowMs));
   switchGeneration();
+}
+
+// What goes wrong with one source (a set too large for its zone) keeps nobody from a change of another.
+function guard(source: Source, nowMs: number, refreshOne: () => void): void {
+  try {
+    refreshOne();
+  } catch (e) {
+    complain(source, `not taken up: ${oneLine(e) || 'no memory'}`, nowMs);
+  }
 }
 
 // Shared memory outlives a reload: what came from a file or URL that is configured no longer must not be used.
@@ -50,7 +61,10 @@ function startAnewWithOtherSources(variables: NginxVariables): boolean {
 // The sidecar makes its keys when it first starts, so a missing file is no fault.
 function refreshMinting(variables: NginxVariables, nowMs: number): void {
   const issuer = mintIssuer(variables);
-  const look = lookAt(`${variables.keygate_state_dir}/public/jwks.json`, 'minting', nowMs);
+  const look = lookAt(
+    { path: `${variables.keygate_state_dir}/public/jwks.json`, name: 'minting', maxBytes },
+    nowMs,
+  );
   if (look.found === 'changed') storeJwksText('minting', look.text, { issuer, nowMs });
   if (look.found !== 'unusable') return;
   if (look.why !== 'ENOENT') complain('minting', `public/jwks.json of the sidecar: ${look.why}`, nowMs);
@@ -73,7 +87,7 @@ function refreshLocal(variables: NginxVariables, nowMs: number): void {
     }
     return;
   }
-  const look = lookAt(path, 'local', nowMs);
+  const look = lookAt({ path, name: 'local', maxBytes }, nowMs);
   if (look.found === 'changed') storeJwksText('local', look.text, { nowMs });
   if (look.found !== 'unusable') return;
   complain('local', `JWKS_PATH ${path}: ${look.why}; keys loaded before stay in use`, nowMs);
@@ -83,7 +97,7 @@ function refreshLocal(variables: NginxVariables, nowMs: number): void {
 function refreshDenied(variables: NginxVariables, nowMs: number): void {
   const keysFile = variables.keygate_api_keys_file || '';
   const path = keysFile.slice(0, keysFile.lastIndexOf('/') + 1) + 'denied.txt';
-  const look = keysFile === '' ? undefined : lookAt(path, 'denied', nowMs);
+  const look = keysFile === '' ? undefined : lookAt({ path, name: 'denied', maxBytes }, nowMs);
   if (look === undefined || look.found === 'same') return;
   if (look.found === 'unusable') {
     // Absent from the start is the rule; one that has vanished or was emptied keeps its last content.

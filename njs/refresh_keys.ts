@@ -1,15 +1,25 @@
-// The key file and the keys of the environment taken up together. A file that is gone, unreadable or zero bytes
-// long keeps the last good set for KEYS_MAX_STALE seconds.
+// The key file and the keys of the environment taken up together. A file that is gone, unreadable, zero bytes long or
+// no key file at all keeps the last good set for KEYS_MAX_STALE seconds.
 
-import { keysGeneration, parseEnvironmentKeys, parseKeyFile } from '../auth/key_file.js';
+import { keysGeneration, maxKeyFileBytes, parseEnvironmentKeys, parseKeyFile } from '../auth/key_file.js';
 import type { KeyEntry } from '../auth/key_entry.js';
 import { complain, recover } from './complaint.js';
 import { forgetLook, lookAt } from './file_look.js';
 import { currentKeySet, retireKeySet, storeKeySet } from './key_set.js';
 import { nginxPlatform } from './platform.js';
-import { readHmacSecret, readState, writeState } from './state.js';
+import { clearState, readHmacSecret, readState, writeState } from './state.js';
 
 const shownProblems = 20;
+const maxSecretBytes = 1024;
+const noFile = { text: '', digest: '' };
+
+interface Keeping {
+  variables: NginxVariables;
+  secret: string;
+  nowMs: number;
+  /** Whether the set in use came from another file: it may not stay. */
+  isNewSource: boolean;
+}
 
 /**
  * Looks at the key file and stores a new set when it has changed.
@@ -18,37 +28,43 @@ const shownProblems = 20;
 export function refreshKeys(variables: NginxVariables, nowMs: number, isNewSource: boolean): void {
   const path = variables.keygate_api_keys_file || '';
   const secret = readEntrySecret(variables, nowMs);
+  const due = readState('keys_due');
+  if (due !== undefined) clearState('keys_due');
+  const keeping = { variables, secret: secret.text, nowMs, isNewSource: isNewSource || due === 'new source' };
+  const isDue = due !== undefined || secret.changed;
   if (path === '') {
-    if (isNewSource || secret.changed) store('', secret.text, nowMs);
+    if (isDue || isNewSource) takeUp(noFile, keeping);
     return;
   }
-  if (secret.changed) forgetLook('keys');
-  const look = lookAt(path, 'keys', nowMs);
-  if (look.found === 'unusable') {
-    keepLastGood(`API_KEYS_FILE ${path}: ${look.why}`, {
-      variables,
-      secret: secret.text,
-      nowMs,
-      isNewSource,
-    });
-    return;
-  }
-  if (look.found === 'changed') store(look.text, secret.text, nowMs);
+  if (isDue) forgetLook('keys');
+  const look = lookAt({ path, name: 'keys', maxBytes: maxKeyFileBytes }, nowMs);
+  if (look.found === 'changed') noteFault(takeUp(look, keeping));
+  // What was wrong with the content that was read last is still wrong with it.
+  const fault = look.found === 'unusable' ? look.why : readState('keys_fault');
+  if (fault !== undefined) keepLastGood(`API_KEYS_FILE ${path}: ${fault}`, keeping);
 }
 
-function store(fileText: string, secret: string, nowMs: number): void {
+function noteFault(fault: string | undefined): void {
+  if (fault === undefined) clearState('keys_fault');
+  else writeState('keys_fault', fault);
+}
+
+// Stores a new set. Returns why this content can't be one.
+function takeUp(file: { text: string; digest: string }, keeping: Keeping): string | undefined {
   const platform = nginxPlatform('', () => Promise.resolve('unavailable'));
   const apiKey = process.env['API_KEY'] || '';
   const apiKeys = process.env['API_KEYS'] || '';
-  const fromFile = parseKeyFile(fileText, platform);
+  const fromFile = parseKeyFile(file.text, platform);
+  if (fromFile.fault !== undefined) return fromFile.fault;
   const fromEnvironment = parseEnvironmentKeys(apiKey, apiKeys, platform);
-  const entries = withoutDoubles(fromEnvironment.entries.concat(fromFile.entries));
-  const generation = keysGeneration({ apiKey, apiKeys, fileText }, platform);
-  try {
-    storeKeySet(entries, { generation, secret, platform });
-  } catch (_) {
-    complain('keys', `${entries.length} API keys do not fit into the zones keygate_keys_a and _b; the last good ones stay in use`, nowMs); // prettier-ignore
-    return;
+  const entries = fromEnvironment.entries.concat(withoutThose(fromFile.entries, fromEnvironment.entries));
+  const generation = keysGeneration({ apiKey, apiKeys, fileDigest: file.digest }, platform);
+  const { secret, nowMs, isNewSource } = keeping;
+  const outcome = storeKeySet(entries, { generation, secret, platform, nowMs });
+  if (outcome === 'full') return `${entries.length} keys do not fit into the zones keygate_keys_a and _b`;
+  if (outcome === 'busy') {
+    writeState('keys_due', isNewSource ? 'new source' : 'changed'); // the next tick tries again
+    return undefined;
   }
   recover('keys');
   const problems = fromFile.problems.map((one) => `line ${one.line}: ${one.problem}`);
@@ -56,16 +72,15 @@ function store(fileText: string, secret: string, nowMs: number): void {
     one.line === 0 ? one.problem : `line ${one.line}: ${one.problem}`,
   );
   report(entries.length, problems.concat(fromEnvironment.problems.map((one) => one.problem)), warnings);
+  return undefined;
 }
 
 // The same key in file and environment is one key.
-function withoutDoubles(entries: KeyEntry[]): KeyEntry[] {
-  const seen = Object.create(null) as { [hash: string]: true };
-  return entries.filter((entry) => {
-    const isNew = seen[entry.hash] === undefined;
-    seen[entry.hash] = true;
-    return isNew;
-  });
+function withoutThose(entries: KeyEntry[], others: KeyEntry[]): KeyEntry[] {
+  if (others.length === 0) return entries;
+  const there = Object.create(null) as { [hash: string]: true };
+  others.forEach((entry) => (there[entry.hash] = true));
+  return entries.filter((entry) => there[entry.hash] !== true);
 }
 
 function report(entries: number, problems: string[], warnings: string[]): void {
@@ -74,17 +89,10 @@ function report(entries: number, problems: string[], warnings: string[]): void {
   lines.forEach((line) => ngx.log(ngx.WARN, `keygate: API_KEYS_FILE: ${line}`));
 }
 
-interface Keeping {
-  variables: NginxVariables;
-  secret: string;
-  nowMs: number;
-  isNewSource: boolean;
-}
-
 function keepLastGood(fault: string, keeping: Keeping): void {
   const { variables, nowMs } = keeping;
   if (keeping.isNewSource) {
-    store('', keeping.secret, nowMs);
+    takeUp(noFile, keeping);
     complain('keys', fault, nowMs);
     if (!process.env['API_KEY'] && !process.env['API_KEYS']) retireKeySet();
     return;
@@ -103,7 +111,8 @@ function keepLastGood(fault: string, keeping: Keeping): void {
 
 // The secret under which entries get their fingerprints. Without a sidecar there is none, and a random one serves.
 function readEntrySecret(variables: NginxVariables, nowMs: number): { text: string; changed: boolean } {
-  const look = lookAt(`${variables.keygate_state_dir}/public/entry_secret`, 'entry_secret', nowMs);
+  const path = `${variables.keygate_state_dir}/public/entry_secret`;
+  const look = lookAt({ path, name: 'entry_secret', maxBytes: maxSecretBytes }, nowMs);
   if (look.found === 'changed') {
     writeState('entry_secret', look.text.replace(/\s+/g, ''));
     return { text: readState('entry_secret') as string, changed: true };

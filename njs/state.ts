@@ -6,7 +6,11 @@ import { sha256 } from './platform.js';
 /** Names in the dictionary `keygate_state`. */
 export type StateName =
   | 'generation'
+  | 'content'
   | 'keys'
+  | 'keys_fault'
+  | 'keys_due'
+  | 'storing_ms'
   | 'minting'
   | 'local'
   | 'remote'
@@ -49,11 +53,16 @@ export function readGeneration(): string | undefined {
 
 const parts: StateName[] = ['keys', 'minting', 'local', 'remote', 'denied'];
 
-/** Makes the sets that are stored now the ones that count. */
+/**
+ * Makes the sets that are stored now the ones that count. No generation ever comes back, not even with the same
+ * content: a verdict reached while sets were changing may be filed under the one before, and must die with it.
+ */
 export function switchGeneration(): void {
   const texts = parts.map((part) => readState(part) || '');
-  const generation = sha256(texts.join('\n')).slice(0, 22);
-  if (readGeneration() !== generation) writeState('generation', generation);
+  const content = sha256(texts.join('\n'));
+  if (readGeneration() !== undefined && readState('content') === content) return;
+  writeState('generation', randomText(16));
+  writeState('content', content);
 }
 
 /**
@@ -63,8 +72,12 @@ export function switchGeneration(): void {
 export function readHmacSecret(): string {
   const known = readState('hmac_secret');
   if (known !== undefined) return known;
-  const bytes = new Uint8Array(32);
-  crypto.getRandomValues(bytes);
-  ngx.shared.keygate_state.add('hmac_secret', Buffer.from(bytes).toString('base64url'));
+  ngx.shared.keygate_state.add('hmac_secret', randomText(32));
   return readState('hmac_secret') as string;
+}
+
+function randomText(bytes: number): string {
+  const random = new Uint8Array(bytes);
+  crypto.getRandomValues(random);
+  return Buffer.from(random).toString('base64url');
 }

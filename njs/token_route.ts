@@ -43,9 +43,10 @@ async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   }
   if (isTokenShaped(credential)) return refuse('token_not_accepted');
   const keySet = readKeySet(readGeneration() || '');
+  if (keySet === undefined || !keySet.available) return refuse('keys_unavailable');
+  const { generation } = keySet;
   const contentType = readHeader(r, 'Content-Type') || '';
   const body = r.requestText || '';
-  const generation = keySet === undefined ? '' : keySet.generation;
   const answer = await askSidecar(r, 'token', { credential, generation, contentType, body });
   if (answer === undefined) return refuse('verifier_unavailable');
   if (answer['admitted'] === true && isToken(answer['token'])) return JSON.stringify(answer['token']);

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { checkKeyForm, parseKeyId } from '../auth/api_key.js';
 import type { KeyEntry } from '../auth/key_entry.js';
 import type { BcryptPool } from './bcrypt_pool.js';
-import type { LoadedKeys } from './key_store.js';
+import type { LoadedKeys } from './loaded_keys.js';
 import { nodePlatform } from './platform.js';
 
 export type KeyCheck = { entry: KeyEntry } | { reason: 'unknown_key' | 'expired_key' | 'verifier_busy' };

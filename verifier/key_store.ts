@@ -1,10 +1,13 @@
-// The sidecar's view of the API keys: the same file, the same parser and the same generation as nginx's.
+// The sidecar's view of the API keys: the same file, the same parser and the same generation as nginx's. A set
+// answers only while it is as fresh as the file, or the very one that nginx uses.
 
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
-import { keysGeneration, parseEnvironmentKeys, parseKeyFile } from '../auth/key_file.js';
-import type { KeyEntry } from '../auth/key_entry.js';
-import { nodePlatform } from './platform.js';
+import { judgeChange, markOf, noteRead, type SeenFile } from '../auth/file_change.js';
+import { maxKeyFileBytes } from '../auth/key_file.js';
+import { generationOf, loadKeys, type KeySources, type LoadedKeys } from './loaded_keys.js';
+import { describeFault, FileFault, readRegularFile } from './regular_file.js';
 
 export interface KeyStoreOptions {
   /** Empty for none. */
@@ -15,104 +18,112 @@ export interface KeyStoreOptions {
   log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'info'>;
 }
 
-/** One loaded set; never changed once made. */
-export interface LoadedKeys {
-  generation: string;
-  byDigest: Map<string, KeyEntry>;
-  hashedById: Map<string, KeyEntry>;
-  hashedWithoutId: KeyEntry[];
-}
-
 export interface KeyStore {
   /**
-   * The keys that count now.
-   * @param wanted nginx's generation: on another one the file is read again first
-   * @returns undefined when none could be loaded, or the last good ones are too old
+   * The keys that count now: those of the file as soon as nobody is writing to it, else nginx's own.
+   * @param wanted nginx's generation, empty where none is known
+   * @returns undefined when none could be loaded, when the last good ones are too old, or when the file can't be read
+   *   and nginx uses other ones
    */
-  current: (wanted: string) => LoadedKeys | undefined;
+  current: (wanted: string) => Promise<LoadedKeys | undefined>;
 }
 
 const complainEveryMs = 60000;
+const shownProblems = 20;
+const settleEveryMs = 30;
+const settleTimes = 8;
+
+interface StoreState {
+  loaded: LoadedKeys | undefined;
+  seen: SeenFile | undefined;
+  /** Content that was read and found to be no key file: not read again until it changes. */
+  rejected: { mark: string; why: string } | undefined;
+  failingSinceMs: number | undefined;
+  complaint: { text: string; atMs: number } | undefined;
+}
 
 /** Opens the store and reads it once. */
 export function openKeyStore(options: KeyStoreOptions): KeyStore {
-  const { path, maxStaleSeconds, log } = options;
-  let loaded: LoadedKeys | undefined;
-  let mark = '';
-  let failingSinceMs: number | undefined;
-  let complainedMs = 0;
-
-  const reload = () => {
-    const seen = fileMark(path); // before the text: a change in between shows at the next look
-    const text = path === '' ? '' : readFileSync(path, 'utf8');
-    if (path !== '' && text === '') throw new Error('zero bytes long');
-    failingSinceMs = undefined;
-    mark = seen;
-    if (loaded?.generation === generationOf(text, options)) return;
-    loaded = loadKeys(text, options);
-    log.info({ generation: loaded.generation }, 'keys taken up');
+  const state: StoreState = {
+    loaded: undefined,
+    seen: undefined,
+    rejected: undefined,
+    failingSinceMs: undefined,
+    complaint: undefined,
   };
-
-  const current = (wanted: string): LoadedKeys | undefined => {
-    const nowMs = Date.now();
-    try {
-      const isSame = loaded !== undefined && wanted === loaded.generation && fileMark(path) === mark;
-      if (!isSame || failingSinceMs !== undefined) reload();
-    } catch (error) {
-      failingSinceMs ??= nowMs;
-      if (nowMs - complainedMs >= complainEveryMs) {
-        complainedMs = nowMs;
-        log.error(
-          { file: path, why: describe(error) },
-          'key file not readable; the last good keys stay in use',
-        );
-      }
-      loaded ??= isSet(options) ? loadKeys('', options) : undefined;
-      if (nowMs - failingSinceMs >= maxStaleSeconds * 1000) return undefined;
+  const current = async (wanted: string): Promise<LoadedKeys | undefined> => {
+    const isNginxs = () => state.loaded !== undefined && state.loaded.generation === wanted;
+    let freshness = look(options, state);
+    for (let i = 0; freshness === 'unsettled' && !isNginxs() && i < settleTimes; i++) {
+      await pause(settleEveryMs);
+      freshness = look(options, state);
     }
-    return loaded;
+    if (freshness !== 'fresh' && !isNginxs()) return undefined;
+    return isTooOld(options, state) ? undefined : state.loaded;
   };
-
-  current('');
+  look(options, state);
   return { current };
 }
 
-function isSet(options: KeyStoreOptions): boolean {
-  return options.apiKey !== '' || options.apiKeys !== '';
+function isTooOld({ maxStaleSeconds }: KeyStoreOptions, { failingSinceMs }: StoreState): boolean {
+  return failingSinceMs !== undefined && Date.now() - failingSinceMs >= maxStaleSeconds * 1000;
 }
 
-function fileMark(path: string): string {
-  if (path === '') return 'none';
-  const { mtimeMs, size, ino } = statSync(path);
-  return `${mtimeMs}:${size}:${ino}`;
-}
-
-function describe(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-}
-
-function generationOf(fileText: string, { apiKey, apiKeys }: KeyStoreOptions): string {
-  return keysGeneration({ apiKey, apiKeys, fileText }, nodePlatform);
-}
-
-function loadKeys(text: string, options: KeyStoreOptions): LoadedKeys {
-  const { apiKey, apiKeys } = options;
-  const fromFile = parseKeyFile(text, nodePlatform);
-  const fromEnvironment = parseEnvironmentKeys(apiKey, apiKeys, nodePlatform);
-  for (const { line, problem } of [...fromFile.problems, ...fromEnvironment.problems]) {
-    options.log.warn({ file: options.path, line, problem }, 'key line not used');
+function look(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsettled' | 'faulty' {
+  const { path, apiKey, apiKeys } = options;
+  const nowMs = Date.now();
+  try {
+    if (path === '') {
+      if (state.loaded === undefined) take(options, state, undefined);
+      return 'fresh';
+    }
+    const facts = statSync(path);
+    if (state.rejected?.mark === markOf(facts)) throw new FileFault(state.rejected.why);
+    const change = judgeChange(facts, state.seen, nowMs);
+    if (change === 'unsettled') return 'unsettled';
+    if (change === 'read') read(options, state, nowMs);
+    return 'fresh';
+  } catch (error) {
+    complain(options, state, describeFault(error));
+    if (state.loaded === undefined && apiKey + apiKeys !== '') take(options, state, undefined);
+    return 'faulty';
   }
-  const loaded: LoadedKeys = {
-    generation: generationOf(text, options),
-    byDigest: new Map(),
-    hashedById: new Map(),
-    hashedWithoutId: [],
-  };
-  for (const entry of [...fromEnvironment.entries, ...fromFile.entries]) {
-    if (entry.kind !== 'bcrypt') {
-      if (!loaded.byDigest.has(entry.hash)) loaded.byDigest.set(entry.hash, entry);
-    } else if (entry.id === '') loaded.hashedWithoutId.push(entry);
-    else loaded.hashedById.set(entry.id, entry);
+}
+
+function read(options: KeyStoreOptions, state: StoreState, nowMs: number): void {
+  const { bytes, stats } = readRegularFile(options.path, maxKeyFileBytes);
+  if (bytes.length === 0) throw new FileFault('zero bytes long');
+  const mark = markOf(stats);
+  try {
+    take(options, state, bytes);
+  } catch (error) {
+    state.rejected = { mark, why: describeFault(error) };
+    throw error;
   }
-  return loaded;
+  state.seen = noteRead(mark, state.seen, nowMs);
+  state.rejected = undefined;
+  state.failingSinceMs = undefined;
+  if (state.complaint !== undefined) options.log.info({ file: options.path }, 'key file usable again');
+  state.complaint = undefined;
+}
+
+function take(options: KeyStoreOptions, state: StoreState, fileBytes: Buffer | undefined): void {
+  const { path, apiKey, apiKeys, log } = options;
+  const sources: KeySources = { apiKey, apiKeys, fileBytes };
+  if (state.loaded?.generation === generationOf(sources)) return;
+  const { keys, problems } = loadKeys(sources);
+  state.loaded = keys;
+  for (const { line, problem } of problems.slice(0, shownProblems)) {
+    log.warn({ file: path, line, problem }, 'key line not used');
+  }
+  log.info({ generation: keys.generation, unusable: problems.length }, 'keys taken up');
+}
+
+function complain({ path, log }: KeyStoreOptions, state: StoreState, why: string): void {
+  const nowMs = Date.now();
+  state.failingSinceMs ??= nowMs;
+  if (state.loaded !== undefined) state.seen = { mark: 'forgotten', firstReadMs: 0, lastReadMs: 0 }; // once it has settled, it is read again
+  if (state.complaint?.text === why && nowMs - state.complaint.atMs < complainEveryMs) return;
+  state.complaint = { text: why, atMs: nowMs };
+  log.error({ file: path, why }, 'key file not usable; keys loaded before stay in use');
 }

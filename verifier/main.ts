@@ -21,7 +21,7 @@ async function start(settings: Settings): Promise<void> {
   });
   await ensureSigningKey(stateDir, settings.jwtAlg);
   const sidecar: Sidecar = {
-    keys: { current: () => undefined },
+    keys: { current: () => Promise.resolve(undefined) },
     checkKey: makeCheckKey(pool),
     signingKey: openSigningKeys(stateDir, settings.jwtTtlSeconds),
     entrySecret: loadSecret(join(stateDir, 'public', 'entry_secret'), 0o640),
@@ -44,6 +44,7 @@ async function start(settings: Settings): Promise<void> {
     await pool.close();
   });
   await listen(server, settings);
+  setInterval(() => void sidecar.keys.current(''), 1000).unref(); // so that a file gone bad is noticed without requests
   setInterval(
     () => void sidecar.signingKey().catch((error: Error) => server.log.error(error.message)),
     10000,

@@ -21,8 +21,7 @@ export const nodePlatform: Platform = {
     }
   },
   sha256: (text) => createHash('sha256').update(text).digest('base64url'),
-  hmacSha256: (secret, text, bytes = 32) =>
-    createHmac('sha256', secret).update(text).digest().subarray(0, bytes).toString('base64url'),
+  hmacSha256: (secret, text) => createHmac('sha256', secret).update(text).digest('base64url'),
   verifySignature,
 };
 

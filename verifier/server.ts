@@ -6,7 +6,8 @@ import fastify, { LogController, type FastifyInstance } from 'fastify';
 import { entryFingerprint, entrySubject, type KeyEntry } from '../auth/key_entry.js';
 import { contentType } from './content_type.js';
 import type { CheckKey } from './check_key.js';
-import type { KeyStore, LoadedKeys } from './key_store.js';
+import type { KeyStore } from './key_store.js';
+import type { LoadedKeys } from './loaded_keys.js';
 import { mintToken } from './minting.js';
 import { nodePlatform } from './platform.js';
 import { checkSignature } from './signature_route.js';
@@ -32,6 +33,7 @@ interface Question {
   body?: string;
 }
 
+const maxAttempts = 3;
 const text = { type: 'string', maxLength: 16384 } as const;
 const questionSchema = {
   type: 'object',
@@ -69,7 +71,7 @@ export function buildServer(sidecar: Sidecar, logger: boolean | object): Fastify
   );
   server.post('/signature', (request) => checkSignature(request.body));
   server.post('/health', async () => {
-    const keys = sidecar.keys.current(nginxGeneration);
+    const keys = await sidecar.keys.current('');
     const signing = (await sidecar.signingKey()) !== undefined;
     return { status: 'ok', generation: keys?.generation ?? '', nginxGeneration, signing };
   });
@@ -88,13 +90,19 @@ function requireSecret(server: FastifyInstance, secret: string): void {
 type Found = { keys: LoadedKeys; entry: KeyEntry } | { refusal: object };
 
 async function findEntry(sidecar: Sidecar, question: Question): Promise<Found> {
-  const keys = sidecar.keys.current(question.generation);
-  if (keys === undefined) return { refusal: { generation: '', admitted: false, reason: 'keys_unavailable' } };
-  const check = await sidecar.checkKey(question.credential, keys);
-  const { generation } = keys;
-  return 'entry' in check
-    ? { keys, entry: check.entry }
-    : { refusal: { generation, admitted: false, reason: check.reason } };
+  for (let attempt = 1; ; attempt++) {
+    const keys = await sidecar.keys.current(question.generation);
+    if (keys === undefined)
+      return { refusal: { generation: '', admitted: false, reason: 'keys_unavailable' } };
+    const check = await sidecar.checkKey(question.credential, keys);
+    // A key may have been revoked while it waited for a thread.
+    const isStill = attempt === maxAttempts || keys === (await sidecar.keys.current(question.generation));
+    if (!isStill) continue;
+    const { generation } = keys;
+    return 'entry' in check
+      ? { keys, entry: check.entry }
+      : { refusal: { generation, admitted: false, reason: check.reason } };
+  }
 }
 
 async function verify(sidecar: Sidecar, question: Question): Promise<object> {

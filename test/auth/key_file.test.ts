@@ -69,6 +69,25 @@ describe('parseKeyFile', () => {
   });
 });
 
+describe('a text with NUL bytes', () => {
+  it('is no key file when not one line of it can be used', () => {
+    expect(parse('\0'.repeat(100)).fault).toMatch(/NUL/);
+    expect(parse('\u001f\u008b\b\0\0\n\0x\n').fault).toMatch(/NUL/);
+    expect(parse('# comment\n\0\n').fault).toMatch(/NUL/);
+  });
+
+  it('is one when a line can be used: the others are reported', () => {
+    const { entries, problems, fault } = parse(`bob:$sha256$${hash('x')}\n\0\0\0`);
+    expect(fault).toBeUndefined();
+    expect(entries).toHaveLength(1);
+    expect(problems).toEqual([{ line: 2, problem: 'holds a character that is not printable ASCII' }]);
+  });
+
+  it('is what makes the difference: other unusable lines alone mean no keys', () => {
+    expect(parse('name:plaintext\n').fault).toBeUndefined();
+  });
+});
+
 describe('parseEnvironmentKeys', () => {
   it('takes API_KEY and the parts of API_KEYS, each once', () => {
     const { entries, problems } = parseEnvironmentKeys('k-1', 'k-2, k-3,,k-1', nodePlatform);
@@ -96,8 +115,8 @@ describe('parseEnvironmentKeys', () => {
 
 describe('keysGeneration', () => {
   it('changes with each source', () => {
-    const base = { apiKey: 'a', apiKeys: 'b', fileText: 'c' };
-    const all = [base, { ...base, apiKey: 'x' }, { ...base, apiKeys: 'x' }, { ...base, fileText: 'x' }];
+    const base = { apiKey: 'a', apiKeys: 'b', fileDigest: 'c' };
+    const all = [base, { ...base, apiKey: 'x' }, { ...base, apiKeys: 'x' }, { ...base, fileDigest: 'x' }];
     expect(new Set(all.map((sources) => keysGeneration(sources, nodePlatform))).size).toBe(4);
     expect(keysGeneration(base, nodePlatform)).toMatch(/^[\w-]{22}$/);
   });

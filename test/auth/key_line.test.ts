@@ -56,4 +56,31 @@ describe('parseKeyLine', () => {
   it.each(['kg_abc', 'a.b', 'a.b.c.d', 'sk-proj_1'])('takes %s as a plaintext key', (key) => {
     expect(parse(key)).toMatchObject({ kind: 'plaintext', hash: nodePlatform.sha256(key) });
   });
+
+  // What `keygate key new` writes is read in one go; white space of another kind takes the general way.
+  it.each([
+    `a:$sha256$${digest}`,
+    `a.b-c_d@e+f:$sha256$${digest} id=Ab3dE6gH`,
+    `a:$sha256$${digest} id=Ab3dE6gH expires=2027-01-31 scope=models,chat`,
+    `a:$sha256$${digest} scope=models`,
+    `a:$2b$04$${body}`,
+    `a:$2y$14$${body} id=Ab3dE6gH`,
+    `a:$2a$12$${body} expires=2027-01-31T08:00:00+01:00`,
+    `a:$sha256$${digest} id=short`,
+    `a:$sha256$${digest} id=Ab3dE6gH id=Ab3dE6gI`,
+    `a:$sha256$${digest} id=`,
+    `a:$sha256$${digest} admin`,
+    `a:$sha256$${digest} scope=sch\u00f6n`,
+    `a:$sha256$${digest.slice(0, -1)}B`,
+    `a:$2b$15$${body}`,
+    `a:$2b$03$${body}`,
+    `a:$2b$12$${body}x`,
+    `${'n'.repeat(128)}:$sha256$${digest}`,
+  ])('reads %s alike, however its words are set apart', (text) => {
+    const usual = parse(text);
+    const bare = { text: '', ...(text.includes(' ') || 'problem' in usual ? {} : { scopes: [] }) };
+    const general = parse(text.includes(' ') ? text.replace(' ', ' \t') : `${text}\tscope=x`);
+    expect({ ...usual, text: '' }).toEqual({ ...general, ...bare });
+    expect('problem' in usual).toBe(/short|id=Ab3dE6gI|id=$|admin|\u00f6|B$|\$15|\$03|x$/.test(text));
+  });
 });

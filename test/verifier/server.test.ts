@@ -1,5 +1,6 @@
 // The sidecar's server over a Unix socket, with its real pool of threads.
 
+import { execFileSync } from 'node:child_process';
 import { hashSync } from '@node-rs/bcrypt';
 import { build } from 'esbuild';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
@@ -137,15 +138,20 @@ describe('POST /verify', () => {
     expect(second['generation']).not.toBe(first['generation']);
   });
 
-  it('keeps the last good keys while the file is gone, empty or a directory', async () => {
-    const before = await verify('hashed-key');
+  it('keeps the last good keys while the file is gone, empty, a directory, a FIFO or no text, if nginx has the same', async () => {
     for (const broken of [
       () => rmSync(keysFile),
       () => writeFileSync(keysFile, ''),
       () => (rmSync(keysFile), mkdirSync(keysFile)),
+      () => (rmSync(keysFile), execFileSync('mkfifo', [keysFile])),
+      () => writeFileSync(keysFile, Buffer.alloc(5000)),
     ]) {
+      const before = await verify('hashed-key');
+      expect(before['admitted']).toBe(true);
       broken();
-      expect(await verify('hashed-key', 'other')).toEqual(before);
+      expect(await verify('hashed-key', before['generation'] as string)).toEqual(before);
+      // nginx may know that the key was revoked
+      expect(await verify('hashed-key', 'newer')).toMatchObject({ reason: 'keys_unavailable' });
       rmSync(keysFile, { recursive: true, force: true });
       writeFileSync(keysFile, keys);
     }

@@ -6,8 +6,11 @@ import type { Settings } from '../../settings/read.js';
 import { contentType } from '../content_type.js';
 import { verifierSecretPath } from '../state_files.js';
 
-/** `taken up`: nginx and sidecar use the change; `sidecar only`: nginx has not said so; `not running`: nobody answers. */
-export type Uptake = 'taken up' | 'sidecar only' | 'not running';
+/**
+ * `taken up`: nginx and sidecar use the change; `sidecar only`: nginx has not said so; `unreadable`: the sidecar can't
+ * use the file; `not running`: nobody answers.
+ */
+export type Uptake = 'taken up' | 'sidecar only' | 'unreadable' | 'not running';
 
 const waitMs = 3000;
 const everyMs = 100;
@@ -24,8 +27,8 @@ export async function waitForUptake(settings: Settings): Promise<Uptake> {
   while (Date.now() < endMs) {
     const health = await askHealth(settings);
     if (health === undefined) return uptake;
-    if (health.generation === health.nginxGeneration) return 'taken up';
-    uptake = 'sidecar only';
+    if (health.generation !== '' && health.generation === health.nginxGeneration) return 'taken up';
+    uptake = health.generation === '' ? 'unreadable' : 'sidecar only';
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
   return uptake;
@@ -35,6 +38,7 @@ export async function waitForUptake(settings: Settings): Promise<Uptake> {
 export function describeUptake(uptake: Uptake): string {
   if (uptake === 'taken up') return 'The running gateway has taken this up.';
   if (uptake === 'sidecar only') return 'The sidecar has taken this up; nginx has not said so yet.';
+  if (uptake === 'unreadable') return "The running sidecar can't use the key file: its log says why.";
   return 'No gateway is running on this STATE_DIR; it will be used when one starts.';
 }
 
