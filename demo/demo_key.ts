@@ -1,10 +1,10 @@
 // The demo key: there only as long as nobody has set up anything else to let clients in.
 
-import { existsSync, readFileSync } from 'node:fs';
-import { parseKeyFile } from '../auth/key_file.js';
+import { maxKeyFileBytes, parseKeyFile } from '../auth/key_file.js';
 import { makeKey } from '../verifier/cli/new_key.js';
 import { demoComment, withoutDemoKey } from '../verifier/demo_line.js';
 import { nodePlatform } from '../verifier/platform.js';
+import { describeFault, FileFault, readRegularFile } from '../verifier/regular_file.js';
 import { writeAtomically } from '../verifier/state_files.js';
 import type { Settings } from '../settings/read.js';
 import { StartFault } from './preparations.js';
@@ -22,9 +22,11 @@ export function prepareDemoKey(
   newKeyCommand = 'npx keygate key new NAME',
 ): { key: string | undefined; file: string } | undefined {
   const file = settings.apiKeysFile;
-  const before = !settings.isApiKeysFileNamed && existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const before = settings.isApiKeysFileNamed ? '' : readText(file);
   const others = withoutDemoKey(before);
-  const hasOwnKeys = parseKeyFile(others, nodePlatform).entries.length > 0;
+  const { entries, fault } = parseKeyFile(others, nodePlatform);
+  if (fault !== undefined) throw new StartFault(`${file}: ${fault}: take it away, or mend it`);
+  const hasOwnKeys = entries.length > 0;
   const hasKeys = hasOwnKeys || settings.isApiKeysFileNamed || settings.apiKey !== undefined || settings.apiKeys !== undefined; // prettier-ignore
   if (settings.githubToken !== undefined && !hasKeys) {
     throw new StartFault(
@@ -42,4 +44,16 @@ export function prepareDemoKey(
   const { key } = makeKey();
   writeAtomically(file, `${before}${demoComment}\ndemo:$sha256$${nodePlatform.sha256(key)}\n`, keyFileMode);
   return { key, file };
+}
+
+function readText(file: string): string {
+  try {
+    return readRegularFile(file, maxKeyFileBytes).bytes.toString('utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return '';
+    if (error instanceof FileFault || code === 'ENXIO')
+      throw new StartFault(`${file}: ${describeFault(error)}`);
+    throw error;
+  }
 }

@@ -2,13 +2,16 @@
 
 import {
   closeSync,
+  fchmodSync,
+  fchownSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  statSync,
+  writeFileSync,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
@@ -19,7 +22,12 @@ export function writeAtomically(path: string, content: string, mode: number): vo
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   const file = openSync(temporary, 'wx', mode);
   try {
-    writeSync(file, content);
+    writeFileSync(file, content);
+    if (process.getuid?.() === 0) {
+      const { uid, gid } = statSync(path, { throwIfNoEntry: false }) ?? statSync(dirname(path)); // root writes for others
+      fchownSync(file, uid, gid);
+    }
+    fchmodSync(file, mode); // whatever the umask
     fsyncSync(file);
   } finally {
     closeSync(file);

@@ -1,15 +1,16 @@
 // `keygate key ...`: what an admin does with API keys.
 
-import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { parseKeyId } from '../../auth/api_key.js';
 import { parseKeyFile, type KeyFile } from '../../auth/key_file.js';
 import { readSettings } from '../../settings/read.js';
 import { withoutDemoKey } from '../demo_line.js';
 import { nodePlatform } from '../platform.js';
-import { editLocked } from './locked_file.js';
+import { readKeyText } from './key_text.js';
+import { editLocked, lineEndOf } from './locked_file.js';
 import { formatLine, hashKey, makeKey, type KeyAttributes } from './new_key.js';
-import { CommandFault, exitCodes, print } from './output.js';
+import { CommandFault, print } from './output.js';
+import { revokeKeys } from './revoke_keys.js';
 import { readSecret } from './secret_input.js';
 import { describeUptake, waitForUptake } from './uptake.js';
 
@@ -48,10 +49,16 @@ async function newKey(name: string, options: KeyAttributes, command: Command): P
   const { key, id } = makeKey();
   const line = formatLine(name, await hashKey(key, options.bcrypt === true), { ...options, id });
   let hadDemo = false;
+  let ofThatName = 0;
   await editLocked(file, (text) => {
     const others = withoutDemoKey(text);
     hadDemo = others !== text;
-    return `${others}${others === '' || others.endsWith('\n') ? '' : '\n'}${line}\n`;
+    const end = lineEndOf(text);
+    const after = `${others}${others === '' || others.endsWith('\n') ? '' : end}${line}${end}`;
+    const { fault } = parseKeyFile(others, nodePlatform);
+    if (fault !== undefined) throw new CommandFault(`${file}: ${fault}`, 'take it away, or mend it');
+    ofThatName = parseKeyFile(after, nodePlatform).entries.filter((entry) => entry.name === name).length;
+    return after;
   });
   const uptake = await waitForUptake(settings);
   const lines = [
@@ -60,6 +67,7 @@ async function newKey(name: string, options: KeyAttributes, command: Command): P
     `This is the only time it is shown. Its line is in ${file}.`,
     describeUptake(uptake),
   ];
+  if (ofThatName > 1) lines.push(`${name} has ${ofThatName} keys now, and each of them is good.`);
   if (hadDemo) lines.push('The demo key was taken out.');
   print(command, { key, id, name, file, uptake, demoKeyRemoved: hadDemo }, lines);
 }
@@ -72,9 +80,7 @@ async function hashTyped(options: { bcrypt?: boolean }, command: Command): Promi
 }
 
 function readKeyFile(file: string): KeyFile {
-  if (!existsSync(file))
-    throw new CommandFault(`there is no key file ${file}`, 'make a key with: keygate key new NAME');
-  return parseKeyFile(readFileSync(file, 'utf8'), nodePlatform);
+  return parseKeyFile(readKeyText(file), nodePlatform);
 }
 
 function listKeys(_: object, command: Command): void {
@@ -104,39 +110,23 @@ function listKeys(_: object, command: Command): void {
   print(command, { file: apiKeysFile, keys }, rows.length === 0 ? ['no keys'] : rows);
 }
 
-async function revokeKeys(
-  name: string | undefined,
-  options: { all?: boolean },
-  command: Command,
-): Promise<void> {
-  if ((name === undefined) === (options.all !== true)) {
-    command.error('error: give a name, or --all', { exitCode: exitCodes.usage });
-  }
-  const settings = readSettings(process.env);
-  const file = settings.apiKeysFile;
-  const { entries } = readKeyFile(file);
-  const doomed = entries.filter((entry) => options.all === true || entry.name === name);
-  if (doomed.length === 0) throw new CommandFault(`no key ${name === undefined ? '' : `of ${name} `}in ${file}`, 'keygate key list shows what is there'); // prettier-ignore
-  let revoked = 0;
-  await editLocked(file, (text) => {
-    const numbers = parseKeyFile(text, nodePlatform).entries.filter((entry) => options.all === true || entry.name === name).map((entry) => entry.line); // prettier-ignore
-    revoked = numbers.length;
-    const kept = text.split('\n').filter((_line, index) => !numbers.includes(index + 1)).join('\n'); // prettier-ignore
-    return kept.trim() === '' ? '# API keys, one a line\n' : kept;
-  });
-  const uptake = await waitForUptake(settings);
-  print(command, { revoked, file, uptake }, [`${revoked} revoked.`, describeUptake(uptake)]);
-}
-
 function checkKeys(_: object, command: Command): void {
   const { apiKeysFile } = readSettings(process.env);
-  const { entries, problems, warnings } = readKeyFile(apiKeysFile);
+  const text = readKeyText(apiKeysFile);
+  const { entries, problems, warnings, fault } = parseKeyFile(text, nodePlatform);
+  const whole =
+    fault ?? (text === '' ? 'zero bytes long: write a comment into it to mean no keys' : undefined);
   const place = (line: number) => (line === 0 ? apiKeysFile : `${apiKeysFile}:${line}`);
   const lines = [
+    ...(whole === undefined ? [] : [`${apiKeysFile}: not used: ${whole}`]),
     ...problems.map(({ line, problem }) => `${place(line)}: not used: ${problem}`),
     ...warnings.map(({ line, problem }) => `${place(line)}: warning: ${problem}`),
     `${entries.length} usable, ${problems.length} not used`,
   ];
-  print(command, { file: apiKeysFile, usable: entries.length, problems, warnings }, lines);
-  if (problems.length > 0) throw new CommandFault('');
+  print(
+    command,
+    { file: apiKeysFile, usable: entries.length, fault: whole ?? null, problems, warnings },
+    lines,
+  );
+  if (problems.length > 0 || whole !== undefined) throw new CommandFault('');
 }

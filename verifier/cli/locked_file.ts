@@ -1,91 +1,78 @@
 // Editing a file that others read and write: one editor at a time, replaced as a whole, owner and mode kept.
 
-import { chownSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'; // prettier-ignore
+import { chownSync, closeSync, fchmodSync, fsyncSync, lstatSync, mkdirSync, openSync, realpathSync, renameSync, rmSync, statSync, writeFileSync, type Stats } from 'node:fs'; // prettier-ignore
+import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
 import { dirname } from 'node:path';
+import { maxKeyFileBytes } from '../../auth/key_file.js';
+import { describeFault, readRegularFile } from '../regular_file.js';
+import { takeLock } from './file_lock.js';
 import { CommandFault } from './output.js';
 
-const lockWaitMs = 10000;
-const lockStaleMs = 30000;
 const newFileMode = 0o640;
 
 /**
- * Changes a file's text under a lock.
- * @param change gets the text (empty when there is no file) and returns the new one, or throws to leave it as it is
+ * Changes a file's text under a lock. A symlink stays one: the file that it leads to is changed.
+ * @param change gets the text (empty when there is no file) and returns the new one, or throws to leave it as it is.
+ *   Where the bytes are not UTF-8, each of them is a character, so that all of them are kept
  */
 export async function editLocked(
   path: string,
   change: (text: string) => string | Promise<string>,
 ): Promise<void> {
   mkdirSync(dirname(path), { recursive: true });
-  const lock = `${path}.lock`;
-  await takeLock(lock);
+  const target = followLinks(path);
+  const giveBack = await takeLock(`${target}.lock`);
   try {
-    const before = readText(path);
-    const after = await change(before ?? '');
-    if (after !== before) replace(path, after);
+    const before = readBefore(target);
+    const encoding = before === undefined || isUtf8(before) ? 'utf8' : 'latin1';
+    const text = before?.toString(encoding);
+    const after = await change(text ?? '');
+    if (after !== text) replace(target, Buffer.from(after, encoding));
   } finally {
-    rmSync(lock, { force: true });
+    giveBack();
   }
 }
 
-async function takeLock(lock: string): Promise<void> {
-  const endMs = Date.now() + lockWaitMs;
-  for (;;) {
-    try {
-      const file = openSync(lock, 'wx', 0o600);
-      writeSync(file, `${process.pid} ${hostname()}`);
-      closeSync(file);
-      return;
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'EEXIST') throw new CommandFault(`can't write beside ${lock.slice(0, -5)} (${code})`, hintFor(code)); // prettier-ignore
-    }
-    if (isStale(lock)) rmSync(lock, { force: true });
-    if (Date.now() > endMs)
-      throw new CommandFault(`${lock} is held by another keygate`, `remove it if none is running`);
-    await new Promise((resolve) => setTimeout(resolve, 10 + Math.random() * 40));
-  }
+/**
+ * The end of a text's last line, or of the lines of a new file.
+ * @returns what ends a line in this file
+ */
+export function lineEndOf(text: string): '\r\n' | '\n' {
+  const last = text.lastIndexOf('\n');
+  return last > 0 && text.charAt(last - 1) === '\r' ? '\r\n' : '\n';
 }
 
-function hintFor(code: string | undefined): string {
-  if (code !== 'EROFS') return 'run this as the owner of the folder';
-  return 'a file that API_KEYS_FILE_HOST names is mounted read-only: set API_KEYS_DIR_HOST to its folder instead, or add a line to it on the host with the hash of `keygate key hash`';
-}
-
-// A lock whose process is gone, or that nobody can still be working under. Process ids of another container say nothing.
-function isStale(lock: string): boolean {
+function followLinks(path: string): string {
   try {
-    if (Date.now() - statSync(lock).mtimeMs > lockStaleMs) return true;
-    const [pid, host] = readFileSync(lock, 'utf8').split(' ');
-    const isHere = host === undefined || host === hostname();
-    if (isHere && Number(pid) > 0) process.kill(Number(pid), 0);
-    return false;
+    return realpathSync(path);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+    const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    if (isLink) throw new CommandFault(`${path} is a symlink that leads nowhere (${describeFault(error)})`, 'make the file that it names, or take it away'); // prettier-ignore
+    return path;
   }
 }
 
-function readText(path: string): string | undefined {
+function readBefore(path: string): Buffer | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readRegularFile(path, maxKeyFileBytes).bytes;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return undefined;
-    throw new CommandFault(`can't read ${path} (${code})`);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new CommandFault(`can't use ${path}: ${describeFault(error)}`);
   }
 }
 
-function replace(path: string, text: string): void {
-  const before = statIfThere(path);
+function replace(path: string, bytes: Buffer): void {
+  const before = lstatSync(path, { throwIfNoEntry: false });
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    const file = openSync(temporary, 'wx', before === undefined ? newFileMode : before.mode & 0o777);
-    writeSync(file, text);
+    const file = openSync(temporary, 'wx', 0o600);
+    writeFileSync(file, bytes);
+    if (before !== undefined) keepOwner(temporary, before);
+    else if (process.getuid?.() === 0) keepOwner(temporary, statSync(dirname(path))); // root makes it for others
+    fchmodSync(file, before === undefined ? newFileMode : before.mode & 0o777); // whatever the umask
     fsyncSync(file);
     closeSync(file);
-    if (before !== undefined && process.getuid?.() === 0) chownSync(temporary, before.uid, before.gid);
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
@@ -96,6 +83,20 @@ function replace(path: string, text: string): void {
   }
 }
 
-function statIfThere(path: string): { mode: number; uid: number; gid: number } | undefined {
-  return statSync(path, { throwIfNoEntry: false });
+function keepOwner(temporary: string, { uid, gid }: Stats): void {
+  const made = lstatSync(temporary);
+  if (made.uid === uid && made.gid === gid) return;
+  if (tryChown(temporary, uid, gid)) return;
+  tryChown(temporary, made.uid, gid);
+  const { uid: uidNow, gid: gidNow } = lstatSync(temporary);
+  console.error(`keygate: warning: the file belongs to uid ${uidNow}, gid ${gidNow} now; it was uid ${uid}, gid ${gid}, which root or its owner can keep`); // prettier-ignore
+}
+
+function tryChown(path: string, uid: number, gid: number): boolean {
+  try {
+    chownSync(path, uid, gid);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,11 +1,10 @@
 // `keygate token ...`: refusing one token, and saying what the gate would say of one.
 
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { parseDenyList } from '../../auth/deny_list.js';
 import { entryFingerprint } from '../../auth/key_entry.js';
-import { parseKeyFile } from '../../auth/key_file.js';
+import { maxKeyFileBytes, parseKeyFile } from '../../auth/key_file.js';
 import { parseJwks, type Jwk } from '../../auth/jwk.js';
 import { parseToken } from '../../auth/jwt.js';
 import { parseList } from '../../auth/location_settings.js';
@@ -13,6 +12,7 @@ import { refusals } from '../../auth/refusals.js';
 import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
 import { readSettings, type Settings } from '../../settings/read.js';
 import { nodePlatform } from '../platform.js';
+import { describeFault, readRegularFile } from '../regular_file.js';
 import { publicJwksPath } from '../signing_keys.js';
 import { deniedPath, denyLine } from './denied_file.js';
 import { explainClaims } from './explain_claims.js';
@@ -89,5 +89,11 @@ function readJwks(path: string): Jwk[] {
 }
 
 function readText(path: string): string {
-  return existsSync(dirname(path)) && existsSync(path) ? readFileSync(path, 'utf8') : '';
+  try {
+    return readRegularFile(path, maxKeyFileBytes).bytes.toString('utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return '';
+    throw new CommandFault(`can't use ${path}: ${describeFault(error)}`);
+  }
 }

@@ -1,10 +1,10 @@
 // Whether the running gateway has taken a change up: the sidecar says which keys it and nginx use.
 
-import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { parseJsonObject } from '../../auth/json.js';
 import type { Settings } from '../../settings/read.js';
 import { contentType } from '../content_type.js';
-import { verifierSecretPath } from '../state_files.js';
+import { readIfThere, verifierSecretPath } from '../state_files.js';
 
 /**
  * `taken up`: nginx and sidecar use the change; `sidecar only`: nginx has not said so; `unreadable`: the sidecar can't
@@ -48,9 +48,7 @@ function askHealth(settings: Settings): Promise<Health | undefined> {
     const sent = request(options, (response) => {
       let body = '';
       response.on('data', (part: Buffer) => (body += part.toString()));
-      response.on('end', () =>
-        resolve(response.statusCode === 200 ? (JSON.parse(body) as Health) : undefined),
-      );
+      response.on('end', () => resolve(response.statusCode === 200 ? parseHealth(body) : undefined));
     });
     sent.on('timeout', () => sent.destroy());
     sent.on('error', () => resolve(undefined));
@@ -58,10 +56,18 @@ function askHealth(settings: Settings): Promise<Health | undefined> {
   });
 }
 
+// Something else may listen there.
+function parseHealth(body: string): Health | undefined {
+  const parsed = parseJsonObject(body);
+  if (!('object' in parsed)) return undefined;
+  const { generation, nginxGeneration } = parsed.object;
+  return typeof generation === 'string' && typeof nginxGeneration === 'string' ? { generation, nginxGeneration } : undefined; // prettier-ignore
+}
+
 function place(settings: Settings): object {
   const headers = { 'content-type': contentType };
   if (settings.verifierListen === undefined) return { socketPath: settings.verifierSocket, headers };
   const { hostname, port } = new URL(`http://${settings.verifierListen}`);
-  const secret = readFileSync(verifierSecretPath(settings.stateDir), 'utf8').trim();
+  const secret = readIfThere(verifierSecretPath(settings.stateDir))?.trim() ?? '';
   return { host: hostname.replace(/[[\]]/g, ''), port, headers: { ...headers, 'x-keygate-secret': secret } };
 }

@@ -1,6 +1,6 @@
 // The admin command as a person at a shell runs it: the built program, in a folder of its own.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -9,6 +9,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -180,6 +181,59 @@ describe('keygate key', () => {
     expect(ran.out).toContain('1 usable, 1 not used');
     writeKeys(`a:$sha256$${nodePlatform.sha256('x')}\n`);
     expect(keygate(['key', 'check']).code).toBe(0);
+  });
+
+  it('check says what is wrong with a file as a whole', () => {
+    writeKeys('');
+    expect(keygate(['key', 'check'])).toMatchObject({ code: 1, out: expect.stringContaining('zero bytes') as string }); // prettier-ignore
+    writeFileSync(keysFile, Buffer.alloc(4096));
+    expect(keygate(['key', 'check'])).toMatchObject({ code: 1, out: expect.stringContaining('NUL bytes') as string }); // prettier-ignore
+    expect(JSON.parse(keygate(['--json', 'key', 'check']).out)).toMatchObject({ usable: 0, fault: expect.stringContaining('NUL') as string }); // prettier-ignore
+    expect(keygate(['key', 'new', 'alice'])).toMatchObject({ code: 1, out: '' });
+    expect(readFileSync(keysFile)).toEqual(Buffer.alloc(4096));
+    writeFileSync(keysFile, '# nobody\n');
+    expect(keygate(['key', 'check']).code).toBe(0);
+  });
+
+  it.each([
+    ['a FIFO', () => execFileSync('mkfifo', [keysFile]), 'not a regular file'],
+    ['a directory', () => mkdirSync(keysFile), 'not a regular file'],
+    ['a device', () => symlinkSync('/dev/zero', keysFile), 'not a regular file'],
+    ['a symlink to itself', () => symlinkSync(keysFile, keysFile), 'ELOOP'],
+    ['missing', () => undefined, 'there is no key file'],
+  ])(
+    'every command ends with 1 and says why when the key file is %s',
+    (what, make, why) => {
+      writeKeys('');
+      rmSync(keysFile);
+      make();
+      const commands = [['check'], ['list'], ['revoke', 'alice'], ['revoke', '--all'], ['new', 'alice']];
+      for (const command of what === 'missing' ? commands.slice(0, 4) : commands) {
+        const ran = keygate(['key', ...command]);
+        expect(ran, command.join(' ')).toMatchObject({ code: 1, out: '', err: expect.stringContaining(why) as string }); // prettier-ignore
+      }
+    },
+    60000,
+  );
+
+  it('new ends its line as the others end, and says how many keys the name has', () => {
+    writeKeys(`alice:$sha256$${nodePlatform.sha256('x')}\r\nold-key`);
+    expect(keygate(['key', 'new', 'alice']).out).toContain('alice has 2 keys now');
+    expect(readFileSync(keysFile, 'utf8')).toMatch(/^alice:\S+\r\nold-key\r\nalice:\S+ id=\w{8}\r\n$/);
+    expect(entries().map((entry) => entry.name)).toEqual(['alice', '', 'alice']);
+  });
+
+  it('revoke leaves no line that lets the same key in again, and says where else it stands', () => {
+    const hash = `$sha256$${nodePlatform.sha256('key-1')}`;
+    writeKeys(`alice:${hash}\nbob:$sha256$${nodePlatform.sha256('key-2')}\nbob:${hash}\nalice:plain\n`);
+    const ran = spawnSync(process.execPath, [program, '--json', 'key', 'revoke', 'alice'], {
+      env: { ...environment(), API_KEYS: 'key-0,key-1' },
+      encoding: 'utf8',
+    });
+    expect(JSON.parse(ran.stdout)).toMatchObject({ revoked: 2, unusable: 1, inEnvironment: true });
+    expect(entries().map((entry) => [entry.name, entry.hash])).toEqual([
+      ['bob', nodePlatform.sha256('key-2')],
+    ]);
   });
 
   it('takes over a lock whose process is gone', () => {
