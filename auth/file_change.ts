@@ -40,8 +40,8 @@ export function judgeChange(
 ): 'same' | 'unsettled' | 'read' {
   if (seen === undefined) return 'read';
   if (seen.mark !== markOf(facts)) {
-    const ageMs = nowMs - facts.mtimeMs;
-    return ageMs >= 0 && ageMs < settleMs ? 'unsettled' : 'read';
+    const ageMs = nowMs - facts.mtimeMs; // slightly below zero for a file of this very millisecond
+    return Math.abs(ageMs) < settleMs ? 'unsettled' : 'read';
   }
   const grainMs = facts.ctimeMs % 1000 === 0 ? coarseGrainMs : fineGrainMs;
   if (Math.abs(seen.lastReadMs - seen.firstReadMs) >= grainMs) return 'same';

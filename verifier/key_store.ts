@@ -78,6 +78,8 @@ function look(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsettled
       return 'fresh';
     }
     const facts = statSync(path);
+    if (!facts.isFile()) throw new FileFault('not a regular file'); // readable or not, and settled or not
+    if (facts.size === 0) throw new FileFault('zero bytes long');
     if (state.rejected?.mark === markOf(facts)) throw new FileFault(state.rejected.why);
     const change = judgeChange(facts, state.seen, nowMs);
     if (change === 'unsettled') return 'unsettled';
