@@ -39,6 +39,8 @@ function lookOrThrow({ path, name, maxBytes }: Looking, nowMs: number): Look {
   const seen = readSeen(name);
   if (judgeChange(stat, seen, nowMs) !== 'read') return { found: 'same' };
   const bytes = fs.readFileSync(path) as Buffer;
+  // One write of megabytes has its time from when it began, and takes longer than a file takes to settle.
+  if (markOf(fs.statSync(path)) !== markOf(stat) || bytes.length !== stat.size) return { found: 'same' };
   const digest = nodeCrypto.createHash('sha256').update(bytes).digest('base64url');
   const { mark, firstReadMs, lastReadMs } = noteRead(markOf(stat), seen, nowMs);
   writeState(`seen:${name}`, [mark, digest, firstReadMs, lastReadMs].join(' '));

@@ -83,8 +83,7 @@ function look(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsettled
     if (state.rejected?.mark === markOf(facts)) throw new FileFault(state.rejected.why);
     const change = judgeChange(facts, state.seen, nowMs);
     if (change === 'unsettled') return 'unsettled';
-    if (change === 'read') read(options, state, nowMs);
-    return 'fresh';
+    return change === 'read' && !read(options, state, nowMs) ? 'unsettled' : 'fresh';
   } catch (error) {
     complain(options, state, describeFault(error));
     if (state.loaded === undefined && apiKey + apiKeys !== '') take(options, state, undefined);
@@ -92,9 +91,10 @@ function look(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsettled
   }
 }
 
-function read(options: KeyStoreOptions, state: StoreState, nowMs: number): void {
-  const { bytes, stats } = readRegularFile(options.path, maxKeyFileBytes);
-  if (bytes.length === 0) throw new FileFault('zero bytes long');
+// Returns whether nobody wrote to it meanwhile.
+function read(options: KeyStoreOptions, state: StoreState, nowMs: number): boolean {
+  const { bytes, stats, isWhole } = readRegularFile(options.path, maxKeyFileBytes);
+  if (!isWhole) return false;
   const mark = markOf(stats);
   try {
     take(options, state, bytes);
@@ -107,6 +107,7 @@ function read(options: KeyStoreOptions, state: StoreState, nowMs: number): void 
   state.failingSinceMs = undefined;
   if (state.complaint !== undefined) options.log.info({ file: options.path }, 'key file usable again');
   state.complaint = undefined;
+  return true;
 }
 
 function take(options: KeyStoreOptions, state: StoreState, fileBytes: Buffer | undefined): void {

@@ -2,6 +2,8 @@
 
 import { createHash } from 'node:crypto';
 import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startGateway, type Gateway } from './harness/gateway.js';
@@ -41,6 +43,16 @@ describe.each(variants)('$name: the key file', (variant) => {
     await vi.waitFor(() => expect(taken()).toBeGreaterThan(before), { timeout: 20000, interval: 20 });
     await pause(20); // the generation changes last
   };
+  const sidecarHealth = (): Promise<{ generation: string; nginxGeneration: string }> =>
+    new Promise((resolve, reject) => {
+      const socketPath = join(gateway.stateDir, 'run', 'verifier.sock');
+      const headers = { 'content-type': 'application/vnd.keygate+json' };
+      const sent = request({ socketPath, path: '/health', method: 'POST', headers }, (response) => {
+        response.on('data', (part: Buffer) => resolve(JSON.parse(part.toString()) as never));
+      });
+      sent.on('error', reject);
+      sent.end('{}');
+    });
   const mint = async (key: string): Promise<string> => {
     const answer = await gateway.send('/token', { method: 'POST', ...withKey(key) });
     return (answer.json() as unknown as { token: string }).token;
@@ -100,6 +112,10 @@ describe.each(variants)('$name: the key file', (variant) => {
     expect(await everywhere('one-key')).toEqual([200]);
     expect(await everywhere('two-key')).toEqual([200]);
     expect(await everywhere('plain-key')).toEqual([401]);
+    await vi.waitFor(async () => {
+      const { generation, nginxGeneration } = await sidecarHealth();
+      expect(nginxGeneration, 'nginx and sidecar name the content alike').toBe(generation);
+    }, 10000);
     if (text.includes('2b$15$')) {
       const log = gateway.errorLog();
       expect(log).toMatch(/line 1: .*name/);
@@ -142,6 +158,24 @@ describe.each(variants)('$name: the key file', (variant) => {
       expect(await everywhere(key), key).toEqual([401]);
     }
     expect((await gateway.send('/health/ready')).json()).toMatchObject({ components: { keys: 'ok' } });
+  });
+
+  it('refuses a key whose expiry lies in the past, however far, and the tokens of none', async () => {
+    await takeUp(
+      `alice:${sha256Line('alice-1970')} expires=1970-01-01\nbob:${hashOf('bob-1970')} expires=1970-01-01\n`,
+    );
+    for (const key of ['alice-1970', 'bob-1970']) {
+      expect(await everywhere(key), key).toEqual([401]);
+      expect((await gateway.send('/token', { method: 'POST', ...withKey(key) })).status, key).toBe(401);
+    }
+  });
+
+  it('remembers a wrong key for 10 s, and takes it for right within a second of its line', async () => {
+    for (let i = 0; i < 3; i++) expect(await everywhere('late-key')).toEqual([401]);
+    await takeUp(`${first}late:${hashOf('late-key')}\n`);
+    expect(await everywhere('late-key')).toEqual([200]);
+    await takeUp(first);
+    expect(await everywhere('late-key')).toEqual([401]);
   });
 
   it('serves 100,000 keys', async () => {

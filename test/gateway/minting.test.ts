@@ -102,6 +102,11 @@ describe.each(variants)('$name: minting', (variant) => {
     expect((await post('wrong-key')).status).toBe(401);
     expect((await gateway.send('/token', { headers: { 'x-api-key': 'alice-key' } })).status).toBe(405);
     expect(gateway.upstream.arrived.every(({ target }) => target === '/')).toBe(true);
+    const inspect = (token: string) =>
+      spawnSync(process.execPath, [command, 'token', 'inspect'], { env: environment(), input: token, encoding: 'utf8' }); // prettier-ignore
+    expect(inspect(narrow.token)).toMatchObject({ status: 0, stdout: expect.stringMatching(/from an API key that still stands[^]*ADMITTED/) as string }); // prettier-ignore
+    writeFileSync(gateway.keysFile, '# nobody\n');
+    expect(inspect(narrow.token)).toMatchObject({ status: 1, stdout: expect.stringMatching(/from no API key that stands[^]*REFUSED/) as string }); // prettier-ignore
   });
 
   it.each(['ES256', 'EdDSA'])(

@@ -1,0 +1,75 @@
+// A verdict belongs to one generation of keys: what is decided while they change is decided again, and no verdict
+// comes back to life with the content it was reached under.
+
+import { hashSync } from '@node-rs/bcrypt';
+import { writeFileSync } from 'node:fs';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { startGateway, type Gateway } from './harness/gateway.js';
+import { entryOf, startImpostor, type Question } from './harness/impostor.js';
+import { variants } from './harness/variants.js';
+
+const alice = `alice:${hashSync('alice-key', 4)}\n`;
+const other = `other:${hashSync('other-key', 4)}\n`;
+const bob = 'bob-key\n';
+
+describe.each(variants)('$name: generations', (variant) => {
+  let gateway: Gateway;
+
+  const open = async () => {
+    gateway = await startGateway({ variant, keys: alice, sidecar: false });
+  };
+  const status = async (key = 'alice-key') =>
+    (await gateway.send('/', { headers: { 'x-api-key': key } })).status;
+  const taken = () => gateway.errorLog().split('keygate: API keys taken up').length;
+  const takeUp = async (content: string) => {
+    const before = taken();
+    writeFileSync(gateway.keysFile, content);
+    await vi.waitFor(() => expect(taken()).toBeGreaterThan(before), { timeout: 10000, interval: 10 });
+    await new Promise((resolve) => setTimeout(resolve, 30)); // the generation changes last
+  };
+
+  afterEach(() => gateway?.stop());
+
+  it.each([
+    ['refuses a key that was revoked', bob, 401, 1],
+    ['asks again about a key that may still stand', alice + other, 200, 2],
+    ['admits by the answer to the last question', other, 401, 2],
+  ])('%s while the sidecar was thinking about it', async (_, content, expected, questions) => {
+    await open();
+    const asked: Question[] = [];
+    const impostor = await startImpostor(gateway, async (_route, question) => {
+      asked.push(question);
+      const first = asked[0]?.generation;
+      if (asked.length === 1) await takeUp(content);
+      const isKnown = content.startsWith('alice') || question.generation === first;
+      return isKnown
+        ? { generation: question.generation, admitted: true, entry: entryOf('alice') }
+        : { generation: question.generation, admitted: false, reason: 'unknown_key' };
+    });
+    expect(await status()).toBe(expected);
+    expect(asked).toHaveLength(questions);
+    expect(new Set(asked.map((question) => question.generation)).size).toBe(questions);
+    impostor.stop();
+    if (expected === 200) expect(await status(), 'the last answer is remembered').toBe(200);
+  });
+
+  it('forgets what was admitted under the same content before it was changed and changed back', async () => {
+    await open();
+    let isAlice = true;
+    let asked = 0;
+    const impostor = await startImpostor(gateway, (_route, { generation }) => {
+      asked++;
+      return isAlice
+        ? { generation, admitted: true, entry: entryOf('alice') }
+        : { generation, admitted: false, reason: 'unknown_key' };
+    });
+    for (let i = 0; i < 3; i++) expect(await status()).toBe(200);
+    expect(asked).toBe(1);
+    isAlice = false;
+    await takeUp(other);
+    await takeUp(alice);
+    expect(await status()).toBe(401);
+    expect(asked).toBe(2);
+    impostor.stop();
+  });
+});
