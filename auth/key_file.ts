@@ -24,6 +24,8 @@ export interface KeyFile {
 const manyWithoutId = 64;
 const maxLineCharacters = 4096; // the old engine takes seconds for a line of 100 KB
 const byteOrderMark = 0xfeff;
+const lastOfSalt = 28; // of `$2b$12$` and 22 characters
+const saltEnds = '.Oeu'; // 128 bits leave two for the last character
 
 /** A larger file is refused unread: nginx's memory for keys holds far fewer lines than fit into it. */
 export const maxKeyFileBytes = 33554432;
@@ -74,6 +76,8 @@ function addEntry(file: KeyFile, seen: Seen, entry: KeyEntry): void {
   if (id !== '') seen.ids[id] = true;
   if (entry.kind === 'plaintext')
     file.warnings.push({ line, problem: 'a plaintext key: store its hash instead (keygate key hash)' });
+  if (entry.kind === 'bcrypt' && saltEnds.indexOf(hash.charAt(lastOfSalt)) < 0)
+    file.warnings.push({ line, problem: 'no key can match this bcrypt hash: its salt has a wrong end; hash the key again' }); // prettier-ignore
   file.entries.push(entry);
 }
 

@@ -63,6 +63,8 @@ async function checkHashedKey(r: NginxHTTPRequest, check: HashedKeyCheck): Promi
   const answer = await askSidecar(r, 'verify', { credential: check.credential, generation });
   const verdict = answer === undefined ? undefined : readVerdict(answer, check.nowSeconds);
   if (answer === undefined || verdict === undefined) return refuse('verifier_unavailable');
+  // A key that took too long to check; for nothing, it could keep every thread busy.
+  if (answer['spends'] === true) check.budget.spend();
   if (answer['generation'] !== generation) check.doubts.any = true;
   return verdict;
 }

@@ -10,6 +10,8 @@ import { credentialHeaders, readHeader } from './request.js';
 import { askSidecar, isObject } from './sidecar.js';
 import { readGeneration } from './state.js';
 
+const maxTypeCharacters = 200; // the sidecar looks at the media type alone, and refuses to read 20 KB of it
+
 /** Answers every request for /token; none of them goes upstream. */
 export async function token(r: NginxHTTPRequest): Promise<void> {
   try {
@@ -45,7 +47,7 @@ async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   const keySet = readKeySet(readGeneration() || '');
   if (keySet === undefined || !keySet.available) return refuse('keys_unavailable');
   const { generation } = keySet;
-  const contentType = readHeader(r, 'Content-Type') || '';
+  const contentType = (readHeader(r, 'Content-Type') || '').slice(0, maxTypeCharacters);
   const body = r.requestText || '';
   const answer = await askSidecar(r, 'token', { credential, generation, contentType, body });
   if (answer === undefined) return refuse('verifier_unavailable');

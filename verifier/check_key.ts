@@ -1,5 +1,6 @@
 // Which entry of the key file a credential is: by digest, by its id, else against every bcrypt hash without one.
-// The same credential arriving many times at once is checked once; a wrong one is remembered for 10 s.
+// The same credential arriving many times at once is checked once; what came of it is remembered for 10 s, so that
+// nobody who gave up waiting starts from the first hash again.
 
 import { randomBytes } from 'node:crypto';
 import { checkKeyForm, parseKeyId } from '../auth/api_key.js';
@@ -10,7 +11,8 @@ import { nodePlatform } from './platform.js';
 
 export type KeyCheck = { entry: KeyEntry } | { reason: 'unknown_key' | 'expired_key' | 'verifier_busy' };
 
-export type CheckKey = (credential: string, keys: LoadedKeys) => Promise<KeyCheck>;
+/** Checks a credential; `onWork` is called when it was not being checked already and takes bcrypt. */
+export type CheckKey = (credential: string, keys: LoadedKeys, onWork?: () => void) => Promise<KeyCheck>;
 
 const rememberMs = 10000;
 const maxRemembered = 10000;
@@ -19,28 +21,30 @@ const maxRemembered = 10000;
 export function makeCheckKey(pool: BcryptPool): CheckKey {
   const secret = randomBytes(32).toString('base64url');
   const running = new Map<string, Promise<KeyCheck>>();
-  const refusedUntilMs = new Map<string, number>();
+  const outcomes = new Map<string, { entry: KeyEntry | undefined; untilMs: number }>();
 
   const checkHashed = async (credential: string, keys: LoadedKeys, id: string): Promise<KeyCheck> => {
     const candidates = candidatesFor(credential, keys);
     const hashes = candidates.map((entry) => entry.hash);
     const match = hashes.length === 0 ? -1 : await pool.findMatch(credential, hashes);
     if (match === 'busy') return { reason: 'verifier_busy' };
-    if (match < 0) {
-      if (refusedUntilMs.size >= maxRemembered) refusedUntilMs.clear();
-      refusedUntilMs.set(id, Date.now() + rememberMs);
-      return { reason: 'unknown_key' };
-    }
-    return checkExpiry(candidates[match] as KeyEntry);
+    const entry = candidates[match];
+    if (outcomes.size >= maxRemembered) outcomes.clear();
+    outcomes.set(id, { entry, untilMs: Date.now() + rememberMs });
+    return describe(entry);
   };
 
-  return async (credential, keys) => {
+  return async (credential, keys, onWork) => {
     const known = keys.byDigest.get(nodePlatform.sha256(credential));
-    if (known !== undefined) return checkExpiry(known);
+    if (known !== undefined) return describe(known);
     if (checkKeyForm(credential) !== undefined) return { reason: 'unknown_key' };
     const id = nodePlatform.hmacSha256(secret, `${keys.generation}\n${credential}`);
-    if ((refusedUntilMs.get(id) ?? 0) > Date.now()) return { reason: 'unknown_key' };
-    const started = running.get(id) ?? checkHashed(credential, keys, id).finally(() => running.delete(id));
+    const outcome = outcomes.get(id);
+    if (outcome !== undefined && outcome.untilMs > Date.now()) return describe(outcome.entry);
+    const checking = running.get(id);
+    if (checking !== undefined) return checking;
+    onWork?.();
+    const started = checkHashed(credential, keys, id).finally(() => running.delete(id));
     running.set(id, started);
     return started;
   };
@@ -54,7 +58,8 @@ function candidatesFor(credential: string, keys: LoadedKeys): KeyEntry[] {
   return named === undefined ? [] : [named];
 }
 
-function checkExpiry(entry: KeyEntry): KeyCheck {
+function describe(entry: KeyEntry | undefined): KeyCheck {
+  if (entry === undefined) return { reason: 'unknown_key' };
   const isExpired = entry.expiresSeconds !== undefined && entry.expiresSeconds <= Date.now() / 1000;
   return isExpired ? { reason: 'expired_key' } : { entry };
 }

@@ -34,6 +34,7 @@ interface Question {
 }
 
 const maxAttempts = 3;
+const patienceMs = 1600; // nginx waits for 2 s
 const text = { type: 'string', maxLength: 16384 } as const;
 const questionSchema = {
   type: 'object',
@@ -94,15 +95,26 @@ async function findEntry(sidecar: Sidecar, question: Question): Promise<Found> {
     const keys = await sidecar.keys.current(question.generation);
     if (keys === undefined)
       return { refusal: { generation: '', admitted: false, reason: 'keys_unavailable' } };
-    const check = await sidecar.checkKey(question.credential, keys);
+    const { generation } = keys;
+    // The work goes on, and whoever began it has spent something: a refusal would have cost as much.
+    let spends = false;
+    const checking = sidecar.checkKey(question.credential, keys, () => (spends = true));
+    const check = await Promise.race([checking, late()]);
+    if (check === 'late')
+      return { refusal: { generation, admitted: false, reason: 'verifier_busy', spends } };
     // A key may have been revoked while it waited for a thread.
     const isStill = attempt === maxAttempts || keys === (await sidecar.keys.current(question.generation));
     if (!isStill) continue;
-    const { generation } = keys;
     return 'entry' in check
       ? { keys, entry: check.entry }
       : { refusal: { generation, admitted: false, reason: check.reason } };
   }
+}
+
+function late(): Promise<'late'> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve('late'), patienceMs).unref();
+  });
 }
 
 async function verify(sidecar: Sidecar, question: Question): Promise<object> {

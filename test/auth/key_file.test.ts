@@ -48,6 +48,14 @@ describe('parseKeyFile', () => {
     expect(problems[0]).toMatchObject({ line: 2 });
   });
 
+  it('warns of a bcrypt hash that no key can match', () => {
+    expect(parse(`a:$2b$12$${'a'.repeat(53)}`)).toMatchObject({
+      entries: [{ kind: 'bcrypt' }],
+      warnings: [{ line: 1, problem: expect.stringContaining('salt') as string }],
+    });
+    expect(parse(`a:${bcrypt}`).warnings).toEqual([]);
+  });
+
   it('warns of plaintext and of more than 64 bcrypt entries without an id', () => {
     expect(parse('plain-key').warnings).toEqual([expect.objectContaining({ line: 1 })]);
     const many = Array.from({ length: 65 }, (_, i) => bcrypt.slice(0, -2) + String(10 + i)).join('\n');

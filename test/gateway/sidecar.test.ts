@@ -74,6 +74,25 @@ describe.each(variants)('$name: the sidecar', (variant) => {
     expect(nices.filter((nice) => nice >= 10)).toHaveLength(1);
   });
 
+  it('charges an address for keys that take too long to check, and remembers what came of them', async () => {
+    const others = Array.from(
+      { length: 40 },
+      (_, i) => `u${i}:$2b$11$${'a'.repeat(21)}u${'a'.repeat(29)}${String(10 + i)}`,
+    );
+    await open({
+      keys: `${others.join('\n')}\nlast:${hashOf('last-key', 11)}\n`,
+      env: { RATE_LIMIT_AUTH: '2r/m', RATE_LIMIT_AUTH_BURST: '3' },
+    });
+    const from = '127.0.0.9';
+    const first = await gateway.send('/', withKey('last-key', from));
+    expect(first.status).toBe(503);
+    expect(first.headers['retry-after']).toBe('1');
+    await vi.waitFor(async () => expect(await status('last-key', '127.0.0.10')).toBe(200), { timeout: 25000, interval: 1000 }); // prettier-ignore
+    const wrong = await Promise.all(['w-1', 'w-2', 'w-3'].map((key) => status(key, from)));
+    expect(wrong).toEqual([503, 503, 503]);
+    expect(await status('w-4', from), 'spent').toBe(429);
+  }, 60000);
+
   it('stops trying the keys of an address that has spent its budget; what needs no check goes on', async () => {
     const signer = await makeSigner('ES256', 'kid');
     const jwksPath = join(mkdtempSync(join(tmpdir(), 'keygate-jwks-')), 'jwks.json');

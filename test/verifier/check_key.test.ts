@@ -57,10 +57,12 @@ describe('a key', () => {
 
   it('that arrives many times at once is tried once', async () => {
     match = 0;
-    const all = Promise.all(Array.from({ length: 50 }, () => check('same', keys)));
+    let begun = 0;
+    const all = Promise.all(Array.from({ length: 50 }, () => check('same', keys, () => begun++)));
     await vi.advanceTimersByTimeAsync(10);
     expect(new Set((await all).map((one) => 'entry' in one && one.entry.name))).toEqual(new Set(['a']));
     expect(tried).toHaveLength(1);
+    expect(begun).toBe(1);
   });
 
   it('that is wrong is remembered for 10 s, under its generation alone', async () => {
@@ -73,6 +75,16 @@ describe('a key', () => {
     await vi.advanceTimersByTimeAsync(1000);
     await ask('wrong', keys);
     expect(tried).toHaveLength(3);
+  });
+
+  it('that is right is remembered too, but not beyond its expiry', async () => {
+    match = 0;
+    const soon = keysOf(`a:${hash('a')} expires=${new Date(Date.now() + 5000).toISOString()}`);
+    expect(await ask('right', soon)).toMatchObject({ entry: { name: 'a' } });
+    expect(await ask('right', soon)).toMatchObject({ entry: { name: 'a' } });
+    expect(tried).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(await ask('right', soon)).toEqual({ reason: 'expired_key' });
   });
 
   it('that found no place in the queue is not remembered as wrong', async () => {
