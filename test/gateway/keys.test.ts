@@ -178,6 +178,26 @@ describe.each(variants)('$name: the key file', (variant) => {
     expect(await everywhere('late-key')).toEqual([401]);
   });
 
+  it('takes large files up that follow each other while nginx is reloaded again and again', async () => {
+    const many = (mark: string) =>
+      Array.from({ length: 20000 }, (_, i) => `${mark}${i}:${sha256Line(`${mark}-${i}`)}`).join('\n');
+    const [one, two, three] = [many('one'), many('two'), many('three')];
+    for (const content of [one, two, three]) {
+      writeFileSync(`${gateway.keysFile}.new`, `${content}\n`);
+      renameSync(`${gateway.keysFile}.new`, gateway.keysFile);
+      gateway.nginx.reload();
+      await pause(250);
+      gateway.nginx.reload();
+      await pause(150);
+    }
+    await vi.waitFor(async () => expect(await everywhere('three-19999')).toEqual([200]), { timeout: 20000, interval: 100 }); // prettier-ignore
+    await pause(1500); // workers on their way out
+    for (const gone of ['one-0', 'one-19999', 'two-0', 'two-19999'])
+      expect(await everywhere(gone), gone).toEqual([401]);
+    for (const there of ['three-0', 'three-19999']) expect(await everywhere(there), there).toEqual([200]);
+    expect(gateway.errorLog()).not.toMatch(/exited on signal|do not fit/);
+  }, 60000);
+
   it('serves 100,000 keys', async () => {
     const lines = Array.from({ length: 100000 }, (_, i) => `u${i}:${sha256Line(`key-${i}`)}`);
     const before = taken();
