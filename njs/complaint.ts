@@ -1,5 +1,5 @@
-// Faults of the sources of keys: in the log when they begin, once a minute while they last, and when they end;
-// /health/ready reads them.
+// Faults of the sources of keys: in the log when they begin, once a minute while they last, sooner when they become
+// others, and when they end; /health/ready reads them.
 
 import { clearState, readState, writeState } from './state.js';
 
@@ -7,6 +7,7 @@ import { clearState, readState, writeState } from './state.js';
 export type Source = 'keys' | 'minting' | 'local' | 'remote' | 'denied';
 
 const everyMs = 60000;
+const anotherMs = 5000; // a fault of another kind is told sooner
 
 /**
  * Notes a fault.
@@ -17,9 +18,11 @@ export function complain(source: Source, text: string, nowMs: number): number {
   const fault = readState(`fault:${source}`);
   const sinceMs = fault === undefined ? nowMs : Number(fault);
   if (fault === undefined) writeState(`fault:${source}`, String(nowMs));
-  const last = readState(`complained:${source}`);
-  if (last === undefined || nowMs - Number(last) >= everyMs) {
-    writeState(`complained:${source}`, String(nowMs));
+  const last = readState(`complained:${source}`) || '0 ';
+  const space = last.indexOf(' ');
+  const isSame = last.slice(space + 1) === text;
+  if (nowMs - Number(last.slice(0, space)) >= (isSame ? everyMs : anotherMs)) {
+    writeState(`complained:${source}`, `${nowMs} ${text}`);
     ngx.log(ngx.ERR, 'keygate: ' + text.replace(/[^\x20-\x7e]/g, '?'));
   }
   return sinceMs;

@@ -72,6 +72,17 @@ describe.each(variants)('$name: a bad key file', (variant) => {
     expect(gateway.errorLog()).not.toMatch(/exited on signal/);
   }, 120000);
 
+  it('is told of in one line a minute, and in another when the fault is another', async () => {
+    await open();
+    const lines = () => gateway.errorLog().split('\n').filter((line) => line.includes('keys loaded before stay in use')); // prettier-ignore
+    rmSync(gateway.keysFile);
+    await vi.waitFor(() => expect(lines()).toHaveLength(1), 10000);
+    mkdirSync(gateway.keysFile);
+    await vi.waitFor(() => expect(lines()).toHaveLength(2), { timeout: 20000, interval: 100 });
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    expect(lines().map((line) => /ENOENT|not a regular file/.exec(line)?.[0])).toEqual(['ENOENT', 'not a regular file']); // prettier-ignore
+  });
+
   it('stops using them after KEYS_MAX_STALE, with 503 and never 401, and takes a good file up again', async () => {
     await open({ env: { KEYS_MAX_STALE: '1' } });
     const token = await gateway.send('/token', { method: 'POST', headers: { 'x-api-key': 'plain-key' } });
