@@ -134,16 +134,17 @@ export function decideRecord(record: KeyRecord, nowSeconds: number): Verdict {
 }
 
 async function decideAtCost(
-  { credential, tokenParts }: PresentedCredential,
+  presented: PresentedCredential,
   request: RequestFacts,
   gate: Gate,
 ): Promise<Verdict> {
+  const { credential, tokenParts } = presented;
   let judged =
     tokenParts === undefined
       ? await gate.checkHashedKey(credential)
-      : await judgeToken(credential, request, gate);
+      : await judgeToken(presented, request, gate);
   if (!judged.admitted && judged.reason === 'token_unknown_kid') {
-    judged = await judgeAfterRefresh(credential, request, gate);
+    judged = await judgeAfterRefresh(presented, request, gate);
   }
   const verdict = checkScopes(judged, request.settings);
   gate.remember({ credential, isToken: tokenParts !== undefined, isCheap: false, verdict });
@@ -151,18 +152,27 @@ async function decideAtCost(
   return isUndecodable ? explainRefusal(verdict, request) : verdict;
 }
 
-async function judgeAfterRefresh(token: string, request: RequestFacts, gate: Gate): Promise<Verdict> {
+async function judgeAfterRefresh(
+  presented: PresentedCredential,
+  request: RequestFacts,
+  gate: Gate,
+): Promise<Verdict> {
   const refreshed = await gate.refreshJwks();
   if (refreshed === 'failed' || (refreshed === 'none' && gate.lacksJwks())) return refuse('keys_unavailable');
   if (refreshed === 'none') return refuse('token_unknown_kid');
-  return judgeToken(token, request, gate);
+  return judgeToken(presented, request, gate);
 }
 
-function judgeToken(token: string, request: RequestFacts, gate: Gate): Promise<Verdict> | Verdict {
+function judgeToken(
+  { credential, tokenParts }: PresentedCredential,
+  request: RequestFacts,
+  gate: Gate,
+): Promise<Verdict> | Verdict {
   const keys = gate.trustedKeys();
   if (keys === undefined) return refuse('keys_unavailable');
   const { nowSeconds, platform } = gate;
-  return decideToken({ token, nowSeconds, settings: request.settings.jwt, keys, platform });
+  const settings = request.settings.jwt;
+  return decideToken({ token: credential, tokenParts, nowSeconds, settings, keys, platform });
 }
 
 function checkScopes(verdict: Verdict, settings: LocationSettings): Verdict {

@@ -14,7 +14,7 @@ export interface Question {
   headers: CredentialHeaders;
 }
 
-const fields = 11;
+const fields = 8;
 
 /** How a question begins whose answer may be remembered: usual target, armed, no earlier decision on this request. */
 const plainBeginning = '\non\n\n';
@@ -26,20 +26,17 @@ export function isPlain(question: string): boolean {
 
 /**
  * Takes a question apart.
+ * @param headers the ones that it ends with: to look for them in a long question would take longer than to read them
  * @returns its parts, or undefined when a setting holds a line feed; a header can't
  */
-export function parseQuestion(question: string): Question | undefined {
-  const parts = question.split('\n');
-  if (parts.length !== fields) return undefined;
+export function parseQuestion(question: string, headers: CredentialHeaders): Question | undefined {
+  const parts = withoutHeaders(question, headers).split('\n');
+  if (parts.length !== fields + 1) return undefined;
   return {
     isUsualTarget: parts[0] === '',
     isArmed: parts[1] === 'on',
-    settings: parts.slice(3, 8).join('\n') + '\n',
-    headers: {
-      apiKey: parts[8] as string,
-      xApiKey: parts[9] as string,
-      authorization: parts[10] as string,
-    },
+    settings: parts.slice(3).join('\n'),
+    headers,
   };
 }
 
@@ -48,16 +45,18 @@ export function parseQuestion(question: string): Question | undefined {
  * A credential that a request merely seems to present is never filed, so finding one is proof enough.
  * @returns the settings and the credential, as decide() takes them, or undefined for a form that is not usual
  */
-export function usualFileName(question: string): string | undefined {
-  const parts = question.split('\n');
-  const [apiKey, xApiKey, authorization] = parts.slice(8) as [string, string, string];
-  const headerCharacters = apiKey.length + xApiKey.length + authorization.length + 2;
-  const credential = usualCredential(authorization, xApiKey, apiKey);
-  if (parts.length !== fields || credential === undefined) return undefined;
-  return question.slice(plainBeginning.length, question.length - headerCharacters) + credential;
+export function usualFileName(question: string, headers: CredentialHeaders): string | undefined {
+  const credential = usualCredential(headers);
+  if (credential === undefined) return undefined;
+  return withoutHeaders(question, headers).slice(plainBeginning.length) + credential;
 }
 
-function usualCredential(authorization: string, xApiKey: string, apiKey: string): string | undefined {
+function withoutHeaders(question: string, { authorization, xApiKey, apiKey }: CredentialHeaders): string {
+  const characters = apiKey.length + 1 + xApiKey.length + 1 + authorization.length;
+  return question.slice(0, question.length - characters);
+}
+
+function usualCredential({ authorization, xApiKey, apiKey }: CredentialHeaders): string | undefined {
   if (authorization === '') return xApiKey === '' ? apiKey : apiKey === '' ? xApiKey : undefined;
   const isBearer = authorization.slice(0, 7) === 'Bearer ';
   return isBearer && xApiKey === '' && apiKey === '' ? authorization.slice(7) : undefined;

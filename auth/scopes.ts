@@ -4,7 +4,9 @@ const scopeTokens = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 /** @returns the scopes of a space-separated text, or undefined when one holds a character that none may have */
 export function parseScope(text: string): string[] | undefined {
-  return scopeTokens.test(text) ? text.split(' ').filter((scope) => scope !== '') : undefined;
+  if (!scopeTokens.test(text)) return undefined;
+  const scopes = text.split(' ');
+  return scopes.indexOf('') < 0 ? scopes : scopes.filter((scope) => scope !== '');
 }
 
 /** Whether all required scopes are held; none required is always held. */

@@ -12,7 +12,7 @@ export function access(r: NginxHTTPRequest): Promise<void> | void {
   r.return(500);
   const variables = r.variables;
   const question = variables.keygate_question as string;
-  const known = recall(question);
+  const known = recall(question, variables);
   if (known !== undefined) {
     exposeKnown(variables, known);
     r.decline();

@@ -11,7 +11,7 @@ import type { Outcome } from './outcome.js';
 export function verify(r: NginxHTTPRequest): Promise<void> | void {
   const variables = r.variables;
   const question = variables.keygate_question as string;
-  const known = recall(question);
+  const known = recall(question, variables);
   if (known !== undefined) {
     exposeKnown(variables, known);
     r.return(204);

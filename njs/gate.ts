@@ -3,7 +3,7 @@
 import { parseKeyId } from '../auth/api_key.js';
 import { decideRecord, type Decided, type Gate, type JwksRefresh, type KeyRecord } from '../auth/decide.js';
 import type { SignatureCheck, SignatureResult } from '../auth/platform.js';
-import { formatSubject } from '../auth/subject.js';
+import { encodeSubject } from '../auth/subject.js';
 import type { TrustedKeys } from '../auth/token_verdict.js';
 import { admit, refuse, type Verdict } from '../auth/verdict.js';
 import { budgetOf } from './budget.js';
@@ -104,11 +104,11 @@ function readRefusal(reason: unknown): Verdict | undefined {
 function readRecord(entry: unknown): KeyRecord | undefined {
   if (!isObject(entry)) return undefined;
   const { subject, scopes, expiresSeconds, fingerprint } = entry;
-  if (typeof subject !== 'string' || typeof fingerprint !== 'string' || !Array.isArray(scopes))
-    return undefined;
+  const encoded = typeof subject === 'string' ? encodeSubject(subject) : undefined;
+  if (encoded === undefined || typeof fingerprint !== 'string' || !Array.isArray(scopes)) return undefined;
   if (!scopes.every((scope) => typeof scope === 'string')) return undefined;
   if (expiresSeconds !== null && typeof expiresSeconds !== 'number') return undefined;
-  return { subject: formatSubject(subject), scopes: scopes as string[], expiresSeconds: expiresSeconds === null ? undefined : expiresSeconds, fingerprint }; // prettier-ignore
+  return { subject: encoded, scopes: scopes as string[], expiresSeconds: expiresSeconds === null ? undefined : expiresSeconds, fingerprint }; // prettier-ignore
 }
 
 async function askSignature(r: NginxHTTPRequest, check: SignatureCheck): Promise<SignatureResult> {

@@ -7,6 +7,7 @@ import { isPlain, parseQuestion } from '../auth/question.js';
 import { refusals, type Reason } from '../auth/refusals.js';
 import { refuse, type Verdict } from '../auth/verdict.js';
 import { budgetOf } from './budget.js';
+import { credentialHeaders } from './credential_headers.js';
 import { NginxGate } from './gate.js';
 import type { rememberHere } from './known_here.js';
 import { oneLine } from './one_line.js';
@@ -41,7 +42,7 @@ function judgeOrThrow(
   asked: string,
   remember: typeof rememberHere,
 ): Outcome | Promise<Outcome> {
-  const question = parseQuestion(asked);
+  const question = parseQuestion(asked, credentialHeaders(r.variables));
   if (question === undefined) return notConfigured(r, 'a keygate setting holds a line feed');
   const settings = settingsOf(question.settings);
   if ('fault' in settings) return notConfigured(r, settings.fault);
@@ -58,7 +59,9 @@ function judgeOrThrow(
   };
   const verdict = decide(request, gate);
   const reached = { asked, settings, gate, remember };
-  return 'admitted' in verdict ? settle(r, verdict, reached) : settleLater(r, verdict, reached);
+  return 'admitted' in verdict
+    ? settle(r, verdict, reached)
+    : verdict.then((late) => settle(r, late, reached)).catch((e) => fault(r, e));
 }
 
 function notConfigured(r: NginxHTTPRequest, why: string): Outcome {
@@ -88,15 +91,6 @@ interface Reached {
   gate: NginxGate;
   remember: typeof rememberHere;
 }
-
-async function settleLater(r: NginxHTTPRequest, pending: Promise<Verdict>, reached: Reached): Promise<Outcome> {
-  try {
-    const verdict = await pending;
-    return settle(r, verdict, reached);
-  } catch (e) {
-    return fault(r, e);
-  }
-} // prettier-ignore
 
 function settle(
   r: NginxHTTPRequest,

@@ -47,24 +47,36 @@ export class NginxPlatform implements Platform {
     return hmacSha256(secret, text, bytes);
   }
 
-  async verifySignature(check: SignatureCheck): Promise<SignatureResult> {
-    const algorithm = algorithms[check.algorithm];
-    if (algorithm.kty === 'OKP' && !(await hasEd25519())) return this.askSignature(check);
-    try {
-      const key = imported(check) || (await importKey(check));
-      const valid = await crypto.subtle.verify(
-        algorithm.verify as SignOrVerifyAlgorithm,
-        key,
-        check.signature as unknown as ArrayBuffer, // njs-types knows only that
-        Buffer.from(check.signedText),
-      );
-      if (valid === true) return 'valid';
-    } catch (_) {
-      // njs throws for what WebCrypto calls false; its text may hold anything
-    }
-    await clearOpensslErrors();
-    return 'invalid';
+  verifySignature(check: SignatureCheck): Promise<SignatureResult> {
+    const key = imported(check);
+    return key === undefined ? importThenVerify(check, this.askSignature) : verifyWith(key, check);
   }
+}
+
+async function importThenVerify(check: SignatureCheck, ask: AskSignature): Promise<SignatureResult> {
+  if (algorithms[check.algorithm].kty === 'OKP' && !(await hasEd25519())) return ask(check);
+  try {
+    const key = await importKey(check);
+    return verifyWith(key, check);
+  } catch (_) {
+    return 'invalid'; // a point off the curve, say
+  }
+}
+
+async function verifyWith(key: CryptoKey, check: SignatureCheck): Promise<SignatureResult> {
+  try {
+    const valid = await crypto.subtle.verify(
+      algorithms[check.algorithm].verify as SignOrVerifyAlgorithm,
+      key,
+      check.signature as unknown as ArrayBuffer, // njs-types knows only that
+      Buffer.from(check.signedText),
+    );
+    if (valid === true) return 'valid';
+  } catch (_) {
+    // njs throws for what WebCrypto calls false; its text may hold anything
+  }
+  await clearOpensslErrors();
+  return 'invalid';
 }
 
 /** For what only parses: it has no keys and verifies nothing. */

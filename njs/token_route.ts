@@ -3,6 +3,7 @@
 import { readCredential } from '../auth/credential.js';
 import { refusals, type Reason } from '../auth/refusals.js';
 import { budgetOf } from './budget.js';
+import { credentialHeaders } from './credential_headers.js';
 import { readKeySet } from './key_set.js';
 import { oneLine } from './one_line.js';
 import type { RefusedOutcome } from './outcome.js';
@@ -35,8 +36,7 @@ function sendToken(r: NginxHTTPRequest, body: string): void {
 
 async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   if (r.method !== 'POST') return { admitted: false, reason: 'method_not_allowed', allow: 'POST' };
-  const { http_authorization = '', http_x_api_key = '', http_api_key = '', content_type = '' } = r.variables;
-  const presented = readCredential({ authorization: http_authorization, xApiKey: http_x_api_key, apiKey: http_api_key }); // prettier-ignore
+  const presented = readCredential(credentialHeaders(r.variables));
   if ('reason' in presented) return refuse(isDoubled(r) ? 'doubled_header' : presented.reason);
   const { credential, tokenParts } = presented;
   const budget = budgetOf(r);
@@ -47,7 +47,12 @@ async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   const keySet = readKeySet(readGeneration() || '');
   const body = r.requestText || '';
   const generation = keySet === undefined ? '' : keySet.generation;
-  const answer = await askSidecar(r, 'token', { credential, generation, contentType: content_type, body });
+  const answer = await askSidecar(r, 'token', {
+    credential,
+    generation,
+    contentType: r.variables.content_type || '',
+    body,
+  });
   if (answer === undefined) return refuse('verifier_unavailable');
   if (answer['admitted'] === true && isToken(answer['token'])) return JSON.stringify(answer['token']);
   return refuse(isReason(answer['reason']) ? answer['reason'] : 'verifier_unavailable');

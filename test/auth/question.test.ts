@@ -3,12 +3,15 @@ import { readCredential } from '../../auth/credential.js';
 import { isPlain, parseQuestion, usualFileName } from '../../auth/question.js';
 
 const settings = 'aud\niss\n30\nmodels\n\n';
-const ask = (headers: [apiKey: string, xApiKey: string, authorization: string], start = '\non\n\n') =>
-  `${start}${settings}${headers.join('\n')}`;
+type Sent = [apiKey: string, xApiKey: string, authorization: string];
+const ask = (sent: Sent, start = '\non\n\n') => `${start}${settings}${sent.join('\n')}`;
+const named = ([apiKey, xApiKey, authorization]: Sent) => ({ apiKey, xApiKey, authorization });
+const parse = (sent: Sent, start?: string) => parseQuestion(ask(sent, start), named(sent));
+const nameOf = (sent: Sent) => usualFileName(ask(sent), named(sent));
 
 describe('parseQuestion', () => {
   it('takes a question apart', () => {
-    expect(parseQuestion(ask(['a', 'x', 'Bearer b']))).toEqual({
+    expect(parse(['a', 'x', 'Bearer b'])).toEqual({
       isUsualTarget: true,
       isArmed: true,
       settings,
@@ -17,11 +20,11 @@ describe('parseQuestion', () => {
   });
 
   it.each(['', 'off', 'ON', 'jwt', 'api_key'])('is not armed by %j', (armed) => {
-    expect(parseQuestion(ask(['', '', ''], `\n${armed}\n\n`))).toMatchObject({ isArmed: false });
+    expect(parse(['', '', ''], `\n${armed}\n\n`)).toMatchObject({ isArmed: false });
   });
 
   it('gives up where a setting holds a line feed', () => {
-    expect(parseQuestion(ask(['', '', ''], '\non\n\n\n'))).toBeUndefined();
+    expect(parse(['', '', ''], '\non\n\n\n')).toBeUndefined();
   });
 });
 
@@ -40,10 +43,10 @@ describe('isPlain', () => {
 });
 
 describe('usualFileName', () => {
-  it.each([[['', 'key', '']], [['key', '', '']], [['', '', 'Bearer key']]] as [[string, string, string]][])(
+  it.each([[['', 'key', '']], [['key', '', '']], [['', '', 'Bearer key']]] as [Sent][])(
     'joins settings and credential of %j',
     (headers) => {
-      expect(usualFileName(ask(headers))).toBe(`${settings}key`);
+      expect(nameOf(headers)).toBe(`${settings}key`);
     },
   );
 
@@ -53,8 +56,8 @@ describe('usualFileName', () => {
     [['', '', 'bearer key']],
     [['', '', 'Basic key']],
     [['', '', 'key']],
-  ] as [[string, string, string]][])('leaves %j to the whole decision', (headers) => {
-    expect(usualFileName(ask(headers))).toBeUndefined();
+  ] as [Sent][])('leaves %j to the whole decision', (headers) => {
+    expect(nameOf(headers)).toBeUndefined();
   });
 
   it('names no credential but the one that readCredential reads, or one that can never be admitted', () => {
@@ -74,14 +77,15 @@ describe('usualFileName', () => {
     for (const apiKey of values)
       for (const xApiKey of values)
         for (const authorization of values) {
-          const name = usualFileName(ask([apiKey, xApiKey, authorization]));
+          const name = nameOf([apiKey, xApiKey, authorization]);
           if (name === undefined) continue;
-          const named = name.slice(settings.length);
+          const credential = name.slice(settings.length);
           const read = readCredential({ apiKey, xApiKey, authorization });
-          const isRead = 'credential' in read && read.credential === named;
-          expect(isRead || !/^[!-~]+$/.test(named), JSON.stringify([apiKey, xApiKey, authorization])).toBe(
-            true,
-          );
+          const isRead = 'credential' in read && read.credential === credential;
+          expect(
+            isRead || !/^[!-~]+$/.test(credential),
+            JSON.stringify([apiKey, xApiKey, authorization]),
+          ).toBe(true);
         }
   });
 });
