@@ -13,6 +13,14 @@ export interface Installation {
 }
 
 const packageDir = join(import.meta.dirname, '..');
+/** The version of this package. */
+export function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(packageDir, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return version;
+}
+
 const bundles = { qjs: 'keygate.js', njs: 'keygate.es5.js' };
 
 // What would end a directive, start a variable or be a pattern in `include`.
