@@ -33,6 +33,9 @@ export function linesToAdd(wanted: Wanted, config: OperatorConfig | undefined): 
   if (config?.headerBuffers === undefined) {
     http.push('large_client_header_buffers 4 32k;    # room for tokens of up to 12 KB');
   }
+  if (config?.variablesHashMaxSize === undefined) {
+    http.push('variables_hash_max_size 2048;    # else nginx warns about the number of variables');
+  }
   return {
     main,
     http,
@@ -48,11 +51,18 @@ export function adviceFor(config: OperatorConfig | undefined): string[] {
   const forUrl = [resolver, trusted].filter((one) => one !== undefined);
   const advice =
     forUrl.length === 0 ? [] : [`with $keygate_jwks_url, http also needs, for example: ${forUrl.join(' ')}`];
-  if (config?.headerBuffers !== undefined) {
+  if (config?.headerBuffers !== undefined && !isRoomy(config.headerBuffers)) {
     advice.push(`large_client_header_buffers ${config.headerBuffers} stands in your configuration: 4 32k makes room for tokens of up to 12 KB`); // prettier-ignore
   }
   if (config?.talkativeLog !== undefined) {
     advice.push(`error_log at ${config.talkativeLog}: nginx then logs both values of a doubled Authorization header; notice does not`); // prettier-ignore
   }
   return advice;
+}
+
+// The second number is the longest line of a header.
+function isRoomy(headerBuffers: string): boolean {
+  const [, size, unit] = /^\d+ (\d+)([km]?)$/i.exec(headerBuffers) ?? [];
+  const factor = { k: 1024, m: 1048576 }[unit?.toLowerCase() ?? ''] ?? 1;
+  return Number(size) * factor >= 32768;
 }

@@ -6,6 +6,8 @@ export interface OperatorConfig {
   engine: 'qjs' | 'njs' | 'mixed' | undefined;
   /** Whether it has njs scripts that are not ours. */
   hasScripts: boolean;
+  /** Whether it includes Keygate already. */
+  runsKeygate: boolean;
   loadsNjs: boolean;
   /** The values of directives that may stand once only in a context; undefined where they are not used. */
   headerBuffers: string | undefined;
@@ -31,6 +33,7 @@ export function readOperatorConfig(dump: string): OperatorConfig {
   return {
     engine: engines.size > 1 ? 'mixed' : engine,
     hasScripts: directives.some((one) => scripts.test(one)),
+    runsKeygate: directives.some((one) => one.startsWith('js_import keygate from ')),
     loadsNjs: directives.some((one) => /^load_module .*ngx_http_js_module\.so"?$/.test(one)),
     headerBuffers: valueOf('large_client_header_buffers'),
     resolver: valueOf('resolver'),
