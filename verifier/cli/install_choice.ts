@@ -59,11 +59,11 @@ function chooseEngine(asked: Asked['engine'], { nginx, config, earlier }: Situat
   if (config?.hasScripts) {
     return { engine: 'njs', addsEngine: false, reason: 'engine njs: your own scripts run on it, as no js_engine is set' }; // prettier-ignore
   }
-  if (wrongBundle.test(nginx.configurationFault)) {
+  if (config?.runsKeygate || wrongBundle.test(nginx.configurationFault)) {
     return {
       engine: 'njs',
       addsEngine: false,
-      reason: 'engine njs: your configuration runs keygate.js on it',
+      reason: 'engine njs: Keygate runs on it, as no js_engine is set',
     };
   }
   if (config === undefined && earlier !== undefined && nginx.engines.includes(earlier)) {
