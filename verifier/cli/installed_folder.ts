@@ -2,7 +2,7 @@
 // installation knows what an operator has changed. Nothing of theirs is ever lost.
 
 import { createHash } from 'node:crypto';
-import { closeSync, constants, copyFileSync, fchmodSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'; // prettier-ignore
+import { closeSync, constants, copyFileSync, fchmodSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'; // prettier-ignore
 import { join } from 'node:path';
 import { readIfThere } from '../state_files.js';
 import { CommandFault } from './output.js';
@@ -119,7 +119,7 @@ function stage(dir: string, name: string, text: string): string {
   const path = join(dir, `.${name}.${process.pid}.tmp`);
   const file = openSync(path, 'wx', 0o644);
   try {
-    writeSync(file, text);
+    writeFileSync(file, text); // whole or a fault
     fchmodSync(file, 0o644); // whatever the umask
     fsyncSync(file);
   } catch (error) {
