@@ -2,13 +2,14 @@
 
 import { existsSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addInstallCommand } from './install_command.js';
 import { addJwksCommands } from './jwks_commands.js';
 import { addKeyCommands } from './key_commands.js';
 import { CommandFault, exitCodes } from './output.js';
 import { addTokenCommands } from './token_commands.js';
 
 const program = new Command('keygate')
-  .description('Manages the API keys and signing keys of a Keygate gateway.')
+  .description('Installs Keygate beside an nginx, and manages the API keys and signing keys of a gateway.')
   .option('--json', 'print one JSON object, for scripts')
   .showHelpAfterError()
   .addHelpText(
@@ -20,6 +21,7 @@ Exit codes: 0 done; 1 failed, or problems were found; 2 the command line was wro
   ) // prettier-ignore
   .exitOverride();
 
+addInstallCommand(program);
 addKeyCommands(program);
 addJwksCommands(program);
 addTokenCommands(program);

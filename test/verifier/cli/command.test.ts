@@ -182,6 +182,16 @@ describe('keygate key', () => {
     expect(keygate(['key', 'check']).code).toBe(0);
   });
 
+  it('leaves the key file as it was when the disk is full', () => {
+    writeKeys(`# ${'x'.repeat(9000)}\n`);
+    const before = readFileSync(keysFile, 'utf8');
+    const small = `ulimit -f 16; exec ${process.execPath} ${program} key new alice`; // 8 KB
+    const ran = spawnSync('sh', ['-c', small], { cwd: dir, env: environment(), encoding: 'utf8' });
+    expect(ran.status).toBe(1);
+    expect(ran.stderr).toContain(`can't replace ${keysFile} (EFBIG)`);
+    expect(readFileSync(keysFile, 'utf8')).toBe(before);
+  });
+
   it('takes over a lock whose process is gone', () => {
     writeKeys('');
     writeFileSync(`${keysFile}.lock`, '999999999');
