@@ -4,6 +4,7 @@
 import { refusals, type Reason } from '../auth/refusals.js';
 import { judge } from './judge.js';
 import { recallHere } from './known_here.js';
+import { oneLine } from './one_line.js';
 import { expose, recordRefusal, sendRefusal } from './outcome.js';
 
 /** The target of auth_request: 204 admits, 403 refuses. */
@@ -32,7 +33,15 @@ export function denied(r: NginxHTTPRequest): void {
 
 /** 500 of a guarded location: no decision was reached. */
 export function failed(r: NginxHTTPRequest): void {
+  if (r.variables.request_length === '0') return refuseSubrequest(r);
   answerRecorded(r, 'internal_error');
+}
+
+// Variables are the main request's too, so nothing is recorded.
+function refuseSubrequest(r: NginxHTTPRequest): void {
+  const path = oneLine(r.variables.uri);
+  r.error('keygate: a subrequest to a guarded location is refused, nginx would ask nobody: ' + path);
+  r.return(500, 'a guarded location takes no subrequests');
 }
 
 /** What nginx itself refuses; the location has set the reason. */

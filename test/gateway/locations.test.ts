@@ -169,8 +169,7 @@ describe.each(variants)('$name: locations', (variant) => {
   });
 
   it('does not let an upstream send requests to internal locations', async () => {
-    const answer = await gateway.send('/accel/x', { headers });
-    expect(answer.body).toBe('upstream');
+    expect(await status('/accel/x')).toBe(404);
   });
 
   it.each(['/_keygate_verify', '/_keygate_sidecar/verify', '/_keygate_sidecar/token'])(
