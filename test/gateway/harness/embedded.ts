@@ -6,6 +6,8 @@ import type { Variant } from './variants.js';
 export interface EmbeddedOptions extends Omit<GatewayOptions, 'conf'> {
   /** Directives at http level. */
   http?: string | ((places: OperatorPlaces) => string);
+  /** Directives at http level before Keygate's includes. */
+  httpFirst?: string;
   /** Directives of the server, after Keygate's includes; GUARD stands for the include of a guarded location. */
   server?: string | ((places: OperatorPlaces) => string);
   /** Directives of the server before Keygate's includes. */
@@ -31,6 +33,7 @@ http {
     ${temporaryFolders(places)}
     log_format operator '$status $request_uri "$keygate_undecided" "$keygate_reason" "$keygate_user"';
     access_log ${facts.accessLog} operator;
+    ${options.httpFirst ?? ''}
     include keygate/settings.conf;
     include keygate/http.conf;
     upstream app { server ${new URL(facts.upstreamUrl).host}; keepalive 8; }
