@@ -83,6 +83,7 @@ describe('names', () => {
       'docs/keys.md',
       'docs/admin.md',
       'docs/docker.md',
+      'docs/embedding.md',
     ]) {
       for (const link of all(read(file), /\]\(([^)#]+)\)/g)) {
         if (!link.includes('://'))
