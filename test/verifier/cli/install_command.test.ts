@@ -245,4 +245,12 @@ describe('keygate install --check', () => {
       found: ['keygate.js: the bundle for the other engine: nginx runs it on njs'],
     });
   });
+
+  it('finds a guard that the njs of today lets be bypassed, as a package that went back brings it', () => {
+    install();
+    const configuration = `js_engine qjs; http { server { location / { set $keygate_armed $keygate_server; js_access keygate.access; } } }`;
+    nginx = fakeNginx(work, { njs: '1.0.0', engines: ['qjs', 'njs'], configuration });
+    expect(check()).toEqual({ code: 1, found: [expect.stringMatching(/^location\.conf: .*bypassed with njs 1\.0\.0 \(CVE-2026-18329\)/)] }); // prettier-ignore
+    expect(install().out).toMatch(/note: your nginx\.conf includes location\.conf, which can be bypassed/);
+  });
 });
