@@ -56,21 +56,20 @@ export async function findInstalledNginx(places: NginxPlaces): Promise<Installed
 
 function dumpConfiguration(program: string, file: string | undefined) {
   const args = ['-T', '-q', ...(file === undefined ? [] : ['-c', resolve(file)])];
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28, timeout: 60000 }); // prettier-ignore
   if (status === 0) return { configuration: stdout, configurationFault: '' };
-  return { configuration: undefined, configurationFault: emergency(stderr) };
+  return { configuration: undefined, configurationFault: emergency(stderr) || 'it does not say why' };
 }
 
 // njs that is built in is named among the arguments of `configure`.
 function findModule(built: string, configuration: string | undefined): string | undefined {
+  if (/--add-module=\S*njs/.test(built)) return '';
   const folder = (name: string) => new RegExp(`--${name}=(\\S+)`).exec(built)?.[1];
   const loaded = /^\s*load_module\s+"?([^\s";]*ngx_http_js_module\.so)"?\s*;/m.exec(configuration ?? '')?.[1];
   const folders = [folder('modules-path'), ...modulePaths].filter((one) => one !== undefined);
   const candidates = folders.map((one) => join(one, moduleFile));
   if (loaded !== undefined) candidates.unshift(resolve(folder('prefix') ?? '/', loaded));
-  const found = candidates.find((path) => existsSync(path));
-  if (found === undefined && /--add-module=\S*njs/.test(built)) return '';
-  return found;
+  return candidates.find((path) => existsSync(path));
 }
 
 function explainRefusal(program: string, module: string): string {

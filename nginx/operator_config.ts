@@ -8,6 +8,8 @@ export interface OperatorConfig {
   hasScripts: boolean;
   /** Whether it includes Keygate already. */
   runsKeygate: boolean;
+  /** Whether a location of it is guarded by location.conf. */
+  usesJsAccess: boolean;
   loadsNjs: boolean;
   /** The values of directives that may stand once only in a context; undefined where they are not used. */
   headerBuffers: string | undefined;
@@ -34,6 +36,7 @@ export function readOperatorConfig(dump: string): OperatorConfig {
     engine: engines.size > 1 ? 'mixed' : engine,
     hasScripts: directives.some((one) => scripts.test(one)),
     runsKeygate: directives.some((one) => one.startsWith('js_import keygate from ')),
+    usesJsAccess: directives.includes('js_access keygate.access'),
     loadsNjs: directives.some((one) => /^load_module .*ngx_http_js_module\.so"?$/.test(one)),
     headerBuffers: valueOf('large_client_header_buffers'),
     resolver: valueOf('resolver'),

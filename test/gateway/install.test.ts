@@ -3,10 +3,10 @@
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { send } from './harness/client.js';
 import type { RunningNginx } from './harness/nginx_process.js';
-import { editSettings, linesIn, makeOperator, type Operator } from './harness/operator.js';
+import { editSettings, linesIn, makeOperator, type Lines, type Operator } from './harness/operator.js';
 import { startSidecar, type RunningSidecar } from './harness/sidecar_process.js';
 import { startUpstream, type TestUpstream } from './harness/upstream.js';
 import { variants } from './harness/variants.js';
@@ -96,9 +96,70 @@ describe.each(variants)('$name: keygate install', (variant) => {
     expect(operator.test().code).toBe(0);
   });
 
+  it('moves the routes under a prefix with an installation and a reload', async () => {
+    expect(operator.install('--prefix', '/auth').out).toContain('written: routes.conf\n');
+    expect(operator.test().code).toBe(0);
+    nginx.reload();
+    const status = async (path: string, method = 'GET') =>
+      (await send(operator.url, path, { method, headers })).status;
+    await vi.waitFor(async () => expect(await status('/auth/health')).toBe(200), {
+      timeout: 20000,
+      interval: 100,
+    });
+    await vi.waitFor(async () => expect(await status('/health')).toBe(404), {
+      timeout: 20000,
+      interval: 100,
+    });
+    expect(await status('/auth/health/ready')).toBe(200);
+    expect(await status('/auth/.well-known/jwks.json')).toBe(200);
+    expect(await status('/auth/token', 'POST')).toBe(200);
+    expect(await status('/auth/token')).toBe(405);
+    expect(await status('/token', 'POST')).toBe(404);
+    upstream.arrived.length = 0;
+    expect(await status('/api/auth/token', 'POST')).toBe(404);
+    expect(upstream.arrived).toEqual([]);
+  });
+
   it('writes files that everybody may read and only the owner may change', () => {
     for (const name of ['http.conf', 'settings.conf', 'keygate.js', '.keygate-installed.json']) {
       expect(statSync(join(operator.keygateDir, name)).mode & 0o777, name).toBe(0o644);
     }
+  });
+});
+
+// js_engine belongs to http: setting it would change the engine under the operator's own scripts.
+describe('keygate install beside scripts of the operator', () => {
+  it.each(
+    variants.filter((one) => one.engine === 'njs' && (one.entry === 'access' || one.runtime === 'debian13')),
+  )('joins them on their engine: $name', async (variant) => {
+    const operator = await makeOperator(variant, 'http://127.0.0.1:1');
+    writeFileSync(
+      join(operator.dir, 'own.js'),
+      'export default { which: (r) => r.return(200, njs.engine) };\n',
+    );
+    const own: Lines = {
+      main: [`load_module ${operator.module};`],
+      http: [`js_import own from ${operator.dir}/own.js;`],
+      server: ['location = /own { js_content own.which; }'],
+      location: [],
+    };
+    const answer = async () => {
+      const nginx = await operator.start();
+      try {
+        return [(await send(operator.url, '/own')).body, (await send(operator.url, '/api/x')).status];
+      } finally {
+        await nginx.stop();
+      }
+    };
+    operator.configure(own);
+    expect(await answer()).toEqual(['njs', 502]);
+    const { out } = operator.install();
+    expect(out).toContain('engine njs: your own scripts run on it, as no js_engine is set');
+    const lines = linesIn(out);
+    const together = Object.keys(own).map((context) => [context, [...own[context as keyof Lines], ...lines[context as keyof Lines]]]); // prettier-ignore
+    operator.configure(Object.fromEntries(together) as Lines);
+    expect(operator.test().code).toBe(0);
+    expect((await answer())[0]).toBe('njs');
+    operator.remove();
   });
 });

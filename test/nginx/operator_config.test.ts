@@ -6,7 +6,7 @@ import { readOperatorConfig } from '../../nginx/operator_config.js';
 describe('readOperatorConfig', () => {
   it('finds nothing in a configuration that has nothing of ours', () => {
     const config = readOperatorConfig('# configuration file /etc/nginx/nginx.conf:\nevents {}\nhttp { server { listen 80; } }\n'); // prettier-ignore
-    expect(config).toEqual({ hasScripts: false, runsKeygate: false, loadsNjs: false });
+    expect(config).toEqual({ hasScripts: false, runsKeygate: false, usesJsAccess: false, loadsNjs: false });
   });
 
   it('finds what must not be there twice', () => {
@@ -20,6 +20,7 @@ describe('readOperatorConfig', () => {
       engine: 'qjs',
       hasScripts: false,
       runsKeygate: false,
+      usesJsAccess: false,
       loadsNjs: true,
       headerBuffers: '8 16k',
       resolver: '10.0.0.2 valid=5s',

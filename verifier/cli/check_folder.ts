@@ -1,8 +1,12 @@
-// `keygate install --check`: what an installed folder has other than this version ships.
+// `keygate install --check`: what an installed folder has other than this version ships, and which of its lines stand in
+// the wrong place.
 
 import { compareSettings } from '../../nginx/compare_settings.js';
 import { installedFiles, packageVersion } from '../../nginx/installed_files.js';
-import type { Choice } from './install_choice.js';
+import { checkPlacement } from '../../nginx/placement.js';
+import type { InstalledNginx } from '../../build/installed_nginx.js';
+import type { OperatorConfig } from '../../nginx/operator_config.js';
+import { findBypass, type Choice } from './install_choice.js';
 import {
   digest,
   planInstall,
@@ -22,12 +26,12 @@ export interface Checked {
   wanted: Files;
   record: Record | undefined;
   choice: Choice;
-  /** What nginx says about its configuration, where it refuses it. */
-  nginxFault: string;
+  nginx: InstalledNginx;
+  config: OperatorConfig | undefined;
 }
 
 /** @returns every difference; none when installing would change nothing */
-export function checkFolder({ dir, wanted, record, choice, nginxFault }: Checked): Difference[] {
+export function checkFolder({ dir, wanted, record, choice, nginx, config }: Checked): Difference[] {
   const differences: Difference[] = [];
   const note = (file: string, problem: string) => differences.push({ file, problem });
   const { steps, leftOver } = planInstall(dir, wanted, record);
@@ -46,7 +50,11 @@ export function checkFolder({ dir, wanted, record, choice, nginxFault }: Checked
     else if (step === 'updated') note(name, 'not as this version ships it');
   }
   for (const name of leftOver) note(name, 'no longer part of Keygate');
-  if (nginxFault.includes(dir)) note(dir, `nginx refuses its configuration: ${nginxFault}`);
+  const fault = nginx.configurationFault;
+  if (fault.includes(dir)) note(dir, `nginx refuses its configuration: ${fault}`);
+  const bypass = findBypass(nginx, config);
+  if (bypass !== undefined) note('location.conf', bypass);
+  for (const line of checkPlacement(nginx.configuration ?? '', dir)) note('nginx.conf', line);
   return differences;
 }
 

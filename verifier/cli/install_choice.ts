@@ -45,6 +45,12 @@ export function chooseWays(asked: Asked, situation: Situation): Choice {
   return { engine, entry, addsEngine, reasons };
 }
 
+/** @returns what is wrong where the configuration guards locations in a way that this njs lets be bypassed */
+export function findBypass(nginx: InstalledNginx, config: OperatorConfig | undefined): string | undefined {
+  if (nginx.hasJsAccess || !config?.usesJsAccess) return undefined;
+  return `your nginx.conf includes location.conf, which can be bypassed with njs ${nginx.njsVersion} (CVE-2026-18329): include location_auth_request.conf instead, now`; // prettier-ignore
+}
+
 type ChosenEngine = Pick<Choice, 'engine' | 'addsEngine'> & { reason: string };
 
 // An engine on http level belongs to the operator: other scripts may run on it.

@@ -10,7 +10,7 @@ import { installedFiles, packageVersion } from '../../nginx/installed_files.js';
 import { adviceFor, linesToAdd } from '../../nginx/lines_to_add.js';
 import { readOperatorConfig, type OperatorConfig } from '../../nginx/operator_config.js';
 import { checkFolder } from './check_folder.js';
-import { chooseWays, type Asked, type Choice } from './install_choice.js';
+import { chooseWays, findBypass, type Asked, type Choice } from './install_choice.js';
 import { describeInstall } from './install_report.js';
 import {
   planInstall,
@@ -75,7 +75,7 @@ async function install(given: string, options: Options, command: Command): Promi
   const prefix = options.prefix ?? record?.prefix ?? '';
   const wanted = filesFor({ dir, engine: choice.engine, prefix }, command);
   if (options.check === true) {
-    const differences = checkFolder({ dir, wanted, record, choice, nginxFault: nginx.configurationFault });
+    const differences = checkFolder({ dir, wanted, record, choice, nginx, config });
     const lines = differences.length === 0 ? [`${dir}: as version ${packageVersion()} ships it`] : differences.map((one) => `${one.file}: ${one.problem}`); // prettier-ignore
     print(command, { dir, version: packageVersion(), engine: choice.engine, differences }, lines);
     if (differences.length > 0) throw new CommandFault('');
@@ -139,7 +139,8 @@ function report(command: Command, done: Done): void {
   const lines = linesToAdd({ dir, entry, addsEngine: choice.addsEngine, modulePath: nginx.modulePath }, config); // prettier-ignore
   const current = readFileOf(dir, settingsFile) ?? (wanted[settingsFile] as string);
   const settings = compareSettings(current, wanted[settingsFile] as string);
-  const advice = adviceFor(config);
+  const bypass = findBypass(nginx, config);
+  const advice = [...(bypass === undefined ? [] : [bypass]), ...adviceFor(config)];
   if (config === undefined) advice.unshift(`nginx -T did not work, so your configuration was not looked at: ${nginx.configurationFault}`); // prettier-ignore
   const result = {
     dir,

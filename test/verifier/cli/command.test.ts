@@ -297,10 +297,20 @@ describe('keygate', () => {
     ['key', 'new', '--help'],
     ['jwks', 'rotate', '--help'],
     ['token', 'inspect', '--help'],
+    ['install', '--help'],
   ])('ends with 0 and helps for %s %s %s', (...args) => {
     const ran = keygate(args);
     expect(ran.code).toBe(0);
     expect(ran.out).toContain('Usage: keygate');
+  });
+
+  it('reads settings from the file of --settings, and says so when it can not', () => {
+    const file = join(dir, 'keygate.env');
+    writeFileSync(file, `API_KEYS_FILE=${dir}/elsewhere/keys.txt\n`);
+    expect(keygate(['--settings', file, 'key', 'new', 'alice']).out).toContain(`${dir}/elsewhere/keys.txt`);
+    expect(existsSync(join(dir, 'elsewhere', 'keys.txt'))).toBe(true);
+    const ran = keygate(['key', 'list', '--settings', join(dir, 'nothing')]);
+    expect(ran).toMatchObject({ code: 1, err: `keygate: can't read ${dir}/nothing (ENOENT)\n` });
   });
 
   it('says which settings are wrong', () => {

@@ -245,4 +245,19 @@ describe('keygate install --check', () => {
       found: ['keygate.js: the bundle for the other engine: nginx runs it on njs'],
     });
   });
+
+  it('finds a guard that the njs of today lets be bypassed, as a package that went back brings it', () => {
+    install();
+    const configuration = `js_engine qjs; http { server { location / { set $keygate_armed $keygate_server; js_access keygate.access; } } }`;
+    nginx = fakeNginx(work, { njs: '1.0.0', engines: ['qjs', 'njs'], configuration });
+    expect(check()).toEqual({ code: 1, found: [expect.stringMatching(/^location\.conf: .*bypassed with njs 1\.0\.0 \(CVE-2026-18329\)/)] }); // prettier-ignore
+    expect(install().out).toMatch(/note: your nginx\.conf includes location\.conf, which can be bypassed/);
+  });
+
+  it('finds lines of Keygate that stand where they do not hold', () => {
+    install();
+    const configuration = `js_engine qjs; http { server { listen 80; set $a b; include ${dir}/server.conf; } }`;
+    nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], configuration });
+    expect(check()).toEqual({ code: 1, found: [expect.stringMatching(/^nginx\.conf: server 80: `set` comes before server\.conf/)] }); // prettier-ignore
+  });
 });
