@@ -208,6 +208,14 @@ describe.each(variants)('$name: locations and tokens', (variant) => {
     await gateway.stop();
   });
 
+  it("ignores where the full gateway's upstream would send a request", async () => {
+    const upstream = await startUpstream({ 'x-accel-redirect': '/health' });
+    const gateway = await startGateway({ variant, keys: `${key}\n`, upstream });
+    expect((await gateway.send('/x', { headers })).body).toBe('upstream');
+    await gateway.stop();
+    await upstream.close();
+  });
+
   it('verifies an https upstream by its name and refuses another', async () => {
     const { certificate, key: keyFile } = await testCertificate();
     const tls = { cert: readFileSync(certificate), key: readFileSync(keyFile) };
