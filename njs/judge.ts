@@ -76,7 +76,8 @@ function settle(r: NginxHTTPRequest, reached: Reached): Outcome {
   if (verdict.admitted) {
     const identity = identify(verdict.principal);
     const expiresSeconds = verdict.principal.expiresSeconds;
-    const mayStay = verdict.principal.method !== '' && !doubts.any;
+    // A flagged target is looked at each time: the flag stands in the key of the cache, the path does not.
+    const mayStay = verdict.principal.method !== '' && settings.targetFlags === '' && !doubts.any;
     if (mayStay) rememberHere(r, joined, { identity, generation, expiresSeconds });
     return { admitted: true, identity };
   }

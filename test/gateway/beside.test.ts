@@ -131,6 +131,8 @@ describe.each(variants)('$name: beside', (variant) => {
     expect(await statuses(gateway, '/token', [plain, {}])).toEqual([401, 401]);
     const denied = await gateway.send('/api/x', { from: '127.0.0.9', headers: { ...password, ...plain } });
     expect([denied.status, denied.json().error.code]).toEqual([403, 'forbidden']);
+    const unasked = await gateway.send('/api/x', { from: '127.0.0.9', headers: plain });
+    expect([unasked.status, unasked.json().error.code]).toEqual([403, 'forbidden']);
     await gateway.stop();
   });
 
