@@ -48,7 +48,7 @@ describe('the package', () => {
     expect(holds('nginx/snippets')).toEqual(readdirSync(join(root, 'nginx/snippets')).sort());
     expect(holds('systemd')).toEqual(readdirSync(join(root, 'systemd')).sort());
     expect(holds('')).toEqual(
-      expect.arrayContaining(['CHANGELOG.md', 'LICENSE', 'README.md', 'docs', 'systemd']),
+      expect.arrayContaining(['CHANGELOG.md', 'LICENSE', 'README.md', 'docs', 'examples', 'systemd']),
     );
   });
 

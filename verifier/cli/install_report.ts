@@ -21,8 +21,8 @@ export interface Installed {
 
 const contexts: { [context in keyof LinesToAdd]: string } = {
   main: 'at the top of nginx.conf',
-  http: 'in http { }',
-  server: 'in each server { } that has something to guard',
+  http: 'in http { }, before your servers',
+  server: 'in each server { } that has something to guard, as its first lines',
   location: 'in each location { } to guard, before your own lines',
 };
 

@@ -118,8 +118,8 @@ export function linesIn(printed: string): Lines {
   };
   return {
     main: under('at the top of nginx.conf'),
-    http: under('in http { }'),
-    server: under('in each server { } that has something to guard'),
+    http: under('in http { }, before your servers'),
+    server: under('in each server { } that has something to guard, as its first lines'),
     location: under('in each location { } to guard, before your own lines'),
   };
 }
