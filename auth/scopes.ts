@@ -1,11 +1,10 @@
 // Scopes: what a credential may do (RFC 6749 section 3.3).
 
-const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+const scopeTokens = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 /** @returns the scopes of a space-separated text, or undefined when one holds a character that none may have */
 export function parseScope(text: string): string[] | undefined {
-  const scopes = text.split(' ').filter((scope) => scope !== '');
-  return scopes.every((scope) => scopeToken.test(scope)) ? scopes : undefined;
+  return scopeTokens.test(text) ? text.split(' ').filter((scope) => scope !== '') : undefined;
 }
 
 /** Whether all required scopes are held; none required is always held. */

@@ -11,6 +11,7 @@ const plain = /^[\x21-\x24\x26-\x7e]*$/;
  * @returns false for control characters, lone surrogates, U+FFFD and what is too long once encoded
  */
 export function isSubject(text: string): boolean {
+  if (plain.test(text)) return text.length <= maxSubjectBytes;
   // U+FFFD: the old engine's JSON.parse puts it in the place of a lone surrogate.
   if (/[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffd]/.test(text) || hasLoneSurrogate(text)) return false;
   return formatSubject(text).length <= maxSubjectBytes;

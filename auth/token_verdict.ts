@@ -7,6 +7,7 @@ import { parseToken, type UnverifiedToken } from './jwt.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
 import { hasSignatureForm } from './signature.js';
+import { formatSubject } from './subject.js';
 import { admit, refuse, type Verdict } from './verdict.js';
 
 /** The keys that verify tokens, each set bound to its issuers. */
@@ -106,10 +107,11 @@ function judgeClaims(
   if (kid !== '' && keys.isDeniedKid(kid)) return refuse('token_kid_denied');
   const jti = ownMember(token.unverifiedClaims, 'jti');
   if (typeof jti === 'string' && keys.isDeniedJti(jti)) return refuse('token_revoked');
-  const { subject, issuer, scopes } = claims;
+  const subject = formatSubject(claims.subject);
+  const issuer = formatSubject(claims.issuer);
   const entryEnds = isOurs ? keys.entryEnds(claims.key || '') : Infinity;
   if (entryEnds === undefined) return refuse('token_revoked');
   const expiresSeconds = Math.min(claims.expiresSeconds, entryEnds); // leeway is for clocks of others
   const keyId = isOurs ? (claims.key as string) : kid;
-  return admit({ method: 'jwt', subject, issuer, scopes, expiresSeconds, keyId });
+  return admit({ method: 'jwt', subject, issuer, scopes: claims.scopes, expiresSeconds, keyId });
 }

@@ -1,7 +1,7 @@
 // Whether a file has changed since the last look. Cheap while it has not: one stat.
 
 import fs from 'fs';
-import { sha256 } from './platform.js';
+import { sha256 } from './hash.js';
 import { readState, writeState } from './state.js';
 
 /** What a look found; `unusable` says why nothing could be read, in words fit for a log. */

@@ -1,55 +1,75 @@
-// One request's way to an outcome when this context does not know its credential yet: gathers what the decision
-// looks at, decides, and remembers. Whatever goes wrong on the way refuses.
+// One request's way to an outcome when its credential is not known yet: gathers what the decision looks at, decides,
+// and remembers. Whatever goes wrong on the way refuses.
 
 import { decide } from '../auth/decide.js';
 import { parseLocationSettings, type LocationSettings } from '../auth/location_settings.js';
+import { isPlain, parseQuestion } from '../auth/question.js';
 import { refusals, type Reason } from '../auth/refusals.js';
-import type { Verdict } from '../auth/verdict.js';
-import { budgetOf, type Budget } from './budget.js';
-import { buildGate, type Doubts } from './gate.js';
-import { rememberHere } from './known_here.js';
+import { refuse, type Verdict } from '../auth/verdict.js';
+import { budgetOf } from './budget.js';
+import { NginxGate } from './gate.js';
+import type { rememberHere } from './known_here.js';
 import { oneLine } from './one_line.js';
-import { identify, type Outcome } from './outcome.js';
-import { credentialHeaders, isLetThroughPreflight } from './request.js';
+import type { Outcome } from './outcome.js';
+import { isDoubled, isPreflight, readTarget } from './request.js';
 import { readGeneration } from './state.js';
 
-/** Decides about a request and never throws. */
-export async function judge(r: NginxHTTPRequest): Promise<Outcome> {
+/**
+ * Decides about a request, at once where that takes no signature and no sidecar; never throws.
+ * @param asked `$keygate_question`
+ * @param remember of the context's cache, for admissions that the question alone explains
+ */
+export function judge(
+  r: NginxHTTPRequest,
+  asked: string,
+  remember: typeof rememberHere,
+): Outcome | Promise<Outcome> {
   try {
-    const outcome = await judgeOrThrow(r);
-    return outcome;
+    return judgeOrThrow(r, asked, remember);
   } catch (e) {
-    r.error('keygate: no decision: ' + oneLine(e));
-    return { admitted: false, reason: 'internal_error' };
+    return fault(r, e);
   }
 }
 
-async function judgeOrThrow(r: NginxHTTPRequest): Promise<Outcome> {
-  const joined = String(r.variables.keygate_settings);
-  const settings = settingsOf(joined);
-  if ('fault' in settings) {
-    r.error('keygate: location_not_configured: ' + settings.fault);
-    return { admitted: false, reason: 'location_not_configured' };
-  }
-  if (!settings.armed)
-    r.error('keygate: location_not_configured: include keygate/location.conf in this very location');
+function fault(r: NginxHTTPRequest, e: unknown): Outcome {
+  r.error('keygate: no decision: ' + oneLine(e));
+  return refuse('internal_error');
+}
+
+function judgeOrThrow(
+  r: NginxHTTPRequest,
+  asked: string,
+  remember: typeof rememberHere,
+): Outcome | Promise<Outcome> {
+  const question = parseQuestion(asked);
+  if (question === undefined) return notConfigured(r, 'a keygate setting holds a line feed');
+  const settings = settingsOf(question.settings);
+  if ('fault' in settings) return notConfigured(r, settings.fault);
+  if (!question.isArmed) return notConfigured(r, 'include keygate/location.conf in this very location');
   const generation = readGeneration();
-  if (generation === undefined) return { admitted: false, reason: 'keys_unavailable' };
-  const budget = budgetOf(r);
-  const doubts = { any: false };
-  const gate = buildGate(r, { joined, generation, budget, doubts });
-  const headers = credentialHeaders(r);
-  const path = String(r.variables.uri);
-  const rawTarget = String(r.variables.request_uri);
-  const isPreflight = isLetThroughPreflight(r);
-  const verdict = await decide({ headers, path, rawTarget, settings, isPreflight }, gate);
-  return settle(r, { verdict, joined, settings, generation, budget, doubts });
+  if (generation === undefined) return refuse('keys_unavailable');
+  const gate = new NginxGate(r, question.settings, generation);
+  const request = {
+    headers: question.headers,
+    unusualTarget: question.isUsualTarget ? undefined : readTarget(r),
+    settings,
+    isPreflight: () => isPreflight(r),
+    isDoubled: () => isDoubled(r),
+  };
+  const verdict = decide(request, gate);
+  const reached = { asked, settings, gate, remember };
+  return 'admitted' in verdict ? settle(r, verdict, reached) : settleLater(r, verdict, reached);
+}
+
+function notConfigured(r: NginxHTTPRequest, why: string): Outcome {
+  r.error('keygate: location_not_configured: ' + why);
+  return refuse('location_not_configured');
 }
 
 // Parsed once per context and location: settings are few.
 const parsed: { [joined: string]: ReturnType<typeof parseLocationSettings> } = Object.create(null) as never;
 const count = { parsed: 0 };
-const maxParsed = 64; // flags about the target are part of it
+const maxParsed = 64;
 
 function settingsOf(joined: string): ReturnType<typeof parseLocationSettings> {
   const known = parsed[joined];
@@ -63,28 +83,39 @@ function settingsOf(joined: string): ReturnType<typeof parseLocationSettings> {
 }
 
 interface Reached {
-  verdict: Verdict;
-  joined: string;
+  asked: string;
   settings: LocationSettings;
-  generation: string;
-  budget: Budget;
-  doubts: Doubts;
+  gate: NginxGate;
+  remember: typeof rememberHere;
 }
 
-function settle(r: NginxHTTPRequest, reached: Reached): Outcome {
-  const { verdict, joined, settings, generation, budget, doubts } = reached;
-  if (verdict.admitted) {
-    const identity = identify(verdict.principal);
-    const expiresSeconds = verdict.principal.expiresSeconds;
-    // A flagged target is looked at each time: the flag stands in the key of the cache, the path does not.
-    const mayStay = verdict.principal.method !== '' && settings.targetFlags === '' && !doubts.any;
-    if (mayStay) rememberHere(r, joined, { identity, generation, expiresSeconds });
-    return { admitted: true, identity };
+async function settleLater(r: NginxHTTPRequest, pending: Promise<Verdict>, reached: Reached): Promise<Outcome> {
+  try {
+    const verdict = await pending;
+    return settle(r, verdict, reached);
+  } catch (e) {
+    return fault(r, e);
   }
-  const isSpent = failsCredential(verdict.reason) ? !budget.spend() : verdict.reason === 'rate_limited';
-  if (isSpent)
-    return { admitted: false, reason: 'rate_limited', retryAfterSeconds: budget.retryAfterSeconds() };
-  return { admitted: false, reason: verdict.reason, requiredScope: settings.requiredScope };
+} // prettier-ignore
+
+function settle(
+  r: NginxHTTPRequest,
+  verdict: Verdict,
+  { asked, settings, gate, remember }: Reached,
+): Outcome {
+  if (verdict.admitted) {
+    const { principal } = verdict;
+    const mayStay = isPlain(asked) && principal.method !== '' && !gate.isInDoubt;
+    if (mayStay) remember(asked, principal, gate.generation);
+    return verdict;
+  }
+  const { reason } = verdict;
+  if (!failsCredential(reason) && reason !== 'rate_limited')
+    return { admitted: false, reason, requiredScope: settings.requiredScope };
+  const budget = budgetOf(r);
+  const isSpent = reason === 'rate_limited' || !budget.spend();
+  if (!isSpent) return verdict;
+  return { admitted: false, reason: 'rate_limited', retryAfterSeconds: budget.retryAfterSeconds() };
 }
 
 // A wrong credential counts against its sender; none at all does not.

@@ -16,11 +16,10 @@ interface NginxHTTPRequest {
 }
 
 interface NginxVariables {
-  keygate_settings?: string;
+  keygate_question?: string;
   keygate_armed?: string;
   keygate_user?: string;
   keygate_issuer?: string;
-  keygate_method?: string;
   keygate_reason?: string;
   keygate_retry_after?: string;
 }

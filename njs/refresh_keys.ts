@@ -6,7 +6,7 @@ import type { KeyEntry } from '../auth/key_entry.js';
 import { complain, recover } from './complaint.js';
 import { forgetLook, lookAt } from './file_look.js';
 import { currentKeySet, retireKeySet, storeKeySet } from './key_set.js';
-import { nginxPlatform } from './platform.js';
+import { parsingPlatform } from './platform.js';
 import { readHmacSecret, readState, writeState } from './state.js';
 
 const shownProblems = 20;
@@ -37,7 +37,7 @@ export function refreshKeys(variables: NginxVariables, nowMs: number, isNewSourc
 }
 
 function store(fileText: string, secret: string, nowMs: number): void {
-  const platform = nginxPlatform('', () => Promise.resolve('unavailable'));
+  const platform = parsingPlatform();
   const apiKey = process.env['API_KEY'] || '';
   const apiKeys = process.env['API_KEYS'] || '';
   const fromFile = parseKeyFile(fileText, platform);

@@ -1,12 +1,13 @@
 // POST /token: an API key in, a JWT out. nginx passes the credential on; the sidecar looks it up and mints.
 
-import { readCredential, isTokenShaped } from '../auth/credential.js';
+import { readCredential } from '../auth/credential.js';
 import { refusals, type Reason } from '../auth/refusals.js';
 import { budgetOf } from './budget.js';
 import { readKeySet } from './key_set.js';
 import { oneLine } from './one_line.js';
-import { sendRefusal, type RefusedOutcome } from './outcome.js';
-import { credentialHeaders, readHeader } from './request.js';
+import type { RefusedOutcome } from './outcome.js';
+import { sendRefusal } from './refusal_answer.js';
+import { isDoubled } from './request.js';
 import { askSidecar, isObject } from './sidecar.js';
 import { readGeneration } from './state.js';
 
@@ -34,19 +35,19 @@ function sendToken(r: NginxHTTPRequest, body: string): void {
 
 async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   if (r.method !== 'POST') return { admitted: false, reason: 'method_not_allowed', allow: 'POST' };
-  const reading = readCredential(credentialHeaders(r));
-  if ('reason' in reading) return refuse(reading.reason);
-  const { credential } = reading;
+  const { http_authorization = '', http_x_api_key = '', http_api_key = '', content_type = '' } = r.variables;
+  const presented = readCredential({ authorization: http_authorization, xApiKey: http_x_api_key, apiKey: http_api_key }); // prettier-ignore
+  if ('reason' in presented) return refuse(isDoubled(r) ? 'doubled_header' : presented.reason);
+  const { credential, tokenParts } = presented;
   const budget = budgetOf(r);
   if (!budget.spend()) {
     return { admitted: false, reason: 'rate_limited', retryAfterSeconds: budget.retryAfterSeconds() };
   }
-  if (isTokenShaped(credential)) return refuse('token_not_accepted');
+  if (tokenParts !== undefined) return refuse('token_not_accepted');
   const keySet = readKeySet(readGeneration() || '');
-  const contentType = readHeader(r, 'Content-Type') || '';
   const body = r.requestText || '';
   const generation = keySet === undefined ? '' : keySet.generation;
-  const answer = await askSidecar(r, 'token', { credential, generation, contentType, body });
+  const answer = await askSidecar(r, 'token', { credential, generation, contentType: content_type, body });
   if (answer === undefined) return refuse('verifier_unavailable');
   if (answer['admitted'] === true && isToken(answer['token'])) return JSON.stringify(answer['token']);
   return refuse(isReason(answer['reason']) ? answer['reason'] : 'verifier_unavailable');

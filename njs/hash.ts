@@ -1,0 +1,14 @@
+// Hashes of njs, as base64url.
+
+import nodeCrypto from 'crypto'; // named `crypto` it would hide WebCrypto
+
+/** @returns SHA-256 as base64url */
+export function sha256(text: string): string {
+  return nodeCrypto.createHash('sha256').update(text).digest('base64url');
+}
+
+/** @returns the first bytes of HMAC-SHA-256, as base64url */
+export function hmacSha256(secret: string, text: string, bytes = 32): string {
+  const hmac = nodeCrypto.createHmac('sha256', secret).update(text);
+  return bytes === 32 ? hmac.digest('base64url') : hmac.digest().slice(0, bytes).toString('base64url');
+}
