@@ -21,7 +21,7 @@ const spoofed = {
   X_Auth_User: 'root',
   'X-Auth_User': 'root',
   X_Auth_Method: 'jwt',
-  X_Api_Key: 'root',
+  X_Api_Key: key,
   'api-key': key,
   authorization: 'Basic cm9vdDpyb290',
 };
