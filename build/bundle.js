@@ -34,6 +34,10 @@ function njsBundle(isQuickJs, entry = 'njs/main.ts') {
     charset: 'ascii',
     define: { KEYGATE_QUICKJS: String(isQuickJs) },
     minifySyntax: true, // drops what the other engine needs
+    // The other engine knows no destructuring, and its error names this token: what to do, at `nginx -t`.
+    banner: {
+      js: isQuickJs ? 'const { keygate_js_is_for_js_engine_qjs__run_keygate_install_again } = {};' : '',
+    },
   };
 }
 

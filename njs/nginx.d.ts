@@ -5,6 +5,11 @@
 /** Set by the bundler: whether the bundle is for QuickJS, whose contexts outlive a request. */
 declare const KEYGATE_QUICKJS: boolean;
 
+interface NjsGlobal {
+  /** njs or QuickJS. */
+  readonly engine: string;
+}
+
 interface NginxHTTPRequest {
   /** js_access only (njs 0.9.9): lets the request go on. */
   decline(): void;

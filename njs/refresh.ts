@@ -6,6 +6,7 @@ import { parseList } from '../auth/location_settings.js';
 import { complain, isFaulty, recover } from './complaint.js';
 import { forgetLook, lookAt } from './file_look.js';
 import { refreshKeys } from './refresh_keys.js';
+import { checkAtStart } from './start_checks.js';
 import { clearState, readState, switchGeneration, writeState } from './state.js';
 import { storeJwksText } from './store_jwks.js';
 import { readStoredJwks, type StoredDenials } from './trusted_keys.js';
@@ -35,6 +36,7 @@ function startAnewWithOtherSources(variables: NginxVariables): boolean {
   const sources = JSON.stringify(named.concat(mintIssuer(variables)));
   if (readState('sources') === sources) return false;
   writeState('sources', sources);
+  checkAtStart(variables);
   files.forEach(forgetLook);
   clearState('minting');
   clearState('local');

@@ -3,6 +3,7 @@
 
 import { formatRefusal } from '../auth/answer.js';
 import { refusals, type Reason } from '../auth/refusals.js';
+import { oneLine } from './one_line.js';
 import type { RefusedOutcome } from './outcome.js';
 
 /** Records a refusal for the log and, through auth_request, for the named location that answers. */
@@ -33,7 +34,15 @@ export function denied(r: NginxHTTPRequest): void {
 
 /** 500 of a guarded location: no decision was reached. */
 export function failed(r: NginxHTTPRequest): void {
+  if (r.variables.request_length === '0') return refuseSubrequest(r);
   answerRecorded(r, 'internal_error');
+}
+
+// Variables are the main request's too, so nothing is recorded.
+function refuseSubrequest(r: NginxHTTPRequest): void {
+  const path = oneLine(r.variables.uri);
+  r.error('keygate: a subrequest to a guarded location is refused, nginx would ask nobody: ' + path);
+  r.return(500, 'a guarded location takes no subrequests');
 }
 
 /** What nginx itself refuses; the location has set the reason. */

@@ -1,6 +1,6 @@
 // Editing a file that others read and write: one editor at a time, replaced as a whole, owner and mode kept.
 
-import { chownSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'; // prettier-ignore
+import { chownSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'; // prettier-ignore
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
@@ -35,7 +35,7 @@ async function takeLock(lock: string): Promise<void> {
   for (;;) {
     try {
       const file = openSync(lock, 'wx', 0o600);
-      writeSync(file, `${process.pid} ${hostname()}`);
+      writeFileSync(file, `${process.pid} ${hostname()}`);
       closeSync(file);
       return;
     } catch (error) {
@@ -82,7 +82,7 @@ function replace(path: string, text: string): void {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     const file = openSync(temporary, 'wx', before === undefined ? newFileMode : before.mode & 0o777);
-    writeSync(file, text);
+    writeFileSync(file, text); // whole or a fault
     fsyncSync(file);
     closeSync(file);
     if (before !== undefined && process.getuid?.() === 0) chownSync(temporary, before.uid, before.gid);
