@@ -27,6 +27,9 @@ const printable = /^[\x21-\x7e]+$/;
  * of a token), or the reason why there is none
  */
 export function readCredential(headers: CredentialHeaders): PresentedCredential | { reason: Reason } {
+  const usual = usualCredential(headers);
+  if (usual !== undefined && !isBlank(usual.charCodeAt(0)) && !isBlank(usual.charCodeAt(usual.length - 1)))
+    return checkForm(usual);
   const xApiKey = trim(headers.xApiKey);
   const apiKey = trim(headers.apiKey);
   if (xApiKey !== '' && apiKey !== '' && xApiKey !== apiKey) return { reason: 'two_credentials' };
@@ -42,6 +45,13 @@ export function readCredential(headers: CredentialHeaders): PresentedCredential 
     return { reason: 'two_credentials' };
   }
   return checkForm(fromAuthorization || fromKeyHeaders);
+}
+
+/** @returns what follows `Bearer ` or stands in one key header, where nothing else is presented; undefined for any other form */
+export function usualCredential({ authorization, xApiKey, apiKey }: CredentialHeaders): string | undefined {
+  if (authorization === '') return xApiKey === '' ? apiKey : apiKey === '' ? xApiKey : undefined;
+  const isBearer = authorization.slice(0, 7) === 'Bearer ';
+  return isBearer && xApiKey === '' && apiKey === '' ? authorization.slice(7) : undefined;
 }
 
 function checkForm(credential: string): PresentedCredential | { reason: Reason } {

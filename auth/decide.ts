@@ -50,7 +50,7 @@ export interface Gate {
   /** Fetches the remote JWKS for an unknown kid, within bounds. */
   refreshJwks: () => Promise<JwksRefresh>;
   /** @returns what was decided about a credential under these settings, scopes included */
-  recall: (credential: string) => Verdict | undefined;
+  recall: (credential: string, isToken: boolean) => Verdict | undefined;
   remember: (decided: Decided) => void;
 }
 
@@ -87,7 +87,7 @@ export function decide(request: RequestFacts, gate: Gate): Verdict | Promise<Ver
     gate.remember({ credential, isToken: false, isCheap: true, verdict });
     return verdict;
   }
-  const remembered = gate.recall(credential);
+  const remembered = gate.recall(credential, tokenParts !== undefined);
   return remembered === undefined ? decideAtCost(presented, request, gate) : remembered;
 }
 

@@ -10,13 +10,17 @@ export interface LocationSettings {
   requiredScope: string;
 }
 
+const fields = 5;
+
 /**
  * Parses the joined settings of a location.
  * @param joined JWT_AUDIENCE, JWT_ISSUER, JWT_LEEWAY, REQUIRE_SCOPE, JWKS_URL, each followed by a line feed
  * @returns the settings, or the fault: the name of the setting and what was expected
  */
 export function parseLocationSettings(joined: string): LocationSettings | { fault: string } {
-  const [audience, issuer, leeway, scope, jwksUrl] = joined.split('\n') as [
+  const parts = joined.split('\n');
+  if (parts.length !== fields + 1) return { fault: 'a keygate setting holds a line feed' };
+  const [audience, issuer, leeway, scope, jwksUrl] = parts as [
     string,
     string,
     string,

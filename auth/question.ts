@@ -1,7 +1,7 @@
 // What nginx asks: the settings of a location and the credential headers of a request, joined into
 // `$keygate_question` (nginx/snippets/http.conf; rule 8 in docs/maintaining.md).
 
-import type { CredentialHeaders } from './credential.js';
+import { usualCredential, type CredentialHeaders } from './credential.js';
 
 export interface Question {
   /** Whether nginx found nothing unusual about the target and Host; see target.ts. */
@@ -14,8 +14,6 @@ export interface Question {
   headers: CredentialHeaders;
 }
 
-const fields = 8;
-
 /** How a question begins whose answer may be remembered: usual target, armed, no earlier decision on this request. */
 const plainBeginning = '\non\n\n';
 
@@ -27,17 +25,14 @@ export function isPlain(question: string): boolean {
 /**
  * Takes a question apart.
  * @param headers the ones that it ends with: to look for them in a long question would take longer than to read them
- * @returns its parts, or undefined when a setting holds a line feed; a header can't
  */
-export function parseQuestion(question: string, headers: CredentialHeaders): Question | undefined {
-  const parts = withoutHeaders(question, headers).split('\n');
-  if (parts.length !== fields + 1) return undefined;
-  return {
-    isUsualTarget: parts[0] === '',
-    isArmed: parts[1] === 'on',
-    settings: parts.slice(3).join('\n'),
-    headers,
-  };
+export function parseQuestion(question: string, headers: CredentialHeaders): Question {
+  const beginning = withoutHeaders(question, headers);
+  if (isPlain(question)) {
+    return { isUsualTarget: true, isArmed: true, settings: beginning.slice(plainBeginning.length), headers };
+  }
+  const [target, armed, , ...settings] = beginning.split('\n');
+  return { isUsualTarget: target === '', isArmed: armed === 'on', settings: settings.join('\n'), headers };
 }
 
 /**
@@ -54,10 +49,4 @@ export function usualFileName(question: string, headers: CredentialHeaders): str
 function withoutHeaders(question: string, { authorization, xApiKey, apiKey }: CredentialHeaders): string {
   const characters = apiKey.length + 1 + xApiKey.length + 1 + authorization.length;
   return question.slice(0, question.length - characters);
-}
-
-function usualCredential({ authorization, xApiKey, apiKey }: CredentialHeaders): string | undefined {
-  if (authorization === '') return xApiKey === '' ? apiKey : apiKey === '' ? xApiKey : undefined;
-  const isBearer = authorization.slice(0, 7) === 'Bearer ';
-  return isBearer && xApiKey === '' && apiKey === '' ? authorization.slice(7) : undefined;
 }

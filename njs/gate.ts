@@ -71,11 +71,11 @@ export class NginxGate implements Gate {
     return refreshed;
   }
 
-  recall(credential: string): Verdict | undefined {
+  recall(credential: string, isToken: boolean): Verdict | undefined {
     this.name = fileName(this.settings + credential);
     const principal = recallEverywhere(this.name, this.nowSeconds);
     if (principal !== undefined) return admit(principal);
-    const reason = recallRefusal(this.name, this.generation);
+    const reason = isToken ? undefined : recallRefusal(this.name, this.generation);
     return reason === undefined ? undefined : refuse(reason);
   }
 

@@ -43,7 +43,6 @@ function judgeOrThrow(
   remember: typeof rememberHere,
 ): Outcome | Promise<Outcome> {
   const question = parseQuestion(asked, credentialHeaders(r.variables));
-  if (question === undefined) return notConfigured(r, 'a keygate setting holds a line feed');
   const settings = settingsOf(question.settings);
   if ('fault' in settings) return notConfigured(r, settings.fault);
   if (!question.isArmed) return notConfigured(r, 'include keygate/location.conf in this very location');
@@ -61,7 +60,10 @@ function judgeOrThrow(
   const reached = { asked, settings, gate, remember };
   return 'admitted' in verdict
     ? settle(r, verdict, reached)
-    : verdict.then((late) => settle(r, late, reached)).catch((e) => fault(r, e));
+    : verdict.then(
+        (late) => settleLate(r, late, reached),
+        (e) => fault(r, e),
+      );
 }
 
 function notConfigured(r: NginxHTTPRequest, why: string): Outcome {
@@ -90,6 +92,14 @@ interface Reached {
   settings: LocationSettings;
   gate: NginxGate;
   remember: typeof rememberHere;
+}
+
+function settleLate(r: NginxHTTPRequest, verdict: Verdict, reached: Reached): Outcome {
+  try {
+    return settle(r, verdict, reached);
+  } catch (e) {
+    return fault(r, e);
+  }
 }
 
 function settle(

@@ -16,6 +16,10 @@ describe('parseLocationSettings', () => {
     expect(parseLocationSettings(join('', '', leeway, '', ''))).toHaveProperty('fault');
   });
 
+  it('faults a setting with a line feed', () => {
+    expect(parseLocationSettings(join('a\nb', '', '30', '', ''))).toHaveProperty('fault');
+  });
+
   it('faults a remote JWKS without issuer and audience, and takes the word any', () => {
     expect(parseLocationSettings(join('a', '', '30', '', 'https://x'))).toHaveProperty('fault');
     expect(parseLocationSettings(join('', 'i', '30', '', 'https://x'))).toHaveProperty('fault');

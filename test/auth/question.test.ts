@@ -23,8 +23,14 @@ describe('parseQuestion', () => {
     expect(parse(['', '', ''], `\n${armed}\n\n`)).toMatchObject({ isArmed: false });
   });
 
-  it('gives up where a setting holds a line feed', () => {
-    expect(parse(['', '', ''], '\non\n\n\n')).toBeUndefined();
+  it('does the same where the target is unusual or a decision was made before', () => {
+    for (const start of ['unusual\non\n\n', '\non\nhttps://issuer\n', 'unusual\njwt\n\n'])
+      expect(parse(['a', 'x', 'Bearer b'], start)).toEqual({
+        isUsualTarget: start.startsWith('\n'),
+        isArmed: start.includes('on'),
+        settings,
+        headers: { apiKey: 'a', xApiKey: 'x', authorization: 'Bearer b' },
+      });
   });
 });
 
