@@ -3,7 +3,7 @@
 import { ownMember, type UnverifiedObject } from './json.js';
 import type { Reason } from './refusals.js';
 import { parseScope } from './scopes.js';
-import { isSubject } from './subject.js';
+import { encodeSubject } from './subject.js';
 
 /** What a location asks of tokens. */
 export interface JwtSettings {
@@ -15,6 +15,7 @@ export interface JwtSettings {
 
 /** Claims that were checked. */
 export interface Claims {
+  /** Encoded for a header, as `issuer` is; empty where the token has none. */
   subject: string;
   issuer: string;
   scopes: string[];
@@ -32,38 +33,36 @@ export function readUnverifiedIssuer(claims: UnverifiedObject): string | undefin
   return typeof issuer === 'string' ? issuer : undefined;
 }
 
-/** Checks every claim but `iss`, whose trust the choice of the key has settled. */
+/**
+ * Checks every claim but `iss`, whose trust the choice of the key has settled.
+ * @param claims as parseJsonObject gives them: each member their own
+ */
 export function checkClaims(
   claims: UnverifiedObject,
   settings: JwtSettings,
   nowSeconds: number,
 ): Claims | { reason: Reason } {
+  const { aud, cnf, sub, iss, key, jti, scope, scp } = claims;
   const dates = checkDates(claims, settings.leewaySeconds, nowSeconds);
   if ('reason' in dates) return dates;
-  const audience = checkAudience(ownMember(claims, 'aud'), settings.audiences);
+  const audience = checkAudience(aud, settings.audiences);
   if (audience !== undefined) return { reason: audience };
-  if (ownMember(claims, 'cnf') !== undefined) return { reason: 'token_confirmation' };
-  const subject = readSubject(claims);
-  const issuer = ownMember(claims, 'iss');
-  const key = ownMember(claims, 'key');
-  const jti = ownMember(claims, 'jti');
-  if (!isOptionalString(issuer) || !isOptionalString(key) || !isOptionalString(jti))
+  if (cnf !== undefined) return { reason: 'token_confirmation' };
+  if (!isOptionalString(iss) || !isOptionalString(key) || !isOptionalString(jti))
     return { reason: 'token_claim_type' };
+  const subject = encodeClaim(sub);
   if (subject === undefined) return { reason: 'token_subject' };
-  if (issuer !== undefined && !isSubject(issuer)) return { reason: 'token_claim_type' };
-  const scopes = readScopes(claims);
-  if (scopes === undefined) return { reason: 'token_claim_type' };
-  return { subject, issuer: issuer || '', scopes, expiresSeconds: dates.expiresSeconds, key };
+  const issuer = encodeIssuer(iss);
+  const scopes = scp === undefined ? readScope(scope) : readBothScopes(scope, scp);
+  if (issuer === undefined || scopes === undefined) return { reason: 'token_claim_type' };
+  return { subject, issuer, scopes, expiresSeconds: dates.expiresSeconds, key };
 }
 
 function checkDates(
-  claims: UnverifiedObject,
+  { exp, nbf, iat }: UnverifiedObject,
   leewaySeconds: number,
   nowSeconds: number,
 ): { expiresSeconds: number } | { reason: Reason } {
-  const exp = ownMember(claims, 'exp');
-  const nbf = ownMember(claims, 'nbf');
-  const iat = ownMember(claims, 'iat');
   if (exp === undefined) return { reason: 'token_no_expiry' };
   if (!isDate(exp) || (nbf !== undefined && !isDate(nbf)) || (iat !== undefined && !isDate(iat))) {
     return { reason: 'token_claim_type' };
@@ -74,11 +73,21 @@ function checkDates(
   return { expiresSeconds: exp + leewaySeconds };
 }
 
-// RFC 7519 section 4.1.2: a string, and not every token has one.
-function readSubject(claims: UnverifiedObject): string | undefined {
-  const subject = ownMember(claims, 'sub');
-  if (subject === undefined) return '';
-  return typeof subject === 'string' && isSubject(subject) ? subject : undefined;
+// RFC 7519 section 4.1: a string, and not every token has one.
+function encodeClaim(claim: unknown): string | undefined {
+  if (claim === undefined) return '';
+  return typeof claim === 'string' ? encodeSubject(claim) : undefined;
+}
+
+// Most tokens have the issuer of the one before.
+const latest: { issuer: unknown; encoded: string | undefined } = { issuer: undefined, encoded: '' };
+
+function encodeIssuer(issuer: string | undefined): string | undefined {
+  if (issuer !== latest.issuer) {
+    latest.issuer = issuer;
+    latest.encoded = encodeClaim(issuer);
+  }
+  return latest.encoded;
 }
 
 function isDate(value: unknown): value is number {
@@ -90,6 +99,9 @@ function isOptionalString(value: unknown): value is string | undefined {
 }
 
 function checkAudience(aud: unknown, audiences: string[] | 'any'): Reason | undefined {
+  if (typeof aud === 'string') {
+    return audiences === 'any' || audiences.indexOf(aud) >= 0 ? undefined : 'token_audience';
+  }
   const values: unknown[] = Array.isArray(aud) ? aud : aud === undefined ? [] : [aud];
   if (!values.every((value) => typeof value === 'string')) return 'token_claim_type';
   if (audiences === 'any') return undefined;
@@ -97,16 +109,15 @@ function checkAudience(aud: unknown, audiences: string[] | 'any'): Reason | unde
 }
 
 // `scope` is a string (RFC 9068 section 2.2.3); some issuers write `scp`, a string or an array of strings.
-function readScopes(claims: UnverifiedObject): string[] | undefined {
-  const scope = ownMember(claims, 'scope');
-  const scp = ownMember(claims, 'scp');
-  const fromScope = scope === undefined ? [] : readScopeText(scope);
-  const fromScp = scp === undefined ? [] : Array.isArray(scp) ? readScopeList(scp) : readScopeText(scp);
-  return fromScope === undefined || fromScp === undefined ? undefined : fromScope.concat(fromScp);
+function readScope(scope: unknown): string[] | undefined {
+  if (scope === undefined) return [];
+  return typeof scope === 'string' ? parseScope(scope) : undefined;
 }
 
-function readScopeText(value: unknown): string[] | undefined {
-  return typeof value === 'string' ? parseScope(value) : undefined;
+function readBothScopes(scope: unknown, scp: unknown): string[] | undefined {
+  const fromScope = readScope(scope);
+  const fromScp = Array.isArray(scp) ? readScopeList(scp) : readScope(scp);
+  return fromScope === undefined || fromScp === undefined ? undefined : fromScope.concat(fromScp);
 }
 
 function readScopeList(values: unknown[]): string[] | undefined {

@@ -1,12 +1,12 @@
 // The decision, step by step, for both entry points: target, credential, JWT or API key, scopes.
 
-import type { CredentialHeaders } from './credential.js';
-import { isTokenShaped, readCredential } from './credential.js';
 import { checkKeyForm } from './api_key.js';
+import type { CredentialHeaders, PresentedCredential } from './credential.js';
+import { readCredential } from './credential.js';
 import type { LocationSettings } from './location_settings.js';
 import type { Platform } from './platform.js';
 import { holdsScopes } from './scopes.js';
-import { checkTarget } from './target.js';
+import { checkTarget, type TargetFacts } from './target.js';
 import type { TrustedKeys } from './token_verdict.js';
 import { decideToken } from './token_verdict.js';
 import { admit, refuse, type Principal, type Verdict } from './verdict.js';
@@ -14,11 +14,13 @@ import { admit, refuse, type Principal, type Verdict } from './verdict.js';
 /** What is looked at of a request. */
 export interface RequestFacts {
   headers: CredentialHeaders;
-  path: string;
-  rawTarget: string;
+  /** Undefined where nginx found nothing unusual. */
+  unusualTarget: TargetFacts | undefined;
   settings: LocationSettings;
-  /** Whether this is a CORS preflight that the operator lets through (CORS_PREFLIGHT=pass). */
-  isPreflight: boolean;
+  /** @returns whether this is a CORS preflight that the operator lets through (CORS_PREFLIGHT=pass) */
+  isPreflight: () => boolean;
+  /** @returns whether one of the credential headers was sent more than once */
+  isDoubled: () => boolean;
 }
 
 /** One entry of the key file, as nginx keeps it. */
@@ -33,8 +35,8 @@ export interface KeyRecord {
 export interface Gate {
   platform: Platform;
   nowSeconds: number;
-  /** `missing`: no set of keys could be loaded, or the last good one is too old. */
-  keys: 'available' | 'missing';
+  /** Whether a set of keys was loaded and is not too old. */
+  hasKeys: () => boolean;
   /** @returns the entry of a plaintext or SHA-256 key by the digest of the key */
   findKey: (digest: string) => KeyRecord | undefined;
   /** @returns whether a bcrypt entry could match: by id, or any entry without one */
@@ -47,9 +49,18 @@ export interface Gate {
   lacksJwks: () => boolean;
   /** Fetches the remote JWKS for an unknown kid, within bounds. */
   refreshJwks: () => Promise<JwksRefresh>;
-  /** Verdicts that cost something, shared by all workers. */
-  recall: (credential: string) => Verdict | undefined;
-  remember: (credential: string, verdict: Verdict) => void;
+  /** @returns what was decided about a credential under these settings, scopes included */
+  recall: (credential: string, isToken: boolean) => Verdict | undefined;
+  remember: (decided: Decided) => void;
+}
+
+/** A verdict that a cache may keep. */
+export interface Decided {
+  credential: string;
+  isToken: boolean;
+  /** Whether it took neither a signature nor the sidecar. */
+  isCheap: boolean;
+  verdict: Verdict;
 }
 
 /** `current`: the set was fetched within the window, changed or not; `failed`: it could not be; `none`: there is no remote set. */
@@ -57,24 +68,27 @@ export type JwksRefresh = 'current' | 'failed' | 'none';
 
 /**
  * Decides about one request.
- * @returns the verdict; a rejected promise means a fault of ours and admits nobody
+ * @returns the verdict, at once where that takes no signature and no sidecar; an exception or a rejected promise
+ * means a fault of ours and admits nobody
  */
-export async function decide(request: RequestFacts, gate: Gate): Promise<Verdict> {
-  const { settings } = request;
-  if (!settings.armed) return refuse('location_not_configured');
-  const fault = checkTarget({
-    flags: settings.targetFlags,
-    path: request.path,
-    rawTarget: request.rawTarget,
-  });
+export function decide(request: RequestFacts, gate: Gate): Verdict | Promise<Verdict> {
+  const { settings, unusualTarget } = request;
+  const fault = unusualTarget === undefined ? undefined : checkTarget(unusualTarget);
   if (fault !== undefined) return refuse(fault);
-  const reading = readCredential(request.headers);
-  if ('reason' in reading) {
-    const mayPass = request.isPreflight && reading.reason === 'missing_credential';
-    return mayPass ? admit(nobody) : refuse(reading.reason);
+  const presented = readCredential(request.headers);
+  if ('reason' in presented) {
+    if (presented.reason === 'missing_credential' && request.isPreflight()) return admit(nobody);
+    return explainRefusal(refuse(presented.reason), request);
   }
-  const verdict = await decideCredential(reading.credential, settings, gate);
-  return checkScopes(verdict, settings);
+  const { credential, tokenParts } = presented;
+  const digestKey = tokenParts === undefined ? decideDigestKey(credential, gate) : undefined;
+  if (digestKey !== undefined) {
+    const verdict = checkScopes(digestKey, settings);
+    gate.remember({ credential, isToken: false, isCheap: true, verdict });
+    return verdict;
+  }
+  const remembered = gate.recall(credential, tokenParts !== undefined);
+  return remembered === undefined ? decideAtCost(presented, request, gate) : remembered;
 }
 
 // A browser sends preflights without a credential (Fetch standard, CORS-preflight fetch).
@@ -87,24 +101,9 @@ const nobody: Principal = {
   keyId: '',
 };
 
-/** Decides who a credential stands for, whatever its scopes. */
-async function decideCredential(
-  credential: string,
-  settings: LocationSettings,
-  gate: Gate,
-): Promise<Verdict> {
-  const isToken = isTokenShaped(credential);
-  if (!isToken) {
-    const known = decideDigestKey(credential, gate);
-    if (known !== undefined) return known;
-  }
-  const remembered = gate.recall(credential);
-  if (remembered !== undefined) return remembered;
-  const verdict = isToken
-    ? await decideJwt(credential, settings, gate)
-    : await gate.checkHashedKey(credential);
-  gate.remember(credential, verdict);
-  return verdict;
+// nginx joins repeated headers, so what was sent twice looks like one value that is wrong.
+function explainRefusal(verdict: Verdict, request: RequestFacts): Verdict {
+  return request.isDoubled() ? refuse('doubled_header') : verdict;
 }
 
 /**
@@ -112,7 +111,7 @@ async function decideCredential(
  * @returns the verdict, or undefined when a bcrypt entry may match
  */
 export function decideDigestKey(credential: string, gate: Gate): Verdict | undefined {
-  if (gate.keys === 'missing') return refuse('keys_unavailable');
+  if (!gate.hasKeys()) return refuse('keys_unavailable');
   const record = gate.findKey(gate.platform.sha256(credential));
   if (record !== undefined) return decideRecord(record, gate.nowSeconds);
   const malformed = checkKeyForm(credential);
@@ -134,21 +133,46 @@ export function decideRecord(record: KeyRecord, nowSeconds: number): Verdict {
   });
 }
 
-async function decideJwt(token: string, settings: LocationSettings, gate: Gate): Promise<Verdict> {
-  const first = await judgeToken(token, settings, gate);
-  if (first.admitted || first.reason !== 'token_unknown_kid') return first;
-  const refreshed = await gate.refreshJwks();
-  if (refreshed === 'failed') return refuse('keys_unavailable');
-  if (refreshed === 'none') return gate.lacksJwks() ? refuse('keys_unavailable') : first;
-  const second = await judgeToken(token, settings, gate);
-  return second;
+async function decideAtCost(
+  presented: PresentedCredential,
+  request: RequestFacts,
+  gate: Gate,
+): Promise<Verdict> {
+  const { credential, tokenParts } = presented;
+  let judged =
+    tokenParts === undefined
+      ? await gate.checkHashedKey(credential)
+      : await judgeToken(presented, request, gate);
+  if (!judged.admitted && judged.reason === 'token_unknown_kid') {
+    judged = await judgeAfterRefresh(presented, request, gate);
+  }
+  const verdict = checkScopes(judged, request.settings);
+  gate.remember({ credential, isToken: tokenParts !== undefined, isCheap: false, verdict });
+  const isUndecodable = !verdict.admitted && verdict.reason === 'token_bad_base64url';
+  return isUndecodable ? explainRefusal(verdict, request) : verdict;
 }
 
-async function judgeToken(token: string, settings: LocationSettings, gate: Gate): Promise<Verdict> {
+async function judgeAfterRefresh(
+  presented: PresentedCredential,
+  request: RequestFacts,
+  gate: Gate,
+): Promise<Verdict> {
+  const refreshed = await gate.refreshJwks();
+  if (refreshed === 'failed' || (refreshed === 'none' && gate.lacksJwks())) return refuse('keys_unavailable');
+  if (refreshed === 'none') return refuse('token_unknown_kid');
+  return judgeToken(presented, request, gate);
+}
+
+function judgeToken(
+  { credential, tokenParts }: PresentedCredential,
+  request: RequestFacts,
+  gate: Gate,
+): Promise<Verdict> | Verdict {
   const keys = gate.trustedKeys();
   if (keys === undefined) return refuse('keys_unavailable');
   const { nowSeconds, platform } = gate;
-  return decideToken({ token, nowSeconds, settings: settings.jwt, keys, platform });
+  const settings = request.settings.jwt;
+  return decideToken({ token: credential, tokenParts, nowSeconds, settings, keys, platform });
 }
 
 function checkScopes(verdict: Verdict, settings: LocationSettings): Verdict {

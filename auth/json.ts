@@ -10,15 +10,19 @@ export type JsonReading = { object: UnverifiedObject } | { fault: 'not an object
 /** How deep arrays and objects may be nested; the old engine itself stops at 31. */
 export const maxDepth = 16;
 
-/** Parses a text that must be a JSON object. */
+/** Parses a text that must be a JSON object; what comes back has no prototype, so that each member is its own. */
 export function parseJsonObject(text: string): JsonReading {
   if (isDeep(text)) return { fault: 'nested too deep' };
   try {
     const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? { object: value } : { fault: 'not an object' };
+    return isJsonObject(value) ? { object: withoutPrototype(value) } : { fault: 'not an object' };
   } catch (_) {
     return { fault: 'not an object' };
   }
+}
+
+function withoutPrototype(object: UnverifiedObject): UnverifiedObject {
+  return Object.setPrototypeOf(object, null) as UnverifiedObject;
 }
 
 /** Whether a parsed value is an object, neither null nor an array. */

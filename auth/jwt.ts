@@ -16,25 +16,39 @@ export interface UnverifiedToken {
   signature: Uint8Array;
 }
 
+interface AcceptedHeader {
+  algorithm: SignatureAlgorithm;
+  kid: string | undefined;
+}
+
 const maxKidCharacters = 512;
 
-/** Takes a token apart, or says why it is none. */
-export function parseToken(token: string, platform: Platform): UnverifiedToken | { reason: Reason } {
+/**
+ * Takes a token apart, or says why it is none.
+ * @param parts what stands between its dots, where somebody has looked already
+ */
+export function parseToken(
+  token: string,
+  platform: Platform,
+  parts: string[] = token.split('.'),
+): UnverifiedToken | { reason: Reason } {
   if (token.length > maxCredentialBytes) return { reason: 'token_too_long' };
-  const parts = token.split('.');
   if (parts.length !== 3 || parts.some((part) => part === '')) return { reason: 'token_not_three_parts' };
   const [header, payload, last] = parts as [string, string, string];
   const signature = platform.decodeBase64url(last);
   if (signature === undefined) return { reason: 'token_bad_base64url' };
-  const readHeader = parsePart(header, 'token_header_not_json', platform);
-  if ('reason' in readHeader) return readHeader;
-  const checked = checkHeader(readHeader.object);
+  const checked = readHeader(header, platform);
   if ('reason' in checked) return checked;
   const readPayload = parsePart(payload, 'token_payload_not_json', platform);
   if ('reason' in readPayload) return readPayload;
-  const { algorithm, kid } = checked;
   const signedText = token.slice(0, header.length + 1 + payload.length);
-  return { algorithm, kid, unverifiedClaims: readPayload.object, signedText, signature };
+  return {
+    algorithm: checked.algorithm,
+    kid: checked.kid,
+    unverifiedClaims: readPayload.object,
+    signedText,
+    signature,
+  };
 }
 
 function parsePart(
@@ -51,10 +65,29 @@ function parsePart(
   return { reason: reading.fault === 'nested too deep' ? 'token_nested_too_deep' : otherwise };
 }
 
+// Few headers are in use at a time: those that were accepted are remembered as they were written.
+const accepted = { headers: Object.create(null) as { [header: string]: AcceptedHeader }, count: 0 };
+const maxAccepted = 16;
+const maxAcceptedCharacters = 512;
+
+function readHeader(header: string, platform: Platform): AcceptedHeader | { reason: Reason } {
+  const known = accepted.headers[header];
+  if (known !== undefined) return known;
+  const read = parsePart(header, 'token_header_not_json', platform);
+  if ('reason' in read) return read;
+  const checked = checkHeader(read.object);
+  if ('reason' in checked || header.length > maxAcceptedCharacters) return checked;
+  if (accepted.count === maxAccepted) {
+    accepted.headers = Object.create(null) as { [header: string]: AcceptedHeader };
+    accepted.count = 0;
+  }
+  accepted.headers[header] = checked;
+  accepted.count++;
+  return checked;
+}
+
 // jwk, jku, x5u and x5c are never looked at: keys come from the operator alone.
-function checkHeader(
-  header: UnverifiedObject,
-): { algorithm: SignatureAlgorithm; kid: string | undefined } | { reason: Reason } {
+function checkHeader(header: UnverifiedObject): AcceptedHeader | { reason: Reason } {
   const algorithm = ownMember(header, 'alg');
   const kid = ownMember(header, 'kid');
   const typ = ownMember(header, 'typ');

@@ -1,12 +1,8 @@
-// The settings of one location, as nginx joins them into `$keygate_settings` (rule 8 in docs/maintaining.md).
+// The settings of one location, as nginx joins them into the question (question.ts).
 
 import type { JwtSettings } from './claims.js';
 
 export interface LocationSettings {
-  /** Whether location.conf of this very location was included (rule 6). */
-  armed: boolean;
-  /** Flags about the request target; see target.ts. */
-  targetFlags: string;
   jwt: JwtSettings;
   /** Scopes that a credential must all hold. */
   requiredScopes: string[];
@@ -14,19 +10,17 @@ export interface LocationSettings {
   requiredScope: string;
 }
 
-const fields = 7;
+const fields = 5;
 
 /**
  * Parses the joined settings of a location.
- * @param joined armed, target flags, JWT_AUDIENCE, JWT_ISSUER, JWT_LEEWAY, REQUIRE_SCOPE, JWKS_URL, joined by line feeds
+ * @param joined JWT_AUDIENCE, JWT_ISSUER, JWT_LEEWAY, REQUIRE_SCOPE, JWKS_URL, each followed by a line feed
  * @returns the settings, or the fault: the name of the setting and what was expected
  */
 export function parseLocationSettings(joined: string): LocationSettings | { fault: string } {
   const parts = joined.split('\n');
-  if (parts.length !== fields) return { fault: 'a keygate setting holds a line feed' };
-  const [armed, targetFlags, audience, issuer, leeway, scope, jwksUrl] = parts as [
-    string,
-    string,
+  if (parts.length !== fields + 1) return { fault: 'a keygate setting holds a line feed' };
+  const [audience, issuer, leeway, scope, jwksUrl] = parts as [
     string,
     string,
     string,
@@ -41,8 +35,6 @@ export function parseLocationSettings(joined: string): LocationSettings | { faul
     };
   }
   return {
-    armed: armed === 'on',
-    targetFlags,
     jwt: { audiences: parseList(audience), issuers: parseList(issuer), leewaySeconds: Number(leeway) },
     requiredScopes: scope.split(' ').filter((one) => one !== ''),
     requiredScope: scope,

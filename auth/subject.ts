@@ -7,18 +7,18 @@ export const maxSubjectBytes = 256;
 const plain = /^[\x21-\x24\x26-\x7e]*$/;
 
 /**
- * Whether a text may be a subject or an issuer at all.
- * @returns false for control characters, lone surrogates, U+FFFD and what is too long once encoded
+ * Encodes a subject or an issuer for a header.
+ * @returns at most 256 bytes, or undefined for a text that can't be one: with control characters, lone surrogates or
+ * U+FFFD, or too long
  */
-export function isSubject(text: string): boolean {
-  // U+FFFD: the old engine's JSON.parse puts it in the place of a lone surrogate.
-  if (/[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffd]/.test(text) || hasLoneSurrogate(text)) return false;
-  return formatSubject(text).length <= maxSubjectBytes;
+export function encodeSubject(text: string): string | undefined {
+  const encoded = plain.test(text) ? text : encodeUnusual(text);
+  return encoded === undefined || encoded.length > maxSubjectBytes ? undefined : encoded;
 }
 
-/** Encodes a subject for a header. */
-export function formatSubject(text: string): string {
-  if (plain.test(text)) return text;
+function encodeUnusual(text: string): string | undefined {
+  // U+FFFD: the old engine's JSON.parse puts it in the place of a lone surrogate.
+  if (/[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffd]/.test(text) || hasLoneSurrogate(text)) return undefined;
   return encodeURIComponent(text).replace(/%(2[1-46-9A-F]|3[A-F]|40|5[B-F]|60|7[B-E])/g, (_, hex: string) =>
     String.fromCharCode(parseInt(hex, 16)),
   );

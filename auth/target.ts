@@ -3,10 +3,10 @@
 
 import type { Reason } from './refusals.js';
 
-/** What nginx saw in the target and Host, as flags of `$keygate_target` (nginx/snippets/http.conf). */
+/** What a target that nginx found unusual is judged by. */
 export interface TargetFacts {
-  /** Words from the maps: `target`, `host`, `suspect`; empty when nothing was found. */
-  flags: string;
+  /** The Host header and the host that nginx took from it or from the target, one after the other. */
+  hosts: string;
   /** The path as nginx judges it, decoded once and after rewrites: `$uri`. */
   path: string;
   /** The target as the client sent it: `$request_uri`. */
@@ -18,9 +18,8 @@ export interface TargetFacts {
  * @returns the reason to refuse it, or undefined
  */
 export function checkTarget(facts: TargetFacts): Reason | undefined {
-  if (facts.flags === '') return undefined;
-  if (facts.flags.indexOf('target') >= 0) return 'bad_target';
-  if (facts.flags.indexOf('host') >= 0) return 'bad_host';
+  if (/[\x00-\x1f\x5c\x7f#]/.test(facts.rawTarget)) return 'bad_target';
+  if (/[^A-Za-z0-9.:[\]-]/.test(facts.hosts)) return 'bad_host';
   if (namesTokenRoute(facts.path) || namesTokenRoute(withoutQuery(facts.rawTarget))) return 'not_found';
   return undefined;
 }

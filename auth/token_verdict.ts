@@ -2,7 +2,6 @@
 
 import { checkClaims, readUnverifiedIssuer, type JwtSettings } from './claims.js';
 import { fitsAlgorithm, type Jwk } from './jwk.js';
-import { ownMember } from './json.js';
 import { parseToken, type UnverifiedToken } from './jwt.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
@@ -28,16 +27,21 @@ export interface TrustedKeys {
 
 export interface TokenQuestion {
   token: string;
+  /** What stands between its dots, where somebody has looked already. */
+  tokenParts?: string[] | undefined;
   nowSeconds: number;
   settings: JwtSettings;
   keys: TrustedKeys;
   platform: Platform;
 }
 
-/** Decides about a JWT, whatever scopes a location requires. */
-export async function decideToken(question: TokenQuestion): Promise<Verdict> {
-  const { token, settings, keys, platform } = question;
-  const parsed = parseToken(token, platform);
+/**
+ * Decides about a JWT, whatever scopes a location requires.
+ * @returns the verdict, at once where it is a refusal that takes no signature
+ */
+export function decideToken(question: TokenQuestion): Verdict | Promise<Verdict> {
+  const { token, tokenParts, settings, keys, platform } = question;
+  const parsed = parseToken(token, platform, tokenParts);
   if ('reason' in parsed) return refuse(parsed.reason);
   const issuer = readUnverifiedIssuer(parsed.unverifiedClaims);
   const isOurs = keys.minting !== undefined && issuer === keys.minting.issuer;
@@ -50,9 +54,9 @@ export async function decideToken(question: TokenQuestion): Promise<Verdict> {
   }
   const candidates = selectJwks(parsed, isOurs, keys);
   if ('reason' in candidates) return refuse(candidates.reason);
-  const checked = await verifyWithAny(parsed, candidates.jwks, platform);
-  if ('reason' in checked) return refuse(checked.reason);
-  return judgeClaims(parsed, { question, isOurs, verifiedBy: checked.jwk });
+  const shaped = candidates.jwks.filter((jwk) => hasSignatureForm(parsed.algorithm, jwk, parsed.signature));
+  if (shaped.length === 0) return refuse('token_signature_length');
+  return verifyThenJudge(parsed, shaped, { question, isOurs });
 }
 
 /** The keys that may have signed a token: of its source, with its kid, fit for its algorithm. */
@@ -63,7 +67,7 @@ export function selectJwks(
 ): { jwks: Jwk[] } | { reason: Reason } {
   const { algorithm, kid } = token;
   const ours = keys.minting === undefined ? [] : keys.minting.keys;
-  const source = isOurs ? ours : keys.local.concat(keys.remote || []);
+  const source = isOurs ? ours : keys.remote === undefined ? keys.local : keys.local.concat(keys.remote);
   if (kid === undefined) {
     const fitting = source.filter((jwk) => fitsAlgorithm(jwk, algorithm));
     if (fitting.length === 1) return { jwks: fitting };
@@ -76,40 +80,37 @@ export function selectJwks(
   return fitting.length === 0 ? { reason: 'token_no_fitting_key' } : { jwks: fitting };
 }
 
-// More than one only where the same kid stands in a local and a remote set.
-async function verifyWithAny(
-  token: UnverifiedToken,
-  jwks: Jwk[],
-  platform: Platform,
-): Promise<{ jwk: Jwk } | { reason: Reason }> {
-  const { algorithm, signedText, signature } = token;
-  const shaped = jwks.filter((jwk) => hasSignatureForm(algorithm, jwk, signature));
-  if (shaped.length === 0) return { reason: 'token_signature_length' };
-  for (let i = 0; i < shaped.length; i++) {
-    const jwk = shaped[i] as Jwk;
-    const result = await platform.verifySignature({ algorithm, jwk, signedText, signature });
-    if (result === 'valid') return { jwk };
-    if (result === 'unavailable') return { reason: 'verifier_unavailable' };
-  }
-  return { reason: 'token_signature' };
+interface Judging {
+  question: TokenQuestion;
+  isOurs: boolean;
 }
 
-function judgeClaims(
-  token: UnverifiedToken,
-  about: { question: TokenQuestion; isOurs: boolean; verifiedBy: Jwk },
-): Verdict {
-  const { question, isOurs, verifiedBy } = about;
+// More than one key only where the same kid stands in a local and a remote set.
+async function verifyThenJudge(token: UnverifiedToken, jwks: Jwk[], judging: Judging): Promise<Verdict> {
+  const { algorithm, signedText, signature } = token;
+  const { platform } = judging.question;
+  for (let i = 0; i < jwks.length; i++) {
+    const jwk = jwks[i] as Jwk;
+    const result = await platform.verifySignature({ algorithm, jwk, signedText, signature });
+    if (result === 'valid') return judgeClaims(token, jwk, judging);
+    if (result === 'unavailable') return refuse('verifier_unavailable');
+  }
+  return refuse('token_signature');
+}
+
+function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, { question, isOurs }: Judging): Verdict {
   const { keys, settings, nowSeconds } = question;
   const claims = checkClaims(token.unverifiedClaims, settings, nowSeconds);
   if ('reason' in claims) return refuse(claims.reason);
-  const kid = verifiedBy.kid || '';
-  if (kid !== '' && keys.isDeniedKid(kid)) return refuse('token_kid_denied');
-  const jti = ownMember(token.unverifiedClaims, 'jti');
+  const { jti } = token.unverifiedClaims;
+  // A token that names no kid may be verified by a key that is denied.
+  if (token.kid === undefined && verifiedBy.kid !== undefined && keys.isDeniedKid(verifiedBy.kid))
+    return refuse('token_kid_denied');
   if (typeof jti === 'string' && keys.isDeniedJti(jti)) return refuse('token_revoked');
   const { subject, issuer, scopes } = claims;
   const entryEnds = isOurs ? keys.entryEnds(claims.key || '') : Infinity;
   if (entryEnds === undefined) return refuse('token_revoked');
   const expiresSeconds = Math.min(claims.expiresSeconds, entryEnds); // leeway is for clocks of others
-  const keyId = isOurs ? (claims.key as string) : kid;
+  const keyId = isOurs ? (claims.key as string) : verifiedBy.kid || '';
   return admit({ method: 'jwt', subject, issuer, scopes, expiresSeconds, keyId });
 }

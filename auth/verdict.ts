@@ -6,9 +6,9 @@ import type { Reason } from './refusals.js';
 export interface Principal {
   /** How the credential was checked: the value of `X-Auth-Method`; empty for a preflight let through. */
   method: 'api_key' | 'jwt' | '';
-  /** The subject as issued, not yet encoded for a header. */
+  /** The subject, encoded for a header (subject.ts). */
   subject: string;
-  /** The token's `iss`; empty for an API key. */
+  /** The token's `iss`, encoded likewise; empty for an API key. */
   issuer: string;
   /** Exactly the scopes written on the credential. */
   scopes: string[];

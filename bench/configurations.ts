@@ -27,7 +27,7 @@ const proxy = 'proxy_pass http://upstream; proxy_http_version 1.1; proxy_set_hea
 function whole(place: Place, { main = '', http = '', server }: { main?: string; http?: string; server: string }): string {
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${place.dir}/temp/${name};`);
-  return `${main}
+  return `${main} pcre_jit on;
 ${user} daemon off; worker_processes 1; pid ${place.dir}/nginx.pid; error_log ${place.dir}/error.log warn;
 events { worker_connections 2048; }
 http {

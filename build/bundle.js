@@ -22,9 +22,9 @@ const nodePrograms = {
 };
 
 /** Options for what nginx runs: no Node.js, no npm package, and only the modules that njs brings. */
-function njsBundle(isQuickJs) {
+function njsBundle(isQuickJs, entry = 'njs/main.ts') {
   return {
-    entryPoints: [join(root, 'njs/main.ts')],
+    entryPoints: [join(root, entry)],
     bundle: true,
     write: false,
     format: 'esm',
@@ -34,11 +34,54 @@ function njsBundle(isQuickJs) {
     charset: 'ascii',
     define: { KEYGATE_QUICKJS: String(isQuickJs) },
     minifySyntax: true, // drops what the other engine needs
+    // The other engine knows no destructuring, and its error names this token: what to do, at `nginx -t`.
+    banner: {
+      js: isQuickJs ? 'const { keygate_js_is_for_js_engine_qjs__run_keygate_install_again } = {};' : '',
+    },
+  };
+}
+
+/**
+ * The old engine runs all top-level code on every request, QuickJS in every context, and each function there costs time
+ * or memory. So everything that a known credential does not need (njs/cold.ts) becomes the body of one function, which
+ * is run when it is first asked for.
+ */
+async function bundleForEngine(isQuickJs) {
+  const builtIns = { crypto: 'export default keygateCrypto;', fs: 'export default keygateFs;' };
+  const cold = await build({
+    ...njsBundle(isQuickJs, 'njs/cold.ts'),
+    format: 'iife',
+    globalName: 'cold',
+    external: [],
+    plugins: [inPlaceOf(/^(?:crypto|fs)$/, (path) => builtIns[path])],
+  });
+  const loadCold = `
+import keygateCrypto from 'crypto';
+import keygateFs from 'fs';
+const made = { cold: undefined };
+export function loadCold() {
+  if (made.cold === undefined) made.cold = makeCold();
+  return made.cold;
+}
+function makeCold() {
+${cold.outputFiles[0].text}
+return cold;
+}`;
+  return build({ ...njsBundle(isQuickJs), plugins: [inPlaceOf(/\/load_cold\.js$/, () => loadCold)] });
+}
+
+function inPlaceOf(filter, textOf) {
+  return {
+    name: 'in place of',
+    setup(build) {
+      build.onResolve({ filter }, ({ path }) => ({ path, namespace: 'in-place' }));
+      build.onLoad({ filter: /.*/, namespace: 'in-place' }, ({ path }) => ({ contents: textOf(path) }));
+    },
   };
 }
 
 async function bundleForNginx() {
-  const [quick, old] = await Promise.all([build(njsBundle(true)), build(njsBundle(false))]);
+  const [quick, old] = await Promise.all([bundleForEngine(true), bundleForEngine(false)]);
   writeFileSync(join(dist, 'keygate.js'), quick.outputFiles[0].text);
   const lowered = await transformAsync(old.outputFiles[0].text, {
     presets: ['babel-preset-njs'],

@@ -10,6 +10,7 @@ export interface NginxRuntime {
   name: string;
   /** Program and first arguments; nginx's own come after them. */
   command: string[];
+  /** Empty where njs is built in. */
   modulePath: string;
   nginxVersion: string;
   njsVersion: string;
@@ -40,13 +41,14 @@ export async function findNginx(options: {
   }
   const suite = suites[runtime] ?? 'forky';
   const unpacked = await unpackNginx(suite);
-  const found = await describe(`Debian ${suite}`, unpacked.command, unpacked.modulePath);
+  const found = await describeNginx(`Debian ${suite}`, unpacked.command, unpacked.modulePath);
   if (found === undefined)
     throw new RuntimeFault(`nginx unpacked from Debian ${suite} does not run: ${unpacked.command.join(' ')}`);
   return found;
 }
 
-const modulePaths = [
+/** Folders in which packages put nginx's modules. */
+export const modulePaths = [
   '/usr/lib/nginx/modules',
   '/usr/lib64/nginx/modules',
   '/usr/local/lib/nginx/modules',
@@ -57,19 +59,28 @@ async function findSystemNginx(): Promise<NginxRuntime | undefined> {
   const module = modulePaths
     .map((path) => join(path, 'ngx_http_js_module.so'))
     .find((path) => existsSync(path));
+  const program = findProgram();
+  return module === undefined || program === undefined
+    ? undefined
+    : describeNginx('system', [program], module);
+}
+
+/** @returns the nginx of this machine, if there is one */
+export function findProgram(): string | undefined {
   const programs = ['nginx', '/usr/sbin/nginx', '/usr/local/sbin/nginx'];
-  const program = programs.find((one) => spawnSync(one, ['-v']).status === 0);
-  return module === undefined || program === undefined ? undefined : describe('system', [program], module);
+  return programs.find((one) => spawnSync(one, ['-v']).status === 0);
 }
 
 const described = new Map<string, NginxRuntime>();
 
-async function describe(
+/** @returns what this nginx can do with this module; undefined where the two don't run together */
+export async function describeNginx(
   name: string,
   command: string[],
   modulePath: string,
 ): Promise<NginxRuntime | undefined> {
-  const known = described.get(modulePath);
+  const pair = [...command, modulePath].join(' ');
+  const known = described.get(pair);
   if (known !== undefined) return known;
   const version = spawnSync(command[0] as string, [...command.slice(1), '-v'], { encoding: 'utf8' });
   const nginxVersion = /nginx\/(\d+\.\d+\.\d+)/.exec(version.stderr ?? '')?.[1];
@@ -85,7 +96,7 @@ async function describe(
   if (engines.length === 0) return undefined;
   const hasJsAccess = isAtLeast(njsVersion, '1.0.1');
   const runtime = { name, command, modulePath, nginxVersion, njsVersion, engines, hasJsAccess };
-  described.set(modulePath, runtime);
+  described.set(pair, runtime);
   return runtime;
 }
 

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 export interface NjsProbe {
   /** Program and first arguments of nginx. */
   command: string[];
+  /** Empty where njs is built in. */
   modulePath: string;
   engine: 'qjs' | 'njs';
 }
@@ -38,7 +39,8 @@ export async function askNjsVersion(probe: NjsProbe): Promise<string | undefined
 function configuration({ modulePath, engine }: NjsProbe, dir: string): string {
   const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   const temporary = kinds.map((kind) => `${kind}_temp_path ${join(dir, kind)};`).join(' ');
-  return `load_module ${modulePath};
+  const load = modulePath === '' ? '' : `load_module ${modulePath};`;
+  return `${load}
 daemon off; master_process off; pid ${join(dir, 'nginx.pid')};
 events { worker_connections 16; }
 http {

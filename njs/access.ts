@@ -1,25 +1,33 @@
 // js_access: the decision in nginx's access phase. js_access admits whatever does not refuse, also a handler
 // that never ends, so a refusal comes first and `r.decline()` is the one way past it (rule 1).
 
-import { judge } from './judge.js';
-import { recallHere } from './known_here.js';
-import { expose, sendRefusal } from './outcome.js';
+import { expose, exposeKnown } from './identity.js';
+import { recall } from './known.js';
+import { rememberHere } from './known_here.js';
+import { loadCold } from './load_cold.js';
+import type { Outcome } from './outcome.js';
 
 /** Lets an admitted request go on and answers a refused one. */
 export function access(r: NginxHTTPRequest): Promise<void> | void {
   r.return(500);
-  const known = recallHere(r);
-  if (known === undefined) return decideThenAnswer(r);
-  expose(r, known);
-  r.decline();
-}
-
-async function decideThenAnswer(r: NginxHTTPRequest): Promise<void> {
-  const outcome = await judge(r);
-  if (outcome.admitted === true) {
-    expose(r, outcome.identity);
+  const variables = r.variables;
+  const question = variables.keygate_question as string;
+  const known = recall(question, variables);
+  if (known !== undefined) {
+    exposeKnown(variables, known);
     r.decline();
     return;
   }
-  sendRefusal(r, outcome);
+  const judged = loadCold().judge(r, question, rememberHere);
+  if (!('admitted' in judged)) return judged.then((outcome) => answer(r, outcome));
+  answer(r, judged);
+}
+
+function answer(r: NginxHTTPRequest, outcome: Outcome): void {
+  if (outcome.admitted === true) {
+    expose(r.variables, outcome.principal);
+    r.decline();
+    return;
+  }
+  loadCold().sendRefusal(r, outcome);
 }

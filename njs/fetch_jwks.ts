@@ -37,14 +37,16 @@ async function fetchText(url: string): Promise<{ text: string } | { fault: strin
     return { text };
   } catch (e) {
     const fault = oneLine(e);
+    if (fault.indexOf('no resolver') >= 0) return { fault: noResolver };
     if (fault.indexOf('connect failed') < 0 || Date.now() - startedMs > patienceMs) return { fault };
     return { fault: (await canConnect(url)) ? handshakeFault : 'connection refused, or no way to the host' };
   }
 }
 
 const patienceMs = 400;
+const noResolver = 'nginx can not look its host up: add a `resolver` line to http';
 const handshakeFault =
-  'TLS handshake failed: certificate expired, of another host, or not by a CA of JWKS_CA; the line before this one says which';
+  'TLS handshake failed: certificate expired, of another host, or not by a CA of JWKS_CA (js_fetch_trusted_certificate); the line before this one says which';
 
 // njs tells neither a refused connection from a failed handshake: a plain request to the same port does.
 async function canConnect(url: string): Promise<boolean> {

@@ -1,72 +1,92 @@
 // What nginx knows and can do for a decision: sets of keys in shared memory, the sidecar, the verdict cache.
 
 import { parseKeyId } from '../auth/api_key.js';
-import { decideRecord, type Gate, type KeyRecord } from '../auth/decide.js';
+import { decideRecord, type Decided, type Gate, type JwksRefresh, type KeyRecord } from '../auth/decide.js';
 import type { SignatureCheck, SignatureResult } from '../auth/platform.js';
-import { refuse, type Verdict } from '../auth/verdict.js';
-import type { Budget } from './budget.js';
-import { recallEverywhere, rememberEverywhere, verdictId } from './known_everywhere.js';
+import { encodeSubject } from '../auth/subject.js';
+import type { TrustedKeys } from '../auth/token_verdict.js';
+import { admit, refuse, type Verdict } from '../auth/verdict.js';
+import { budgetOf } from './budget.js';
+import { fileName, recallEverywhere, rememberEverywhere } from './known_everywhere.js';
 import { findKey, mayBeHashed, readKeySet, type KeySet } from './key_set.js';
-import { nginxPlatform } from './platform.js';
+import { NginxPlatform } from './platform.js';
+import { recallRefusal, rememberRefusal } from './refused.js';
 import { refreshForUnknownKid } from './remote_jwks.js';
 import { askSidecar, isObject, type Unverified } from './sidecar.js';
+import { readGeneration } from './state.js';
 import { lacksJwks, readTrustedKeys } from './trusted_keys.js';
 
-export interface GateOptions {
-  /** `$keygate_settings` as it was read. */
-  joined: string;
-  generation: string;
-  budget: Budget;
-  doubts: Doubts;
-}
+/** The gate of one decision; everything it reads belongs to one generation. */
+export class NginxGate implements Gate {
+  readonly nowSeconds = Date.now() / 1000;
+  readonly platform: NginxPlatform;
+  /** Whether the sidecar judged by another set of keys than nginx: such a verdict counts once, in every cache. */
+  isInDoubt = false;
+  private readonly keySet: KeySet | undefined;
+  private name = '';
 
-/** Set when the sidecar judged by another set of keys than nginx: such a verdict counts once, in every cache. */
-export interface Doubts {
-  any: boolean;
-}
+  /** @param settings the joined settings of the location */
+  constructor(
+    private readonly r: NginxHTTPRequest,
+    private readonly settings: string,
+    public generation: string,
+  ) {
+    this.keySet = readKeySet(generation);
+    this.platform = new NginxPlatform((check) => askSignature(r, check));
+  }
 
-/** Builds the gate for one decision; everything it reads belongs to one generation. */
-export function buildGate(r: NginxHTTPRequest, options: GateOptions): Gate {
-  const { joined, generation, budget, doubts } = options;
-  const nowSeconds = Date.now() / 1000;
-  const keySet = readKeySet(generation);
-  const platform = nginxPlatform(generation, (check) => askSignature(r, check));
-  return {
-    platform,
-    nowSeconds,
-    keys: keySet !== undefined && keySet.available ? 'available' : 'missing',
-    findKey: (digest) => (keySet === undefined ? undefined : findKey(keySet, digest)),
-    mayBeHashed: (credential) => keySet !== undefined && mayBeHashed(keySet, parseKeyId(credential)),
-    checkHashedKey: (credential) => checkHashedKey(r, { credential, keySet, budget, doubts, nowSeconds }),
-    trustedKeys: () => readTrustedKeys(keySet),
-    lacksJwks,
-    refreshJwks: () => refreshForUnknownKid(r),
-    recall: (credential) => recallEverywhere(verdictId(joined, credential), generation, nowSeconds),
-    remember: (credential, verdict) => {
-      if (doubts.any) return;
-      rememberEverywhere(verdictId(joined, credential), generation, verdict);
-    },
-  };
-}
+  hasKeys(): boolean {
+    return this.keySet !== undefined && this.keySet.available;
+  }
 
-interface HashedKeyCheck {
-  credential: string;
-  keySet: KeySet | undefined;
-  budget: Budget;
-  doubts: Doubts;
-  nowSeconds: number;
-}
+  findKey(digest: string): KeyRecord | undefined {
+    return this.keySet === undefined ? undefined : findKey(this.keySet, digest);
+  }
 
-async function checkHashedKey(r: NginxHTTPRequest, check: HashedKeyCheck): Promise<Verdict> {
-  if (check.budget.isSpent()) return refuse('rate_limited');
-  const generation = check.keySet === undefined ? '' : check.keySet.generation;
-  const answer = await askSidecar(r, 'verify', { credential: check.credential, generation });
-  const verdict = answer === undefined ? undefined : readVerdict(answer, check.nowSeconds);
-  if (answer === undefined || verdict === undefined) return refuse('verifier_unavailable');
-  // A key that took too long to check; for nothing, it could keep every thread busy.
-  if (answer['spends'] === true) check.budget.spend();
-  if (answer['generation'] !== generation) check.doubts.any = true;
-  return verdict;
+  mayBeHashed(credential: string): boolean {
+    return this.keySet !== undefined && mayBeHashed(this.keySet, parseKeyId(credential));
+  }
+
+  async checkHashedKey(credential: string): Promise<Verdict> {
+    if (budgetOf(this.r).isSpent()) return refuse('rate_limited');
+    const generation = this.keySet === undefined ? '' : this.keySet.generation;
+    const answer = await askSidecar(this.r, 'verify', { credential, generation });
+    const verdict = answer === undefined ? undefined : readVerdict(answer, this.nowSeconds);
+    if (answer === undefined || verdict === undefined) return refuse('verifier_unavailable');
+    // A key that took too long to check; for nothing, it could keep every thread busy.
+    if (answer['spends'] === true) budgetOf(this.r).spend();
+    if (answer['generation'] !== generation) this.isInDoubt = true;
+    return verdict;
+  }
+
+  trustedKeys(): TrustedKeys {
+    return readTrustedKeys(this.generation);
+  }
+
+  lacksJwks(): boolean {
+    return lacksJwks(this.generation);
+  }
+
+  async refreshJwks(): Promise<JwksRefresh> {
+    const refreshed = await refreshForUnknownKid(this.r);
+    this.generation = readGeneration() || this.generation; // the fetch has made another one
+    return refreshed;
+  }
+
+  recall(credential: string, isToken: boolean): Verdict | undefined {
+    this.name = fileName(this.settings + credential);
+    const principal = recallEverywhere(this.name, this.nowSeconds);
+    if (principal !== undefined) return admit(principal);
+    const reason = isToken ? undefined : recallRefusal(this.name, this.generation);
+    return reason === undefined ? undefined : refuse(reason);
+  }
+
+  remember({ credential, isToken, isCheap, verdict }: Decided): void {
+    if (this.isInDoubt || (isCheap && KEYGATE_QUICKJS)) return; // there a context remembers it
+    const name = this.name || fileName(this.settings + credential);
+    if (verdict.admitted) rememberEverywhere(name, verdict.principal, this.generation);
+    else if (!isToken && !isCheap) rememberRefusal(name, verdict.reason, this.generation);
+  }
 }
 
 function readVerdict(answer: Unverified, nowSeconds: number): Verdict | undefined {
@@ -86,11 +106,11 @@ function readRefusal(reason: unknown): Verdict | undefined {
 function readRecord(entry: unknown): KeyRecord | undefined {
   if (!isObject(entry)) return undefined;
   const { subject, scopes, expiresSeconds, fingerprint } = entry;
-  if (typeof subject !== 'string' || typeof fingerprint !== 'string' || !Array.isArray(scopes))
-    return undefined;
+  const encoded = typeof subject === 'string' ? encodeSubject(subject) : undefined;
+  if (encoded === undefined || typeof fingerprint !== 'string' || !Array.isArray(scopes)) return undefined;
   if (!scopes.every((scope) => typeof scope === 'string')) return undefined;
   if (expiresSeconds !== null && typeof expiresSeconds !== 'number') return undefined;
-  return { subject, scopes: scopes as string[], expiresSeconds: expiresSeconds === null ? undefined : expiresSeconds, fingerprint }; // prettier-ignore
+  return { subject: encoded, scopes: scopes as string[], expiresSeconds: expiresSeconds === null ? undefined : expiresSeconds, fingerprint }; // prettier-ignore
 }
 
 async function askSignature(r: NginxHTTPRequest, check: SignatureCheck): Promise<SignatureResult> {

@@ -5,17 +5,21 @@
 /** Set by the bundler: whether the bundle is for QuickJS, whose contexts outlive a request. */
 declare const KEYGATE_QUICKJS: boolean;
 
+interface NjsGlobal {
+  /** njs or QuickJS. */
+  readonly engine: string;
+}
+
 interface NginxHTTPRequest {
   /** js_access only (njs 0.9.9): lets the request go on. */
   decline(): void;
 }
 
 interface NginxVariables {
-  keygate_settings?: string;
+  keygate_question?: string;
   keygate_armed?: string;
   keygate_user?: string;
   keygate_issuer?: string;
-  keygate_method?: string;
   keygate_reason?: string;
   keygate_retry_after?: string;
 }

@@ -1,34 +1,16 @@
-// A verdict and the generation it belongs to. While a request waits (for the sidecar, for a JWKS) the sets of keys may
+// A verdict belongs to one generation of keys. While a request waits (for the sidecar, for a JWKS) the sets of keys may
 // change, and the zone that it reads from be cleared for the set after the next: then it is decided again.
 
 import { refusals } from '../auth/refusals.js';
 import type { Verdict } from '../auth/verdict.js';
 import { readGeneration } from './state.js';
 
-/** What was decided; it may be remembered only if `isSteady`: the generation is still the one it was decided under. */
-export interface DatedVerdict {
-  verdict: Verdict;
-  generation: string;
-  isSteady: boolean;
-}
+/** How often one request is decided at most. */
+export const maxAttempts = 3;
 
-const maxAttempts = 3;
-
-/**
- * Decides under one generation, again if another has come meanwhile.
- * @returns undefined while no generation is there yet
- */
-export async function decideInOneGeneration(
-  decideUnder: (generation: string) => Promise<Verdict>,
-): Promise<DatedVerdict | undefined> {
-  for (let attempt = 1; ; attempt++) {
-    const generation = readGeneration();
-    if (generation === undefined) return undefined;
-    const verdict = await decideUnder(generation);
-    const isSteady = readGeneration() === generation;
-    if (isSteady || attempt === maxAttempts || isNoKnowledge(verdict))
-      return { verdict, generation, isSteady };
-  }
+/** Whether other keys have come than a verdict rests on, so that it may be neither the last word nor remembered. */
+export function isOvertaken(verdict: Verdict, generation: string): boolean {
+  return readGeneration() !== generation && !isNoKnowledge(verdict);
 }
 
 // Our own failure, after a wait of up to 2 s: another would be too long, and nothing rests on it.

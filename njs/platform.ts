@@ -1,9 +1,9 @@
 // auth/'s platform inside nginx: hashes, encodings and WebCrypto of njs.
 
-import nodeCrypto from 'crypto'; // named `crypto` it would hide WebCrypto
 import type { Jwk } from '../auth/jwk.js';
 import type { Platform, SignatureCheck, SignatureResult } from '../auth/platform.js';
 import { algorithms } from '../auth/algorithms.js';
+import { hmacSha256, sha256 } from './hash.js';
 
 /** @returns the bytes of strict base64url, else undefined: njs itself stops silently at a bad character */
 export function decodeBase64url(text: string): Uint8Array | undefined {
@@ -11,62 +11,64 @@ export function decodeBase64url(text: string): Uint8Array | undefined {
   return bytes.toString('base64url') === text ? bytes : undefined;
 }
 
+const utf8: { decoder: TextDecoder | undefined } = { decoder: undefined };
+
 /** @returns the text, or undefined when the bytes are not UTF-8 */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes as unknown as ArrayBuffer); // njs-types knows only that
+    utf8.decoder = utf8.decoder || new TextDecoder('utf-8', { fatal: true });
+    return utf8.decoder.decode(bytes as unknown as ArrayBuffer); // njs-types knows only that
   } catch (_) {
     return undefined;
   }
 }
 
-/** @returns SHA-256 as base64url */
-export function sha256(text: string): string {
-  return nodeCrypto.createHash('sha256').update(text).digest('base64url');
-}
-
-/** @returns HMAC-SHA-256 as base64url */
-export function hmacSha256(secret: string, text: string): string {
-  return nodeCrypto.createHmac('sha256', secret).update(text).digest('base64url');
-}
-
 /** How the sidecar is asked about a signature that no engine here can check (EdDSA). */
 export type AskSignature = (check: SignatureCheck) => Promise<SignatureResult>;
 
-// Imported keys, per context and generation: QuickJS contexts live on, the old engine starts anew each time.
-const imported: { generation: string; keys: { [id: string]: CryptoKey } } = {
-  generation: '',
-  keys: Object.create(null) as { [id: string]: CryptoKey },
-};
+/** The platform of one decision. */
+export class NginxPlatform implements Platform {
+  /** @param askSignature verifies what WebCrypto here can't */
+  constructor(private readonly askSignature: AskSignature) {}
 
-/**
- * Builds the platform for one decision.
- * @param generation of the trusted keys; imported keys of another one are dropped
- * @param askSignature verifies what WebCrypto here can't
- */
-export function nginxPlatform(generation: string, askSignature: AskSignature): Platform {
-  return {
-    decodeBase64url,
-    decodeUtf8,
-    sha256,
-    hmacSha256,
-    verifySignature: (check) => verifySignature(check, generation, askSignature),
-  };
+  decodeBase64url(text: string): Uint8Array | undefined {
+    return decodeBase64url(text);
+  }
+
+  decodeUtf8(bytes: Uint8Array): string | undefined {
+    return decodeUtf8(bytes);
+  }
+
+  sha256(text: string): string {
+    return sha256(text);
+  }
+
+  hmacSha256(secret: string, text: string): string {
+    return hmacSha256(secret, text);
+  }
+
+  verifySignature(check: SignatureCheck): Promise<SignatureResult> {
+    const key = imported(check);
+    return key === undefined ? importThenVerify(check, this.askSignature) : verifyWith(key, check);
+  }
 }
 
-async function verifySignature(
-  check: SignatureCheck,
-  generation: string,
-  askSignature: AskSignature,
-): Promise<SignatureResult> {
-  const algorithm = algorithms[check.algorithm];
-  if (algorithm.kty === 'OKP' && !(await hasEd25519())) return askSignature(check);
+async function importThenVerify(check: SignatureCheck, ask: AskSignature): Promise<SignatureResult> {
+  if (algorithms[check.algorithm].kty === 'OKP' && !(await hasEd25519())) return ask(check);
   try {
-    const key = await importOnce(check, generation);
+    const key = await importKey(check);
+    return verifyWith(key, check);
+  } catch (_) {
+    return 'invalid'; // a point off the curve, say
+  }
+}
+
+async function verifyWith(key: CryptoKey, check: SignatureCheck): Promise<SignatureResult> {
+  try {
     const valid = await crypto.subtle.verify(
-      algorithm.verify as SignOrVerifyAlgorithm,
+      algorithms[check.algorithm].verify as SignOrVerifyAlgorithm,
       key,
-      Buffer.from(check.signature),
+      check.signature as unknown as ArrayBuffer, // njs-types knows only that
       Buffer.from(check.signedText),
     );
     if (valid === true) return 'valid';
@@ -75,6 +77,11 @@ async function verifySignature(
   }
   await clearOpensslErrors();
   return 'invalid';
+}
+
+/** For what only parses: it has no keys and verifies nothing. */
+export function parsingPlatform(): Platform {
+  return new NginxPlatform(() => Promise.resolve('unavailable'));
 }
 
 const noKey = new Uint8Array([0]);
@@ -105,19 +112,33 @@ async function hasEd25519(): Promise<boolean> {
   return engine.hasEd25519;
 }
 
-async function importOnce(check: SignatureCheck, generation: string): Promise<CryptoKey> {
-  if (imported.generation !== generation) {
-    imported.generation = generation;
-    imported.keys = Object.create(null) as { [id: string]: CryptoKey };
+interface ImportedKey {
+  jwk: Jwk;
+  algorithm: string;
+  key: CryptoKey;
+}
+
+// Imported keys of this context, found by the very object: the sets of a generation are parsed once (trusted_keys.ts).
+const importedKeys: { keys: ImportedKey[] } = { keys: [] };
+
+/** Drops the imported keys: other sets count from now on. */
+export function forgetImportedKeys(): void {
+  importedKeys.keys = [];
+}
+
+function imported({ jwk, algorithm }: SignatureCheck): CryptoKey | undefined {
+  const { keys } = importedKeys;
+  for (let i = 0; i < keys.length; i++) {
+    const one = keys[i] as ImportedKey;
+    if (one.jwk === jwk && one.algorithm === algorithm) return one.key;
   }
-  const keys = imported.keys;
-  const { n, e, x, y } = check.jwk;
-  const id = [check.algorithm, n, e, x, y].join(' ');
-  const known = keys[id];
-  if (known !== undefined) return known;
-  const algorithm = algorithms[check.algorithm].import as ImportAlgorithm;
-  const key = await crypto.subtle.importKey('jwk', publicMembers(check.jwk), algorithm, true, ['verify']);
-  keys[id] = key; // a settled value: a promise kept here could outlive its request (rule 3)
+  return undefined;
+}
+
+async function importKey({ jwk, algorithm }: SignatureCheck): Promise<CryptoKey> {
+  const parameters = algorithms[algorithm].import as ImportAlgorithm;
+  const key = await crypto.subtle.importKey('jwk', publicMembers(jwk), parameters, true, ['verify']);
+  importedKeys.keys.push({ jwk, algorithm, key }); // a settled value: a promise kept here could outlive its request (rule 3)
   return key;
 }
 

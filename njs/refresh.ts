@@ -7,6 +7,7 @@ import { complain, isFaulty, recover, type Source } from './complaint.js';
 import { forgetLook, lookAt } from './file_look.js';
 import { oneLine } from './one_line.js';
 import { refreshKeys } from './refresh_keys.js';
+import { checkAtStart } from './start_checks.js';
 import { clearState, readState, switchGeneration, writeState } from './state.js';
 import { storeJwksText } from './store_jwks.js';
 import { readStoredJwks, type StoredDenials } from './trusted_keys.js';
@@ -46,6 +47,7 @@ function startAnewWithOtherSources(variables: NginxVariables): boolean {
   const sources = JSON.stringify(named.concat(mintIssuer(variables)));
   if (readState('sources') === sources) return false;
   writeState('sources', sources);
+  checkAtStart(variables);
   files.forEach(forgetLook);
   clearState('minting');
   clearState('local');

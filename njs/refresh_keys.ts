@@ -6,7 +6,7 @@ import type { KeyEntry } from '../auth/key_entry.js';
 import { complain, recover } from './complaint.js';
 import { forgetLook, lookAt } from './file_look.js';
 import { currentKeySet, retireKeySet, storeKeySet } from './key_set.js';
-import { nginxPlatform } from './platform.js';
+import { parsingPlatform } from './platform.js';
 import { clearState, readHmacSecret, readState, writeState } from './state.js';
 
 const shownProblems = 20;
@@ -51,7 +51,7 @@ function noteFault(fault: string | undefined): void {
 
 // Stores a new set. Returns why this content can't be one.
 function takeUp(file: { text: string; digest: string }, keeping: Keeping): string | undefined {
-  const platform = nginxPlatform('', () => Promise.resolve('unavailable'));
+  const platform = parsingPlatform();
   const apiKey = process.env['API_KEY'] || '';
   const apiKeys = process.env['API_KEYS'] || '';
   const fromFile = parseKeyFile(file.text, platform);

@@ -23,8 +23,16 @@ export async function askSidecar(
   });
   const answer = readReply(reply);
   if (answer === undefined)
-    r.error('keygate: verifier_unavailable: ' + route + ' gave status ' + reply.status);
+    r.error('keygate: verifier_unavailable: ' + route + ' gave status ' + reply.status + hintAbout(reply));
   return answer;
+}
+
+// nginx has no way to keep these of the server's out of our location.
+function hintAbout(reply: NginxHTTPRequest): string {
+  const isChanged = reply.status === 200 || reply.status === 400;
+  return isChanged
+    ? '; does a sub_filter, proxy_set_body or proxy_hide_header stand for the whole server?'
+    : '';
 }
 
 function readReply(reply: NginxHTTPRequest): Unverified | undefined {

@@ -1,7 +1,7 @@
 // What all workers share: one dictionary of strings. The generation names everything a verdict rests on
 // (API keys, JWKs, deny list); it is read on every request and changes last.
 
-import { sha256 } from './platform.js';
+import { sha256 } from './hash.js';
 
 /** Names in the dictionary `keygate_state`. */
 export type StateName =
@@ -46,9 +46,13 @@ export function clearState(name: StateName): void {
   ngx.shared.keygate_state.delete(name);
 }
 
+// Found once per context: finding it costs more than reading from it.
+const found: { dictionary: NgxSharedDict<string> | undefined } = { dictionary: undefined };
+
 /** @returns the generation, or undefined until the first look at the files is over */
 export function readGeneration(): string | undefined {
-  return ngx.shared.keygate_state.get('generation') as string | undefined;
+  if (found.dictionary === undefined) found.dictionary = ngx.shared.keygate_state;
+  return found.dictionary.get('generation') as string | undefined;
 }
 
 const parts: StateName[] = ['keys', 'minting', 'local', 'remote', 'denied'];

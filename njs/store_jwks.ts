@@ -3,7 +3,7 @@
 
 import { parseJwks } from '../auth/jwk.js';
 import { complain, recover } from './complaint.js';
-import { nginxPlatform } from './platform.js';
+import { parsingPlatform } from './platform.js';
 import { writeState } from './state.js';
 import type { StoredJwks } from './trusted_keys.js';
 
@@ -18,7 +18,7 @@ export function storeJwksText(
   text: string,
   about: { issuer?: string; nowMs: number },
 ): boolean {
-  const platform = nginxPlatform('', () => Promise.resolve('unavailable'));
+  const platform = parsingPlatform();
   const parsed = parseJwks(text, platform);
   if ('fault' in parsed) {
     complain(name, `${sources[name]}: ${parsed.fault}; keys loaded before stay in use`, about.nowMs);

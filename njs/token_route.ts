@@ -1,12 +1,14 @@
 // POST /token: an API key in, a JWT out. nginx passes the credential on; the sidecar looks it up and mints.
 
-import { readCredential, isTokenShaped } from '../auth/credential.js';
+import { readCredential } from '../auth/credential.js';
 import { refusals, type Reason } from '../auth/refusals.js';
 import { budgetOf } from './budget.js';
+import { credentialHeaders } from './credential_headers.js';
 import { readKeySet } from './key_set.js';
 import { oneLine } from './one_line.js';
-import { sendRefusal, type RefusedOutcome } from './outcome.js';
-import { credentialHeaders, readHeader } from './request.js';
+import type { RefusedOutcome } from './outcome.js';
+import { sendRefusal } from './refusal_answer.js';
+import { isDoubled } from './request.js';
 import { askSidecar, isObject } from './sidecar.js';
 import { readGeneration } from './state.js';
 
@@ -36,18 +38,18 @@ function sendToken(r: NginxHTTPRequest, body: string): void {
 
 async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   if (r.method !== 'POST') return { admitted: false, reason: 'method_not_allowed', allow: 'POST' };
-  const reading = readCredential(credentialHeaders(r));
-  if ('reason' in reading) return refuse(reading.reason);
-  const { credential } = reading;
+  const presented = readCredential(credentialHeaders(r.variables));
+  if ('reason' in presented) return refuse(isDoubled(r) ? 'doubled_header' : presented.reason);
+  const { credential, tokenParts } = presented;
   const budget = budgetOf(r);
   if (!budget.spend()) {
     return { admitted: false, reason: 'rate_limited', retryAfterSeconds: budget.retryAfterSeconds() };
   }
-  if (isTokenShaped(credential)) return refuse('token_not_accepted');
+  if (tokenParts !== undefined) return refuse('token_not_accepted');
   const keySet = readKeySet(readGeneration() || '');
   if (keySet === undefined || !keySet.available) return refuse('keys_unavailable');
   const { generation } = keySet;
-  const contentType = (readHeader(r, 'Content-Type') || '').slice(0, maxTypeCharacters);
+  const contentType = (r.variables.content_type || '').slice(0, maxTypeCharacters);
   const body = r.requestText || '';
   const answer = await askSidecar(r, 'token', { credential, generation, contentType, body });
   if (answer === undefined) return refuse('verifier_unavailable');

@@ -3,8 +3,9 @@
 
 import type { Jwk } from '../auth/jwk.js';
 import type { TrustedKeys } from '../auth/token_verdict.js';
-import { entryEnds, type KeySet } from './key_set.js';
-import { readGeneration, readState, type StateName } from './state.js';
+import { entryEnds, readKeySet } from './key_set.js';
+import { forgetImportedKeys } from './platform.js';
+import { readState, type StateName } from './state.js';
 
 /** A set of JWKs as it is stored. `keys` is missing while none could be loaded. */
 export interface StoredJwks {
@@ -21,60 +22,60 @@ export interface StoredDenials {
 }
 
 interface Sets {
-  minting: StoredJwks;
-  local: StoredJwks;
-  remote: StoredJwks;
-  denied: StoredDenials;
+  trusted: TrustedKeys;
+  lacksJwks: boolean;
 }
 
-const latest: { generation: string | undefined; sets: Sets | undefined } = {
-  generation: '',
-  sets: undefined,
-};
+// Parsed once per context and generation.
+const latest: { generation: string; sets: Sets | undefined } = { generation: '', sets: undefined };
 
-/**
- * The keys that verify tokens now.
- * @param keySet whose entries keep minted tokens alive
- */
-export function readTrustedKeys(keySet: KeySet | undefined): TrustedKeys {
-  const { minting, local, remote, denied } = readSets();
-  const nowSeconds = Date.now() / 1000;
-  const has = (list: { [name: string]: true }, name: string) =>
-    Object.prototype.hasOwnProperty.call(list, name);
-  return {
-    minting: minting.keys === undefined ? undefined : { issuer: minting.issuer || '', keys: minting.keys },
-    local: local.keys || [],
-    remote: remote.configured ? remote.keys || [] : undefined,
-    isDeniedKid: (kid) => has(denied.kids, kid),
-    isDeniedJti: (jti) => has(denied.jtis, jti),
-    entryEnds: (fingerprint) =>
-      keySet !== undefined && keySet.available ? entryEnds(keySet, fingerprint, nowSeconds) : undefined,
-  };
+/** The keys that verify tokens now. */
+export function readTrustedKeys(generation: string): TrustedKeys {
+  return readSets(generation).trusted;
 }
 
 /** Whether a configured set of JWKs could not be loaded at all, so that an unknown kid may be our failure. */
-export function lacksJwks(): boolean {
-  const { local, remote } = readSets();
-  return (local.configured && local.keys === undefined) || (remote.configured && remote.keys === undefined);
+export function lacksJwks(generation: string): boolean {
+  return readSets(generation).lacksJwks;
+}
+
+function readSets(generation: string): Sets {
+  if (latest.sets === undefined || latest.generation !== generation) {
+    latest.sets = parseSets(generation);
+    latest.generation = generation;
+    forgetImportedKeys();
+  }
+  return latest.sets;
+}
+
+function parseSets(generation: string): Sets {
+  const minting = readStoredJwks('minting');
+  const local = readStoredJwks('local');
+  const remote = readStoredJwks('remote');
+  const denied = parseState<StoredDenials>('denied', { jtis: {}, kids: {} });
+  const lacks = (set: StoredJwks) => set.configured && set.keys === undefined;
+  const trusted = {
+    minting: minting.keys === undefined ? undefined : { issuer: minting.issuer || '', keys: minting.keys },
+    local: local.keys || [],
+    remote: remote.configured ? remote.keys || [] : undefined,
+    isDeniedKid: (kid: string) => has(denied.kids, kid),
+    isDeniedJti: (jti: string) => has(denied.jtis, jti),
+    entryEnds: (fingerprint: string) => {
+      const keySet = readKeySet(generation);
+      const isUsable = keySet !== undefined && keySet.available;
+      return isUsable ? entryEnds(keySet, fingerprint, Date.now() / 1000) : undefined;
+    },
+  };
+  return { trusted, lacksJwks: lacks(local) || lacks(remote) };
+}
+
+function has(list: { [name: string]: true }, name: string): boolean {
+  return Object.prototype.hasOwnProperty.call(list, name);
 }
 
 /** @returns a stored set of JWKs */
 export function readStoredJwks(name: 'minting' | 'local' | 'remote'): StoredJwks {
   return parseState(name, { configured: false });
-}
-
-function readSets(): Sets {
-  const generation = readGeneration();
-  if (latest.sets !== undefined && latest.generation === generation) return latest.sets;
-  const sets: Sets = {
-    minting: readStoredJwks('minting'),
-    local: readStoredJwks('local'),
-    remote: readStoredJwks('remote'),
-    denied: parseState('denied', { jtis: {}, kids: {} }),
-  };
-  latest.sets = sets;
-  latest.generation = generation;
-  return sets;
 }
 
 function parseState<T>(name: StateName, otherwise: T): T {

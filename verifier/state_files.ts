@@ -16,28 +16,33 @@ import {
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 
-/** Writes a file by way of a temporary one beside it, so that no reader meets half of it. */
+/**
+ * Writes a file by way of a temporary one beside it, so that no reader meets half of it. What root writes for a
+ * sidecar that runs as somebody else (`keygate jwks rotate`) belongs to the owner of the file or folder.
+ */
 export function writeAtomically(path: string, content: string, mode: number): void {
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
-  const file = openSync(temporary, 'wx', mode);
   try {
-    writeFileSync(file, content);
-    if (process.getuid?.() === 0) {
-      const { uid, gid } = statSync(path, { throwIfNoEntry: false }) ?? statSync(dirname(path)); // root writes for others
-      fchownSync(file, uid, gid);
+    const file = openSync(temporary, 'wx', mode);
+    try {
+      writeFileSync(file, content); // whole or a fault: writeSync may write a part of it on a full disk
+      if (process.getuid?.() === 0) giveToOwner(file, path);
+      fchmodSync(file, mode); // whatever the umask
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
     }
-    fchmodSync(file, mode); // whatever the umask
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  try {
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
   }
+}
+
+function giveToOwner(file: number, path: string): void {
+  const { uid, gid } = statSync(path, { throwIfNoEntry: false }) ?? statSync(dirname(path));
+  fchownSync(file, uid, gid);
 }
 
 /** @returns the file's text, or undefined when there is none; other faults are thrown */

@@ -1,13 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { decide, type Gate, type KeyRecord, type RequestFacts } from '../../auth/decide.js';
+import { decide, type Decided, type Gate, type KeyRecord, type RequestFacts } from '../../auth/decide.js';
 import type { LocationSettings } from '../../auth/location_settings.js';
-import { admit, refuse, type Verdict } from '../../auth/verdict.js';
+import { admit, refuse } from '../../auth/verdict.js';
 import { nodePlatform } from '../../verifier/platform.js';
 
 const now = 1_800_000_000;
 const settings: LocationSettings = {
-  armed: true,
-  targetFlags: '',
   jwt: { issuers: 'any', audiences: 'any', leewaySeconds: 30 },
   requiredScopes: [],
   requiredScope: '',
@@ -15,23 +13,23 @@ const settings: LocationSettings = {
 const record: KeyRecord = { subject: 'bob', scopes: ['models'], expiresSeconds: undefined, fingerprint: 'f' };
 
 const request = (credential: string, changed: Partial<RequestFacts> = {}): RequestFacts => ({
-  headers: { authorization: undefined, xApiKey: credential, apiKey: undefined, isDoubled: () => false },
-  path: '/v1/models',
-  rawTarget: '/v1/models',
+  headers: { authorization: '', xApiKey: credential, apiKey: '' },
+  unusualTarget: undefined,
   settings,
-  isPreflight: false,
+  isPreflight: () => false,
+  isDoubled: () => false,
   ...changed,
 });
 
-function gate(changed: Partial<Gate> = {}): Gate & { asked: string[]; remembered: Verdict[] } {
+function gate(changed: Partial<Gate> = {}): Gate & { asked: string[]; remembered: Decided[] } {
   const asked: string[] = [];
-  const remembered: Verdict[] = [];
+  const remembered: Decided[] = [];
   return {
     asked,
     remembered,
     platform: nodePlatform,
     nowSeconds: now,
-    keys: 'available',
+    hasKeys: () => true,
     findKey: (digest) => (digest === nodePlatform.sha256('good') ? record : undefined),
     mayBeHashed: () => true,
     checkHashedKey: (credential) => {
@@ -42,27 +40,29 @@ function gate(changed: Partial<Gate> = {}): Gate & { asked: string[]; remembered
     lacksJwks: () => false,
     refreshJwks: () => Promise.resolve('none'),
     recall: () => undefined,
-    remember: (_, verdict) => remembered.push(verdict),
+    remember: (decided) => void remembered.push(decided),
     ...changed,
   };
 }
 
 describe('decide', () => {
-  it('admits a digest key without the sidecar and without a cache', async () => {
+  it('admits a digest key at once, without the sidecar, and says that it was cheap', () => {
     const one = gate();
-    expect(await decide(request('good'), one)).toMatchObject({
+    expect(decide(request('good'), one)).toMatchObject({
       admitted: true,
       principal: { subject: 'bob', method: 'api_key' },
     });
     expect(one.asked).toEqual([]);
-    expect(one.remembered).toEqual([]);
+    expect(one.remembered).toMatchObject([{ credential: 'good', isCheap: true }]);
   });
 
   it('asks the sidecar about an unknown key and remembers its verdict', async () => {
     const one = gate();
     expect(await decide(request('other'), one)).toEqual(refuse('unknown_key'));
     expect(one.asked).toEqual(['other']);
-    expect(one.remembered).toHaveLength(1);
+    expect(one.remembered).toEqual([
+      { credential: 'other', isToken: false, isCheap: false, verdict: refuse('unknown_key') },
+    ]);
   });
 
   it('does not ask when no bcrypt entry could match, or the key can not have been hashed', async () => {
@@ -78,7 +78,7 @@ describe('decide', () => {
     expect(await decide(request('a.b.c'), one)).toEqual(refuse('keys_unavailable'));
   });
 
-  it('takes a remembered verdict, but judges scopes anew', async () => {
+  it('takes a remembered verdict at once and as it is: it was reached under the same settings', () => {
     const remembered = admit({
       method: 'api_key',
       subject: 'x',
@@ -88,17 +88,15 @@ describe('decide', () => {
       keyId: '',
     });
     const one = gate({ recall: () => remembered });
-    expect(await decide(request('other'), one)).toEqual(remembered);
     const scoped = { ...settings, requiredScopes: ['models'] };
-    expect(await decide(request('other', { settings: scoped }), one)).toEqual(refuse('insufficient_scope'));
+    expect(decide(request('other', { settings: scoped }), one)).toEqual(remembered);
     expect(one.asked).toEqual([]);
   });
 
   it.each([
-    ['location_not_configured', { settings: { ...settings, armed: false } }],
-    ['bad_target', { settings: { ...settings, targetFlags: 'target ' } }],
-    ['bad_host', { settings: { ...settings, targetFlags: 'host ' } }],
-    ['not_found', { settings: { ...settings, targetFlags: 'suspect ' }, path: '/token' }],
+    ['bad_target', { unusualTarget: { hosts: 'a', path: '/x', rawTarget: '/x#' } }],
+    ['bad_host', { unusualTarget: { hosts: 'a/b', path: '/x', rawTarget: '/x' } }],
+    ['not_found', { unusualTarget: { hosts: 'a', path: '/token', rawTarget: '/x' } }],
     ['insufficient_scope', { settings: { ...settings, requiredScopes: ['chat'] } }],
   ] as [string, Partial<RequestFacts>][])(
     'refuses with %s before or after a good key',
@@ -113,16 +111,34 @@ describe('decide', () => {
   });
 
   it('says keys_unavailable, never 401, while no keys are loaded', async () => {
-    expect(await decide(request('good'), gate({ keys: 'missing' }))).toEqual(refuse('keys_unavailable'));
+    expect(await decide(request('good'), gate({ hasKeys: () => false }))).toEqual(refuse('keys_unavailable'));
   });
 
   it('lets a preflight through without a credential only', async () => {
-    expect(await decide(request('', { isPreflight: true }), gate())).toMatchObject({
+    expect(await decide(request('', { isPreflight: () => true }), gate())).toMatchObject({
       admitted: true,
       principal: { subject: '' },
     });
-    expect(await decide(request('wrong', { isPreflight: true }), gate())).toEqual(refuse('unknown_key'));
+    expect(await decide(request('wrong', { isPreflight: () => true }), gate())).toEqual(
+      refuse('unknown_key'),
+    );
   });
+
+  it.each(['good, good', 'a.b, c.d'])(
+    'says doubled_header for %j only where a header was sent twice',
+    async (joined) => {
+      const twice = await decide(
+        request(joined, { isDoubled: () => true }),
+        gate({ trustedKeys: () => noKeys }),
+      );
+      expect(twice).toEqual(refuse('doubled_header'));
+      const once = await decide(request(joined), gate({ trustedKeys: () => noKeys }));
+      expect(once).toMatchObject({
+        admitted: false,
+        reason: expect.stringMatching(/malformed|base64url/) as string,
+      });
+    },
+  );
 
   const unknownKid = `${Buffer.from('{"alg":"RS256","kid":"k"}').toString('base64url')}.e30.AAAA`;
   const noKeys = {

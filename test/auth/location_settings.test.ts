@@ -1,37 +1,29 @@
 import { describe, expect, it } from 'vitest';
 import { parseList, parseLocationSettings } from '../../auth/location_settings.js';
 
-const join = (...parts: string[]) => parts.join('\n');
+const join = (...parts: string[]) => parts.map((part) => `${part}\n`).join('');
 
 describe('parseLocationSettings', () => {
   it('reads every field', () => {
-    expect(
-      parseLocationSettings(join('on', 'suspect ', 'a,b', 'https://i', '5', 'models  chat', '')),
-    ).toEqual({
-      armed: true,
-      targetFlags: 'suspect ',
+    expect(parseLocationSettings(join('a,b', 'https://i', '5', 'models  chat', ''))).toEqual({
       jwt: { audiences: ['a', 'b'], issuers: ['https://i'], leewaySeconds: 5 },
       requiredScopes: ['models', 'chat'],
       requiredScope: 'models  chat',
     });
   });
 
-  it.each(['', 'off', 'ON', '1'])('is not armed by %j', (armed) => {
-    expect(parseLocationSettings(join(armed, '', '', '', '30', '', ''))).toMatchObject({ armed: false });
-  });
-
   it.each(['', 'abc', '-1', '1.5', '99999'])('faults the leeway %j', (leeway) => {
-    expect(parseLocationSettings(join('on', '', '', '', leeway, '', ''))).toHaveProperty('fault');
+    expect(parseLocationSettings(join('', '', leeway, '', ''))).toHaveProperty('fault');
   });
 
   it('faults a setting with a line feed', () => {
-    expect(parseLocationSettings(join('on', '', 'a\nb', '', '30', '', ''))).toHaveProperty('fault');
+    expect(parseLocationSettings(join('a\nb', '', '30', '', ''))).toHaveProperty('fault');
   });
 
   it('faults a remote JWKS without issuer and audience, and takes the word any', () => {
-    expect(parseLocationSettings(join('on', '', 'a', '', '30', '', 'https://x'))).toHaveProperty('fault');
-    expect(parseLocationSettings(join('on', '', '', 'i', '30', '', 'https://x'))).toHaveProperty('fault');
-    expect(parseLocationSettings(join('on', '', 'any', 'any', '30', '', 'https://x'))).toMatchObject({
+    expect(parseLocationSettings(join('a', '', '30', '', 'https://x'))).toHaveProperty('fault');
+    expect(parseLocationSettings(join('', 'i', '30', '', 'https://x'))).toHaveProperty('fault');
+    expect(parseLocationSettings(join('any', 'any', '30', '', 'https://x'))).toMatchObject({
       jwt: { audiences: 'any', issuers: 'any' },
     });
   });

@@ -1,6 +1,6 @@
 // The same names in code, configuration and documentation.
 
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refusals } from '../../auth/refusals.js';
@@ -76,20 +76,25 @@ describe('names', () => {
     for (const [, body] of locations) expect(body).toMatch(/internal;\s+error_page 599 /);
   });
 
+  it('documents the variables that http.conf sets for operators, and no other', () => {
+    const conf = read('nginx/snippets/http.conf');
+    const header = conf.split('\n\n')[0] ?? '';
+    const announced = all(header.split('Sets:')[1] ?? '', /\$(keygate_\w+)/g);
+    expect(all(read('docs/settings.md').split('## Variables')[1] ?? '', /^### \$(keygate_\w+)$/gm)).toEqual(
+      announced,
+    );
+    const defined = all(conf, /^(?:js_var|map \S+(?: \S+)*?) \$(keygate_\w+) /gm);
+    expect(defined).toEqual(expect.arrayContaining(announced));
+  });
+
   it('names a file that exists in every relative link', () => {
-    for (const file of [
-      'README.md',
-      'docs/maintaining.md',
-      'docs/keys.md',
-      'docs/admin.md',
-      'docs/docker.md',
-    ]) {
-      for (const link of all(read(file), /\]\(([^)#]+)\)/g)) {
-        if (!link.includes('://'))
-          expect(() => readdirSync(join(root, dirname(file), link)).length || true, link).not.toThrow(
-            /ENOENT/,
-          );
-      }
-    }
+    const folders = readdirSync(join(root, 'examples')).map((folder) => `examples/${folder}/README.md`);
+    const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`); // prettier-ignore
+    const links = ['README.md', ...docs, ...folders].flatMap(
+      (file) =>
+      all(read(file), /\]\(([^)#]+)\)/g).filter((link) => !link.includes('://')).map((link) => join(dirname(file), link)), // prettier-ignore
+    );
+    expect(links.length).toBeGreaterThan(20);
+    expect(links.filter((link) => !existsSync(join(root, link)))).toEqual([]);
   });
 });

@@ -10,6 +10,14 @@ import { variants } from './harness/variants.js';
 // Faults that a request asks for, put into the real bundle where the decision starts.
 const faults = `
   var fault = r.headersIn['x-fault'];
+  if (fault === 'throw at once') throw new Error('fault');
+  if (fault === 'nothing at once') return;
+  if (fault === 'true at once') return true;
+  if (fault === 'an empty object at once') return {};
+  if (fault !== undefined) return faulty(r, fault);
+`;
+const laterFaults = `
+async function faulty(r, fault) {
   if (fault === 'throw') throw new Error('fault');
   if (fault === 'throw-undefined') throw undefined;
   if (fault === 'never') { var never = new Promise(function () {}); await never; }
@@ -17,10 +25,15 @@ const faults = `
   if (fault === 'true') return true;
   if (fault === 'late-throw') { await new Promise(function (resolve) { setTimeout(resolve, 20); }); throw new Error('late'); }
   if (fault === 'wait') await new Promise(function (resolve) { setTimeout(resolve, 400); });
+  return {admitted: false, reason: 'unknown_key'};
+}
 `;
 
 const withFaults = (bundle: string) => {
-  const edited = bundle.replace(/async function judge\(r\) \{/, (start) => start + faults);
+  const edited = bundle.replace(
+    /function judge\(r, asked, remember\) \{/,
+    (start) => `${laterFaults}${start}${faults}`,
+  );
   if (edited === bundle) throw new Error('the bundle has no function judge');
   return edited;
 };
@@ -60,18 +73,26 @@ describe.each(variants)('$name: fails closed', (variant) => {
     expect((await gateway.send('/x', { headers: key })).body).toBe('upstream');
   });
 
-  it.each(['throw', 'throw-undefined', 'never', 'nothing', 'true', 'late-throw'])(
-    'answers 500 and asks no upstream when the decision does: %s',
-    async (fault) => {
-      for (const path of ['/x', '/unlisted']) {
-        gateway.upstream.arrived.length = 0;
-        const answer = await gateway.send(path, { headers: { 'x-api-key': 'unknown', 'x-fault': fault } });
-        expect(gateway.upstream.arrived).toHaveLength(0);
-        expect(answer.status, answer.body).toBe(500);
-        expect(answer.json().error.code).toBe('internal_error');
-      }
-    },
-  );
+  it.each([
+    'throw at once',
+    'nothing at once',
+    'true at once',
+    'an empty object at once',
+    'throw',
+    'throw-undefined',
+    'never',
+    'nothing',
+    'true',
+    'late-throw',
+  ])('answers 500 and asks no upstream when the decision does: %s', async (fault) => {
+    for (const path of ['/x', '/unlisted']) {
+      gateway.upstream.arrived.length = 0;
+      const answer = await gateway.send(path, { headers: { 'x-api-key': 'unknown', 'x-fault': fault } });
+      expect(gateway.upstream.arrived).toHaveLength(0);
+      expect(answer.status, answer.body).toBe(500);
+      expect(answer.json().error.code).toBe('internal_error');
+    }
+  });
 
   it('sends refusals as they are under a server-level error_page', async () => {
     for (const path of ['/x', '/unlisted']) {

@@ -75,7 +75,8 @@ describe.each(variants)('$name: locations', (variant) => {
 
   afterAll(() => gateway?.stop());
 
-  const status = async (path: string, sent = headers) => (await gateway.send(path, { headers: sent })).status;
+  const status = async (path: string, sent: { [name: string]: string } = headers) =>
+    (await gateway.send(path, { headers: sent })).status;
 
   it('judges each location by its own required scope, also with a cached verdict', async () => {
     for (let i = 0; i < 2; i++) {
@@ -136,14 +137,22 @@ describe.each(variants)('$name: locations', (variant) => {
       X_Auth_Method: 'jwt',
       'X.Auth.User': 'root',
       'X_Auth-Issuer': 'evil',
-      X_Api_Key: 'x',
-      Api_Key: 'y',
       'Api.Key': 'z',
     };
     expect(await status('/own-headers/x', spoofed)).toBe(200);
     const arrived = gateway.upstream.arrived[0]?.headers ?? {};
     expect(arrived).toMatchObject({ 'x-own': '1', 'x-auth-method': 'api_key' });
     expect(JSON.stringify(arrived)).not.toMatch(/root|evil|"jwt"|"[a-z._-]*key":/i);
+  });
+
+  it('takes underscores for dashes in the names of credential headers, and lets none through', async () => {
+    gateway.upstream.arrived.length = 0;
+    expect(await status('/spoof/x', { ...headers, X_Api_Key: 'other' })).toBe(400);
+    expect(await status('/spoof/x', { ...headers, X_Api_Key: key })).toBe(400);
+    expect(await status('/spoof/x', { ...headers, Api_Key: 'other' })).toBe(400);
+    expect(gateway.upstream.arrived).toEqual([]);
+    expect(await status('/spoof/x', { ...headers, Api_Key: key })).toBe(200);
+    expect(JSON.stringify(gateway.upstream.arrived[0]?.headers)).not.toMatch(/"[a-z._-]*key":/i);
   });
 
   it("answers an operator's own deny with 403 forbidden", async () => {
@@ -169,8 +178,7 @@ describe.each(variants)('$name: locations', (variant) => {
   });
 
   it('does not let an upstream send requests to internal locations', async () => {
-    const answer = await gateway.send('/accel/x', { headers });
-    expect(answer.body).toBe('upstream');
+    expect(await status('/accel/x')).toBe(404);
   });
 
   it.each(['/_keygate_verify', '/_keygate_sidecar/verify', '/_keygate_sidecar/token'])(
@@ -207,6 +215,14 @@ describe.each(variants)('$name: locations and tokens', (variant) => {
       expect((await gateway.send('/issuer-b/x', a)).status).toBe(401);
     }
     await gateway.stop();
+  });
+
+  it("ignores where the full gateway's upstream would send a request", async () => {
+    const upstream = await startUpstream({ 'x-accel-redirect': '/health' });
+    const gateway = await startGateway({ variant, keys: `${key}\n`, upstream });
+    expect((await gateway.send('/x', { headers })).body).toBe('upstream');
+    await gateway.stop();
+    await upstream.close();
   });
 
   it('verifies an https upstream by its name and refuses another', async () => {

@@ -82,6 +82,18 @@ describe.each(variants)('$name: /token', (variant) => {
     expect(gateway.upstream.arrived).toEqual([]);
   });
 
+  it('looks at a strange path also when the credential is known from another strange path', async () => {
+    const known = { headers: { 'x-api-key': key } };
+    for (const path of ['/a%20b', '/a%2525b']) {
+      for (let i = 0; i < 3; i++) expect((await gateway.send(path, known)).status).toBe(200);
+    }
+    gateway.upstream.arrived.length = 0;
+    for (const path of ['/tok%65n%3f', '/tok%2565n', '/x/..%2ftok%2565n', '/cut/tok%2565n']) {
+      expect((await gateway.send(path, known)).status, path).toBe(404);
+    }
+    expect(gateway.upstream.arrived).toEqual([]);
+  });
+
   it.each(['localhost/token', 'localhost\\token', 'local host', 'a@b', 'localhost/token?', 'localhost#x'])(
     'answers 400 to the Host %s',
     async (host) => {

@@ -28,6 +28,16 @@ export interface GatewayOptions {
   workers?: number;
   /** Where nginx asks for names: `address:port`. */
   resolver?: string;
+  /** An operator's own nginx.conf in the place of ours, listening for plain HTTP. */
+  conf?: (places: OperatorPlaces) => string;
+}
+
+/** What an operator's nginx.conf needs to know in a test. */
+export interface OperatorPlaces {
+  port: number;
+  /** Logs and temporary files go here; the configuration is in its folder nginx/. */
+  dir: string;
+  facts: GatewayFacts;
 }
 
 export interface Gateway {
@@ -68,20 +78,23 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     upstreamUrl: all.UPSTREAM_URL,
   });
   const rendered = renderGateway(readSettings(all), facts);
+  if (options.conf !== undefined) rendered.files['nginx.conf'] = options.conf({ port, dir, facts });
   for (const [path, edit] of Object.entries(options.edit ?? {})) {
     rendered.files[path] = edit(rendered.files[path] ?? '');
   }
   for (const [path, content] of Object.entries(rendered.files)) writeIn(join(dir, 'nginx'), path, content);
-  const nginx = await spawnNginx(options.variant, { dir, port, env: all });
+  const scheme = options.conf === undefined ? 'https' : 'http';
+  const url = `${scheme}://127.0.0.1:${port}`;
+  const nginx = await spawnNginx(options.variant, { dir, port, env: all, scheme });
   return {
-    url: `https://127.0.0.1:${port}`,
+    url,
     dir,
     keysFile,
     stateDir,
     upstream,
     nginx,
     sidecar,
-    send: (path, sending) => send(`https://127.0.0.1:${port}`, path, sending),
+    send: (path, sending) => send(url, path, sending),
     errorLog: () => readFileSync(join(dir, 'error.log'), 'utf8'),
     accessLog: () => readFileSync(join(dir, 'access.log'), 'utf8'),
     stop: async () => {

@@ -17,22 +17,34 @@ export interface TestUpstream {
   close: () => Promise<void>;
 }
 
-/** Starts an upstream on loopback that answers 200 `upstream` with the headers of `answerHeaders`. */
-export async function startUpstream(answerHeaders: { [name: string]: string } = {}): Promise<TestUpstream> {
+/** What an upstream answers beside its body. */
+export interface Conduct {
+  status?: number;
+  headers?: { [name: string]: string };
+  body?: string;
+}
+
+/** Starts an upstream on loopback that answers 200 `upstream` with the headers of `answerHeaders`, or as `conduct` says. */
+export async function startUpstream(
+  answerHeaders: { [name: string]: string } = {},
+  conduct: (arrived: Arrived) => Conduct = () => ({}),
+): Promise<TestUpstream> {
   const arrived: Arrived[] = [];
   const server = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
-      arrived.push({
+      const one = {
         method: request.method ?? '',
         target: request.url ?? '',
         headers: request.headers,
         rawHeaders: request.rawHeaders,
         body: Buffer.concat(parts),
-      });
-      response.writeHead(200, { 'content-type': 'text/plain', ...answerHeaders });
-      response.end('upstream');
+      };
+      arrived.push(one);
+      const { status = 200, headers = {}, body = 'upstream' } = conduct(one);
+      response.writeHead(status, { 'content-type': 'text/plain', ...answerHeaders, ...headers });
+      response.end(body);
     });
   });
   await listen(server);

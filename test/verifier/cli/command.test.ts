@@ -236,6 +236,16 @@ describe('keygate key', () => {
     ]);
   });
 
+  it('leaves the key file as it was when the disk is full', () => {
+    writeKeys(`# ${'x'.repeat(9000)}\n`);
+    const before = readFileSync(keysFile, 'utf8');
+    const small = `ulimit -f 16; exec ${process.execPath} ${program} key new alice`; // 8 KB
+    const ran = spawnSync('sh', ['-c', small], { cwd: dir, env: environment(), encoding: 'utf8' });
+    expect(ran.status).toBe(1);
+    expect(ran.stderr).toContain(`can't replace ${keysFile} (EFBIG)`);
+    expect(readFileSync(keysFile, 'utf8')).toBe(before);
+  });
+
   it('takes over a lock whose process is gone', () => {
     writeKeys('');
     writeFileSync(`${keysFile}.lock`, '999999999');
@@ -341,10 +351,20 @@ describe('keygate', () => {
     ['key', 'new', '--help'],
     ['jwks', 'rotate', '--help'],
     ['token', 'inspect', '--help'],
+    ['install', '--help'],
   ])('ends with 0 and helps for %s %s %s', (...args) => {
     const ran = keygate(args);
     expect(ran.code).toBe(0);
     expect(ran.out).toContain('Usage: keygate');
+  });
+
+  it('reads settings from the file of --settings, and says so when it can not', () => {
+    const file = join(dir, 'keygate.env');
+    writeFileSync(file, `API_KEYS_FILE=${dir}/elsewhere/keys.txt\n`);
+    expect(keygate(['--settings', file, 'key', 'new', 'alice']).out).toContain(`${dir}/elsewhere/keys.txt`);
+    expect(existsSync(join(dir, 'elsewhere', 'keys.txt'))).toBe(true);
+    const ran = keygate(['key', 'list', '--settings', join(dir, 'nothing')]);
+    expect(ran).toMatchObject({ code: 1, err: `keygate: can't read ${dir}/nothing (ENOENT)\n` });
   });
 
   it('says which settings are wrong', () => {

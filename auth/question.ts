@@ -1,0 +1,52 @@
+// What nginx asks: the settings of a location and the credential headers of a request, joined into
+// `$keygate_question` (nginx/snippets/http.conf; rule 8 in docs/maintaining.md).
+
+import { usualCredential, type CredentialHeaders } from './credential.js';
+
+export interface Question {
+  /** Whether nginx found nothing unusual about the target and Host; see target.ts. */
+  isUsualTarget: boolean;
+  /** Whether location.conf of this very location was included, and no decision was made since (rule 6). */
+  isArmed: boolean;
+  /** JWT_AUDIENCE, JWT_ISSUER, JWT_LEEWAY, REQUIRE_SCOPE, JWKS_URL, each followed by a line feed. */
+  settings: string;
+  /** Empty for absent; repeated ones joined by commas. */
+  headers: CredentialHeaders;
+}
+
+/** How a question begins whose answer may be remembered: usual target, armed, no earlier decision on this request. */
+const plainBeginning = '\non\n\n';
+
+/** Whether the answer depends on nothing but the question itself, the keys and the time. */
+export function isPlain(question: string): boolean {
+  return question.slice(0, plainBeginning.length) === plainBeginning;
+}
+
+/**
+ * Takes a question apart.
+ * @param headers the ones that it ends with: to look for them in a long question would take longer than to read them
+ */
+export function parseQuestion(question: string, headers: CredentialHeaders): Question {
+  const beginning = withoutHeaders(question, headers);
+  if (isPlain(question)) {
+    return { isUsualTarget: true, isArmed: true, settings: beginning.slice(plainBeginning.length), headers };
+  }
+  const [target, armed, , ...settings] = beginning.split('\n');
+  return { isUsualTarget: target === '', isArmed: armed === 'on', settings: settings.join('\n'), headers };
+}
+
+/**
+ * What a plain question is filed under where its headers are of the usual form: one of them, `Bearer X` or a key.
+ * A credential that a request merely seems to present is never filed, so finding one is proof enough.
+ * @returns the settings and the credential, as decide() takes them, or undefined for a form that is not usual
+ */
+export function usualFileName(question: string, headers: CredentialHeaders): string | undefined {
+  const credential = usualCredential(headers);
+  if (credential === undefined) return undefined;
+  return withoutHeaders(question, headers).slice(plainBeginning.length) + credential;
+}
+
+function withoutHeaders(question: string, { authorization, xApiKey, apiKey }: CredentialHeaders): string {
+  const characters = apiKey.length + 1 + xApiKey.length + 1 + authorization.length;
+  return question.slice(0, question.length - characters);
+}

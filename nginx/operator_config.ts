@@ -1,0 +1,66 @@
+// What an operator's configuration already has, read from `nginx -T`: what Keygate's lines must not repeat, and
+// which JavaScript engine the operator's own scripts run on.
+
+export interface OperatorConfig {
+  /** The engine that stands in it; `mixed` where both do. */
+  engine: 'qjs' | 'njs' | 'mixed' | undefined;
+  /** Whether it has njs scripts that are not ours. */
+  hasScripts: boolean;
+  /** Whether it includes Keygate already. */
+  runsKeygate: boolean;
+  /** Whether a location of it is guarded by location.conf. */
+  usesJsAccess: boolean;
+  loadsNjs: boolean;
+  /** The values of directives that may stand once only in a context; undefined where they are not used. */
+  headerBuffers: string | undefined;
+  resolver: string | undefined;
+  trustedCertificate: string | undefined;
+  variablesHashMaxSize: string | undefined;
+  /** The level of error logs that say more than `notice`. */
+  talkativeLog: string | undefined;
+  /** What user the workers run as. */
+  user: string | undefined;
+}
+
+const scripts =
+  /^js_(?:content|access|set|header_filter|body_filter|periodic|preload_object)\s+(?!keygate\.)/;
+
+/** Reads the text of `nginx -T`; Keygate's own files in it don't count. */
+export function readOperatorConfig(dump: string): OperatorConfig {
+  const directives = splitDirectives(dump);
+  const valueOf = (name: string) =>
+    directives.find((one) => one.startsWith(`${name} `))?.slice(name.length + 1);
+  const engines = new Set(directives.flatMap((one) => /^js_engine\s+(qjs|njs)$/.exec(one)?.[1] ?? []));
+  const [engine] = engines as Set<'qjs' | 'njs'>;
+  return {
+    engine: engines.size > 1 ? 'mixed' : engine,
+    hasScripts: directives.some((one) => scripts.test(one)),
+    runsKeygate: directives.some((one) => one.startsWith('js_import keygate from ')),
+    usesJsAccess: directives.includes('js_access keygate.access'),
+    loadsNjs: directives.some((one) => /^load_module .*ngx_http_js_module\.so"?$/.test(one)),
+    headerBuffers: valueOf('large_client_header_buffers'),
+    resolver: valueOf('resolver'),
+    trustedCertificate: valueOf('js_fetch_trusted_certificate'),
+    variablesHashMaxSize: valueOf('variables_hash_max_size'),
+    talkativeLog: directives.map((one) => /^error_log .*\s(info|debug)$/.exec(one)?.[1]).find(Boolean),
+    user: valueOf('user'),
+  };
+}
+
+const tokens = /#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[;{}]|(?:\$\{[^}]*\}|\\.|[^\s;{}"'\\])+/gs;
+
+// One directive a string, with single spaces. Quoted text and comments may hold anything.
+function splitDirectives(dump: string): string[] {
+  const directives: string[] = [];
+  let words: string[] = [];
+  for (const [token] of dump.matchAll(tokens)) {
+    if (token.startsWith('#')) continue;
+    if (token !== ';' && token !== '{' && token !== '}') {
+      words.push(token);
+      continue;
+    }
+    if (words.length > 0) directives.push(words.join(' '));
+    words = [];
+  }
+  return directives;
+}

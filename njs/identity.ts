@@ -1,0 +1,18 @@
+// Who an admitted request acts as, put into nginx's variables. Nothing with a control character goes into one (rule 4):
+// principals come encoded for headers.
+
+import type { Principal } from '../auth/verdict.js';
+
+/** Gives an admitted request its identity; the location's permission to decide is spent (rule 6). */
+export function expose(variables: NginxVariables, principal: Principal): void {
+  exposeKnown(variables, principal);
+  variables.keygate_issuer = principal.issuer;
+  variables.keygate_reason = '';
+}
+
+/** The same for a plain question: that no issuer and no reason stand in the variables was part of it. */
+export function exposeKnown(variables: NginxVariables, principal: Principal): void {
+  variables.keygate_armed = principal.method; // $keygate_method is read from it
+  variables.keygate_user = principal.subject;
+  if (principal.issuer !== '') variables.keygate_issuer = principal.issuer;
+}

@@ -1,0 +1,137 @@
+// An operator's own nginx: a configuration that Keygate's lines are added to, as `keygate install` prints them.
+
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findNginx } from '../../../build/nginx_runtime.js';
+import { freePort, spawnNginx, type RunningNginx } from './nginx_process.js';
+import type { Variant } from './variants.js';
+
+export interface Ran {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+/** Lines by the context that they go into. */
+export interface Lines {
+  main: string[];
+  http: string[];
+  server: string[];
+  location: string[];
+}
+
+export interface Operator {
+  dir: string;
+  /** Where Keygate's files go. */
+  keygateDir: string;
+  /** What to give as --nginx: a program that knows its own configuration, as a packaged one does. */
+  program: string;
+  module: string;
+  port: number;
+  url: string;
+  /** Runs `keygate install` for this nginx. */
+  install: (...args: string[]) => Ran;
+  /** Writes nginx.conf around the lines. */
+  configure: (lines: Lines) => void;
+  /** `nginx -t`. */
+  test: () => Ran;
+  start: () => Promise<RunningNginx>;
+  errorLog: () => string;
+  remove: () => void;
+}
+
+export const commandProgram = join(import.meta.dirname, '../../../dist/keygate_command.js');
+const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+
+/** Makes a folder for an nginx of the variant, with a configuration that is the operator's alone. */
+export async function makeOperator(variant: Variant, upstreamUrl: string): Promise<Operator> {
+  const dir = mkdtempSync(join(tmpdir(), 'keygate-operator-'));
+  const { command, modulePath } = await findNginx({ runtime: variant.runtime });
+  const port = await freePort();
+  const program = join(dir, 'nginx-program');
+  const conf = join(dir, 'nginx', 'nginx.conf');
+  mkdirSync(join(dir, 'nginx'));
+  for (const part of ['temp', 'nginx/keygate']) mkdirSync(join(dir, part), { recursive: true });
+  rmSync(join(dir, 'nginx/keygate'), { recursive: true });
+  writeFileSync(
+    program,
+    `#!/bin/sh\nexec ${command.join(' ')} -p ${dir} -e ${dir}/error.log -c ${conf} "$@"\n`,
+  );
+  chmodSync(program, 0o755);
+  const keygateDir = join(dir, 'nginx', 'keygate');
+  const run = (file: string, args: string[]): Ran => {
+    const ran = spawnSync(file, args, { cwd: dir, encoding: 'utf8' });
+    return { code: ran.status, out: ran.stdout, err: ran.stderr };
+  };
+  const operator: Operator = {
+    dir,
+    keygateDir,
+    program,
+    module: modulePath,
+    port,
+    url: `http://127.0.0.1:${port}`,
+    install: (...args) => run(process.execPath, [commandProgram, 'install', keygateDir, '--nginx', program, '--module', modulePath, ...args]), // prettier-ignore
+    configure: (lines) => writeFileSync(conf, configuration({ dir, port, upstreamUrl }, lines)),
+    test: () => run(program, ['-t']),
+    start: () => spawnNginx(variant, { dir, port, scheme: 'http' }),
+    errorLog: () => readFileSync(join(dir, 'error.log'), 'utf8'),
+    remove: () => rmSync(dir, { recursive: true, force: true }),
+  };
+  operator.configure({ main: [], http: [], server: [], location: [] });
+  return operator;
+}
+
+function configuration(place: { dir: string; port: number; upstreamUrl: string }, lines: Lines): string {
+  const { dir, port, upstreamUrl } = place;
+  return `${lines.main.join('\n')}
+${process.getuid?.() === 0 ? 'user root;' : ''}
+daemon off;
+pid ${dir}/nginx.pid;
+error_log ${dir}/error.log notice;
+events {}
+http {
+${temporary.map((kind) => `    ${kind}_temp_path ${dir}/temp/${kind};`).join('\n')}
+    access_log off;
+${lines.http.join('\n')}
+    server {
+        listen 127.0.0.1:${port};
+${lines.server.join('\n')}
+        location /open/ {
+            return 200 open;
+        }
+        location /api/ {
+${lines.location.join('\n')}
+            proxy_pass ${upstreamUrl};
+        }
+    }
+}
+`;
+}
+
+/** The lines that `keygate install` printed, exactly as they stand there. */
+export function linesIn(printed: string): Lines {
+  const under = (heading: string) => {
+    const block = printed.split(`\n${heading}:\n`)[1]?.split('\n\n')[0] ?? '';
+    return block.split('\n').filter((line) => line.startsWith('    '));
+  };
+  return {
+    main: under('at the top of nginx.conf'),
+    http: under('in http { }, before your servers'),
+    server: under('in each server { } that has something to guard, as its first lines'),
+    location: under('in each location { } to guard, before your own lines'),
+  };
+}
+
+/** What an operator does to settings.conf: its defaults become the places of a test. */
+export function editSettings(keygateDir: string, values: { [name: string]: string }): void {
+  const file = join(keygateDir, 'settings.conf');
+  let text = readFileSync(file, 'utf8');
+  for (const [name, value] of Object.entries(values)) {
+    text = text.replace(new RegExp(`^(js_var \\$keygate_${name}) ".*?";`, 'm'), `$1 "${value}";`);
+  }
+  if (values['sidecar'] !== undefined)
+    text = text.replace(/server unix:[^;]+;/, `server ${values['sidecar']};`);
+  writeFileSync(file, text);
+}

@@ -1,0 +1,64 @@
+// What `keygate install` says to a person: what was written, what needs a look, and the lines to add.
+
+import type { LinesToAdd } from '../../nginx/lines_to_add.js';
+import { settingsFile, type Files, type Plan } from './installed_folder.js';
+
+export interface Installed {
+  dir: string;
+  version: string;
+  dryRun: boolean;
+  nginx: { version: string; njs: string };
+  reasons: string[];
+  files: Plan['steps'];
+  /** Where files are now that were changed by hand. */
+  saved: Files;
+  leftOver: string[];
+  /** What settings.conf lacks or has too much. */
+  settings: string[];
+  lines: LinesToAdd;
+  advice: string[];
+}
+
+const contexts: { [context in keyof LinesToAdd]: string } = {
+  main: 'at the top of nginx.conf',
+  http: 'in http { }, before your servers',
+  server: 'in each server { } that has something to guard, as its first lines',
+  location: 'in each location { } to guard, before your own lines',
+};
+
+/** @returns the lines to print */
+export function describeInstall(installed: Installed): string[] {
+  const { dir, version, nginx, dryRun, reasons } = installed;
+  const lines = [
+    `Keygate ${version} ${dryRun ? 'would be' : 'is'} in ${dir}, for nginx ${nginx.version} with njs ${nginx.njs}`,
+    ...reasons.map((reason) => `  ${reason}`),
+    ...describeFiles(installed),
+    '',
+    'Lines for your nginx.conf, where they are not there yet:',
+  ];
+  for (const context of Object.keys(contexts) as (keyof LinesToAdd)[]) {
+    if (installed.lines[context].length === 0) continue;
+    lines.push('', `${contexts[context]}:`, ...installed.lines[context].map((line) => `    ${line}`));
+  }
+  lines.push('', ...installed.advice.map((line) => `note: ${line}`));
+  lines.push('then: nginx -t && nginx -s reload');
+  return lines;
+}
+
+function describeFiles({ dir, files, saved, leftOver, settings }: Installed): string[] {
+  const named = (step: string) => Object.keys(files).filter((name) => files[name] === step);
+  const written = [...named('new'), ...named('updated'), ...named('saved')];
+  const lines = [
+    `  ${written.length === 0 ? 'nothing had to be written' : `written: ${written.join(', ')}`}`,
+  ];
+  for (const name of named('saved')) {
+    lines.push(`  ${name} had been changed by hand: ${saved[name] === undefined ? 'it would be kept' : `that is now ${saved[name]}`}`); // prettier-ignore
+  }
+  if (files[settingsFile] === 'kept') lines.push(`  ${settingsFile} is yours and stays as it is`);
+  if (files[settingsFile] === 'beside') {
+    lines.push(`  ${settingsFile} is yours and stays as it is; this version's is ${dir}/${settingsFile}.new`);
+  }
+  lines.push(...settings.map((line) => `  ${settingsFile} ${line}`));
+  if (leftOver.length > 0) lines.push(`  no longer part of Keygate: ${leftOver.join(', ')}`);
+  return lines;
+}
