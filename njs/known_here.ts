@@ -14,7 +14,7 @@ interface Known {
 
 type Half = Map<string, Known>;
 
-const maxEntries = 64; // a half, in each of 128 contexts
+const maxEntries = 256; // a half, in each of up to 128 contexts
 const maxCharacters = 65536;
 const endCharacters = 48;
 
