@@ -50,11 +50,13 @@ async function bundleForEngine(isQuickJs) {
   const builtIns = { crypto: 'export default keygateCrypto;', fs: 'export default keygateFs;' };
   const cold = await build({
     ...njsBundle(isQuickJs, 'njs/cold.ts'),
-    format: 'iife',
-    globalName: 'cold',
     external: [],
+    banner: {},
     plugins: [inPlaceOf(/^(?:crypto|fs)$/, (path) => builtIns[path])],
   });
+  // Not esbuild's `iife`: engines keep the source of each function, that of a function within a function twice.
+  const coldText = isQuickJs ? cold.outputFiles[0].text : await lower(cold.outputFiles[0].text);
+  const body = coldText.replace(/export \{\s*(\w+) as default\s*\};/, 'return $1;');
   const loadCold = `
 import keygateCrypto from 'crypto';
 import keygateFs from 'fs';
@@ -64,8 +66,7 @@ export function loadCold() {
   return made.cold;
 }
 function makeCold() {
-${cold.outputFiles[0].text}
-return cold;
+${body}
 }`;
   return build({ ...njsBundle(isQuickJs), plugins: [inPlaceOf(/\/load_cold\.js$/, () => loadCold)] });
 }
@@ -83,13 +84,14 @@ function inPlaceOf(filter, textOf) {
 async function bundleForNginx() {
   const [quick, old] = await Promise.all([bundleForEngine(true), bundleForEngine(false)]);
   writeFileSync(join(dist, 'keygate.js'), quick.outputFiles[0].text);
-  const lowered = await transformAsync(old.outputFiles[0].text, {
-    presets: ['babel-preset-njs'],
-    configFile: false,
-    babelrc: false,
-    compact: false,
-  });
-  writeFileSync(join(dist, 'keygate.es5.js'), lowered.code);
+  writeFileSync(join(dist, 'keygate.es5.js'), await lower(old.outputFiles[0].text));
+}
+
+// Before cold.ts is put into its function, too: what Babel adds would otherwise stand outside of it.
+async function lower(text) {
+  const options = { presets: ['babel-preset-njs'], configFile: false, babelrc: false, compact: false };
+  const lowered = await transformAsync(text, options);
+  return lowered.code;
 }
 
 async function bundleForNode() {

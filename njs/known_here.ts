@@ -36,7 +36,7 @@ function endOf(question: string): string {
  * @returns whom to admit, or undefined: a decision is needed
  */
 export function recallHere(question: string): Principal | undefined {
-  if (memory === undefined) return undefined;
+  if (!KEYGATE_QUICKJS || memory === undefined) return undefined;
   const end = endOf(question);
   const known = memory.young.get(end) || memory.old.get(end);
   if (known === undefined || known.question !== question) return undefined;
@@ -46,7 +46,7 @@ export function recallHere(question: string): Principal | undefined {
 
 /** Remembers an admission. The question must be a plain one: nothing else may have had a part in the verdict. */
 export function rememberHere(question: string, principal: Principal, generation: string): void {
-  if (memory === undefined) return;
+  if (!KEYGATE_QUICKJS || memory === undefined) return;
   if (memory.young.size >= maxEntries || memory.characters + question.length > maxCharacters) {
     memory.old = memory.young;
     memory.young = emptyHalf();
