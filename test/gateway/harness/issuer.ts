@@ -70,7 +70,7 @@ export async function startIssuer(authority: Authority, host: string, signers: S
     fetched.push(Date.now());
     answer(response, conduct, issuer.signers);
   });
-  await listen(server, 0);
+  await listenWhereItCanComeBack(server);
   const { port } = server.address() as AddressInfo;
   const issuer: Issuer = {
     url: `https://${host}:${port}/keys/jwks.json`,
@@ -145,8 +145,26 @@ function resolve(query: Buffer, gone: Set<string>): Buffer {
   return Buffer.concat(isGone ? [header, question] : [header, question, record]);
 }
 
+// Below the ports that connections and other servers get: nobody takes this one while the issuer is down.
+async function listenWhereItCanComeBack(server: Server): Promise<void> {
+  for (;;) {
+    const port = 20000 + Math.floor(Math.random() * 12000);
+    const isFree = await listen(server, port).then(
+      () => true,
+      () => false,
+    );
+    if (isFree) return;
+  }
+}
+
 function listen(server: Server, port: number): Promise<void> {
-  return new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
 }
 
 function close(server: Server): Promise<void> {
