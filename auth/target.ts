@@ -51,7 +51,7 @@ function lastSegment(path: string): string {
   const segments = path.replace(/\\/g, '/').split('/');
   let skip = 0;
   for (let i = segments.length - 1; i >= 0; i--) {
-    const segment = (segments[i] as string).replace(/[;?#].*$/, '').replace(/[\x00-\x20\x7f]+/g, '');
+    const segment = (segments[i] as string).replace(/[;?#][\s\S]*$/, '').replace(/[\x00-\x20\x7f]+/g, '');
     if (segment === '' || segment === '.') continue;
     if (segment === '..') skip++;
     else if (skip > 0) skip--;

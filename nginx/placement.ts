@@ -29,6 +29,7 @@ export function checkPlacement(dump: string, dir: string): string[] {
       if (one.words[0] === 'server') faults.push(...checkServer(one.block, here, includes));
       const guard =
         one.words[0] === 'location' ? checkLocation(one.block, { here, guardedBy, includes, faults }) : '';
+      if (guard !== '') faults.push(...checkCut(one.block, one.words, here));
       walk(one.block, one.words[0] === 'server' ? name : place, guard);
     }
   };
@@ -67,6 +68,15 @@ function checkLocation(block: Directive[], { here, guardedBy, includes, faults }
   if (open !== undefined)
     faults.push(`${here}: \`${open.words.join(' ')}\` answers before anything is decided`);
   return here;
+}
+
+// nginx cuts a location's path off as so many characters: /api off /apitoken as well.
+function checkCut(block: Directive[], words: string[], here: string): string[] {
+  const path = words.at(-1) ?? '';
+  const isPrefix = words.length === 2 || words[1] === '^~';
+  const pass = block.find((one) => one.words[0] === 'proxy_pass')?.words[1] ?? '';
+  if (!isPrefix || path.endsWith('/') || !/^https?:\/\/[^/]+\/(?:.*\/)?$/.test(pass)) return [];
+  return [`${here}: \`proxy_pass ${pass}\` makes /token of ${path}token, which is then the upstream's own: write \`location ${path}/\``]; // prettier-ignore
 }
 
 function endsSetLines(words: string[]): boolean {

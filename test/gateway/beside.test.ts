@@ -115,6 +115,25 @@ describe.each(variants)('$name: beside', (variant) => {
     await gateway.stop();
   });
 
+  it("leaves the server's lines in force for a client that asks for a path like Keygate's own", async () => {
+    const gateway = await startEmbedded({
+      variant,
+      keys,
+      server: `set $keygate_require_scope chat;
+        if ($http_user_agent = scanner) { return 403; }
+        if ($uri ~ "/admin$") { return 403; }
+        location / { GUARD; ${app} }`,
+    });
+    for (const path of ['/x', '/_keygate_x', '/_keygate_verify/x', '/_keygate_x/..;/x']) {
+      expect([path, ...(await statuses(gateway, path, [plain, hashed]))]).toEqual([path, 403, 200]);
+      expect([path, ...(await statuses(gateway, `${path}/admin`, [hashed]))]).toEqual([path, 403]);
+      const scanner = { ...hashed, 'user-agent': 'scanner' };
+      expect([path, ...(await statuses(gateway, path, [scanner]))]).toEqual([path, 403]);
+    }
+    expect(gateway.upstream.arrived).toHaveLength(4);
+    await gateway.stop();
+  });
+
   it("adds to the server's addresses and passwords, and answers its own refusals under them", async () => {
     const password = { authorization: `Basic ${Buffer.from('user:password').toString('base64')}` };
     const gateway = await startEmbedded({

@@ -42,6 +42,19 @@ describe('checkPlacement', () => {
     },
   );
 
+  it.each(['location /api', 'location ^~ /api'])(
+    'names a path that nginx cuts within a segment: %s',
+    (location) => {
+      const guarded = (pass: string, where = location) => checkPlacement(inServer(`${server} ${where} { ${guard} proxy_pass ${pass}; }`), dir); // prettier-ignore
+      expect(guarded('http://app/')).toEqual([`${location} of server a.example: \`proxy_pass http://app/\` makes /token of /apitoken, which is then the upstream's own: write \`location /api/\``]); // prettier-ignore
+      expect(guarded('https://app:8443/v1/')).toHaveLength(1);
+      for (const pass of ['http://app', 'http://app/v1', 'http://app$request_uri'])
+        expect(guarded(pass)).toEqual([]);
+      for (const where of [`${location}/`, 'location = /api', 'location ~ /api']) expect(guarded('http://app/', where)).toEqual([]); // prettier-ignore
+      expect(checkPlacement(inServer(`${server} ${location} { proxy_pass http://app/; }`), dir)).toEqual([]);
+    },
+  );
+
   it('names a nested location without a guard of its own, however deep', () => {
     const nested = `location /a { ${guard} location /a/b { location ~ c { } } }`;
     expect(checkPlacement(inServer(`${server} ${nested}`), dir)).toEqual([
