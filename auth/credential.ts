@@ -47,6 +47,11 @@ export function readCredential(headers: CredentialHeaders): PresentedCredential 
   return checkForm(fromAuthorization || fromKeyHeaders);
 }
 
+/** Whether a credential looks like a key and an empty second header, which nginx joins to `KEY, `. */
+export function looksDoubled(credential: string): boolean {
+  return credential.charAt(credential.length - 1) === ',';
+}
+
 /** @returns what follows `Bearer ` or stands in one key header, where nothing else is presented; undefined for any other form */
 export function usualCredential({ authorization, xApiKey, apiKey }: CredentialHeaders): string | undefined {
   if (authorization === '') return xApiKey === '' ? apiKey : apiKey === '' ? xApiKey : undefined;

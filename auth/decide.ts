@@ -2,7 +2,7 @@
 
 import { checkKeyForm } from './api_key.js';
 import type { CredentialHeaders, PresentedCredential } from './credential.js';
-import { readCredential } from './credential.js';
+import { looksDoubled, readCredential } from './credential.js';
 import type { LocationSettings } from './location_settings.js';
 import type { Platform } from './platform.js';
 import { holdsScopes } from './scopes.js';
@@ -81,6 +81,7 @@ export function decide(request: RequestFacts, gate: Gate): Verdict | Promise<Ver
     return explainRefusal(refuse(presented.reason), request);
   }
   const { credential, tokenParts } = presented;
+  if (looksDoubled(credential) && request.isDoubled()) return refuse('doubled_header');
   const digestKey = tokenParts === undefined ? decideDigestKey(credential, gate) : undefined;
   if (digestKey !== undefined) {
     const verdict = checkScopes(digestKey, settings);

@@ -1,6 +1,6 @@
 // POST /token: an API key in, a JWT out. nginx passes the credential on; the sidecar looks it up and mints.
 
-import { readCredential } from '../auth/credential.js';
+import { looksDoubled, readCredential } from '../auth/credential.js';
 import { refusals, type Reason } from '../auth/refusals.js';
 import { budgetOf } from './budget.js';
 import { credentialHeaders } from './credential_headers.js';
@@ -41,6 +41,7 @@ async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   const presented = readCredential(credentialHeaders(r.variables));
   if ('reason' in presented) return refuse(isDoubled(r) ? 'doubled_header' : presented.reason);
   const { credential, tokenParts } = presented;
+  if (looksDoubled(credential) && isDoubled(r)) return refuse('doubled_header');
   const budget = budgetOf(r);
   if (!budget.spend()) {
     return { admitted: false, reason: 'rate_limited', retryAfterSeconds: budget.retryAfterSeconds() };

@@ -97,13 +97,23 @@ describe.each(variants)('$name: API keys', (variant) => {
       headers: { authorization: 'Bearer key-of-bob', 'x-api-key': 'plaintext-key' },
     });
     expect(two.status).toBe(400);
+    const pairs = [
+      ['key-of-bob', 'key-of-bob'],
+      ['key-of-bob', ''],
+      ['', 'key-of-bob'],
+      ['', ''],
+    ];
     for (const header of ['x-api-key', 'api-key', 'authorization']) {
-      const answer = await sendRaw(
-        gateway.url,
-        `GET / HTTP/1.1\r\nHost: localhost\r\n${header}: key-of-bob\r\n${header}: key-of-bob\r\nConnection: close\r\n\r\n`,
-      );
-      expect(rawStatus(answer), answer).toBe(400);
-      expect(answer).toContain('"code":"invalid_request"');
+      for (const [first, second] of pairs) {
+        for (const line of ['GET /', 'POST /token']) {
+          const answer = await sendRaw(
+            gateway.url,
+            `${line} HTTP/1.1\r\nHost: localhost\r\n${header}: ${first}\r\n${header}: ${second}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
+          );
+          expect(rawStatus(answer), `${line} ${header} ${first} ${second}: ${answer}`).toBe(400);
+          expect(answer).toContain('"code":"invalid_request"');
+        }
+      }
     }
   });
 
