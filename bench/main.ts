@@ -83,7 +83,7 @@ async function run(): Promise<void> {
     return { seconds: 1, connections, scriptFile, header, listFile: listFile(name, values) };
   };
   const count = isQuick ? 3 : 7;
-  const fresh: Rounds = { count, prepare: forget };
+  const fresh: Rounds = { count: isQuick ? 2 : count, prepare: forget };
   const figures: Figures = {};
   const measure = async (name: string, subject: Subject, aim: Parameters<typeof compare>[2], rounds: Rounds) => {
     const figure = await compare(subject, plain, aim, rounds);
