@@ -7,7 +7,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startCountedSidecar, type CountedSidecar } from './harness/counted_sidecar.js';
+import { startCountedSidecar, untilTakenUp, type CountedSidecar } from './harness/counted_sidecar.js';
 import { guardOf } from './harness/embedded.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { clearZone, readZone, withMemoryHandlers } from './harness/shared_memory.js';
@@ -74,7 +74,7 @@ describe.each(variants)('$name: verdict cache', (variant) => {
       edit: withMemoryHandlers(locations(variant)),
     });
     sidecar = await startCountedSidecar(gateway);
-    await pause(1000); // the sidecar makes its signing key, nginx takes it up: the last change of generation
+    await untilTakenUp(gateway);
     refusal = askUntilForgotten('key-nobody-has');
   });
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { sendPipelined } from './harness/client.js';
-import { startCountedSidecar, type CountedSidecar } from './harness/counted_sidecar.js';
+import { startCountedSidecar, untilTakenUp, type CountedSidecar } from './harness/counted_sidecar.js';
 import { guardOf } from './harness/embedded.js';
 import { startGateway, type Gateway, type GatewayOptions } from './harness/gateway.js';
 import { readZone, withMemoryHandlers } from './harness/shared_memory.js';
@@ -34,7 +34,7 @@ describe.each(variants)('$name: verdict cache', (variant) => {
     const edit = withMemoryHandlers(location, options.edit === undefined ? {} : smallZones);
     gateway = await startGateway({ variant, env: { JWKS_PATH: jwksPath }, sidecar: false, ...options, edit });
     sidecar = await startCountedSidecar(gateway);
-    await pause(1000); // the sidecar makes its signing key, nginx takes it up
+    await untilTakenUp(gateway);
   };
   const smallZones = { keygate_verdicts: '64k', keygate_refused: '64k' };
 

@@ -52,3 +52,13 @@ export async function startCountedSidecar(gateway: Gateway): Promise<CountedSide
     },
   };
 }
+
+/** Waits until nginx has taken up what the sidecar makes at its start, the last change of generation that is under way. */
+export async function untilTakenUp(gateway: Gateway): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    const answer = await gateway.send('/.well-known/jwks.json');
+    if (answer.status === 200 && (JSON.parse(answer.body) as { keys: unknown[] }).keys.length > 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 1000)); // the deny list and the like, looked at each 300 ms
+}
