@@ -90,7 +90,7 @@ export function gated(place: Place, gate: Gate): Files {
   const guard = gate.entry === 'access' ? 'location.conf' : 'location_auth_request.conf';
   files['nginx.conf'] = whole(place, {
     main: `load_module ${gate.modulePath}; env API_KEY; env API_KEYS;`,
-    http: `js_engine ${gate.engine}; js_context_reuse 32; include keygate/settings.conf; include keygate/http.conf;`,
+    http: `js_engine ${gate.engine}; js_context_reuse 128; include keygate/settings.conf; include keygate/http.conf;`,
     server: `include keygate/server.conf; location / { include keygate/${guard}; include keygate/proxy_headers.conf; ${proxy} }`,
   });
   return files;

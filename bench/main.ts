@@ -76,13 +76,13 @@ async function run(): Promise<void> {
     await pause(1200);
   };
   const scriptFile = join(dir, 'wrk.lua');
-  const seconds = isQuick ? 1 : 4;
+  const seconds = isQuick ? 1 : 3;
   const known = { seconds, connections, scriptFile, header: 'Authorization', value: `Bearer ${rsaTokens[0]}` };
   const once = (name: string, list: string[], header = 'Authorization') => {
     const values = header === 'Authorization' ? list.map((one) => `Bearer ${one}`) : list;
     return { seconds: 1, connections, scriptFile, header, listFile: listFile(name, values) };
   };
-  const count = isQuick ? 3 : 7;
+  const count = isQuick ? 3 : 5;
   const fresh: Rounds = { count: isQuick ? 2 : count, prepare: forget };
   const figures: Figures = {};
   const measure = async (name: string, subject: Subject, aim: Parameters<typeof compare>[2], rounds: Rounds) => {
