@@ -184,3 +184,8 @@ export const refusals = {
 
 /** Why a request is refused: the closed set that logs and metrics show. */
 export type Reason = keyof typeof refusals;
+
+/** Whether a value that came from elsewhere (a variable of nginx, the sidecar) is one of them. */
+export function isReason(value: unknown): value is Reason {
+  return typeof value === 'string' && Object.prototype.hasOwnProperty.call(refusals, value);
+}

@@ -2,6 +2,7 @@
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { guardFile } from '../nginx/installed_files.js';
 
 export interface Place {
   /** Absolute; holds `nginx/`, logs and temporary files. */
@@ -87,7 +88,7 @@ export function gated(place: Place, gate: Gate): Files {
   files['keygate/settings.conf'] = settings.replace(/server unix:[^;]+;/, `server unix:${gate.stateDir}/run/verifier.sock;`);
   const bundle = gate.engine === 'qjs' ? 'keygate.js' : 'keygate.es5.js';
   files['keygate/keygate.js'] = readFileSync(join(root, 'dist', bundle), 'utf8');
-  const guard = gate.entry === 'access' ? 'location.conf' : 'location_auth_request.conf';
+  const guard = guardFile(gate.entry);
   files['nginx.conf'] = whole(place, {
     main: `load_module ${gate.modulePath}; env API_KEY; env API_KEYS;`,
     http: `js_engine ${gate.engine}; js_context_reuse 128; include keygate/settings.conf; include keygate/http.conf;`,

@@ -3,6 +3,7 @@
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { guardFile } from './installed_files.js';
 import type { RateLimit, Settings } from '../settings/read.js';
 
 /** What is known only at the start. Paths are absolute. */
@@ -82,7 +83,7 @@ function templateValues(settings: Settings, facts: GatewayFacts): { [name: strin
     LISTEN: formatListen(settings.listenAddress, settings.listenPort),
     CERTIFICATE: facts.certificate,
     CERTIFICATE_KEY: facts.certificateKey,
-    GUARD: facts.guard === 'access' ? 'location.conf' : 'location_auth_request.conf',
+    GUARD: guardFile(facts.guard),
     UPSTREAM: renderProxyPass(new URL(facts.upstreamUrl)),
   };
 }

@@ -2,7 +2,7 @@
 // so the named locations of server.conf answer with what was recorded there (rule 4).
 
 import { formatRefusal } from '../auth/answer.js';
-import { refusals, type Reason } from '../auth/refusals.js';
+import { isReason, type Reason } from '../auth/refusals.js';
 import { oneLine } from './one_line.js';
 import type { RefusedOutcome } from './outcome.js';
 
@@ -58,8 +58,4 @@ function answerRecorded(r: NginxHTTPRequest, otherwise: Reason): void {
     retryAfterSeconds: Number(r.variables.keygate_retry_after) || 1,
     requiredScope: r.variables.keygate_require_scope || '',
   });
-}
-
-function isReason(text: string | undefined): text is Reason {
-  return text !== undefined && Object.prototype.hasOwnProperty.call(refusals, text);
 }

@@ -1,7 +1,7 @@
 // POST /token: an API key in, a JWT out. nginx passes the credential on; the sidecar looks it up and mints.
 
 import { looksDoubled, readCredential } from '../auth/credential.js';
-import { refusals, type Reason } from '../auth/refusals.js';
+import { isReason, type Reason } from '../auth/refusals.js';
 import { budgetOf } from './budget.js';
 import { credentialHeaders } from './credential_headers.js';
 import { readKeySet } from './key_set.js';
@@ -60,8 +60,4 @@ async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
 
 function isToken(value: unknown): boolean {
   return isObject(value) && typeof value['token'] === 'string' && typeof value['expires_in'] === 'number';
-}
-
-function isReason(value: unknown): value is Reason {
-  return typeof value === 'string' && Object.prototype.hasOwnProperty.call(refusals, value);
 }
