@@ -51,9 +51,15 @@ async function start(settings: Settings): Promise<void> {
   ).unref();
 }
 
-// `disconnect`: the launcher that started us is gone.
+const graceMs = 5000; // nginx waits 2 s for an answer
+
+// `disconnect`: the launcher that started us is gone. A connection on which nothing was ever asked would be waited for
+// as long as its owner keeps it.
 function endWith(close: () => Promise<void>): void {
-  const end = () => void close().then(() => process.exit(0));
+  const end = () => {
+    setTimeout(() => process.exit(0), graceMs);
+    void close().then(() => process.exit(0));
+  };
   for (const event of ['SIGTERM', 'SIGINT', 'disconnect']) process.once(event, end);
 }
 
