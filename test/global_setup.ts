@@ -1,14 +1,20 @@
-// Once before all tests: bundles as the sources say, and both nginx releases unpacked.
+// Once before all tests: bundles as the sources say, both nginx releases unpacked, no port given out yet.
 
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unpackNginx } from '../build/unpack_nginx.js';
+import { portsDirVariable } from './gateway/harness/free_port.js';
 
-export default async function setup(): Promise<void> {
+export default async function setup(): Promise<() => void> {
   const { status } = spawnSync(process.execPath, [join(import.meta.dirname, '../build/bundle.js')], {
     stdio: 'inherit',
   });
   if (status !== 0) throw new Error('build/bundle.js failed');
   await unpackNginx('forky');
   await unpackNginx('trixie');
+  const portsDir = mkdtempSync(join(tmpdir(), 'keygate-ports-'));
+  process.env[portsDirVariable] = portsDir;
+  return () => rmSync(portsDir, { recursive: true });
 }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { send } from '../gateway/harness/client.js';
-import { freePort } from '../gateway/harness/nginx_process.js';
+import { freePort } from '../gateway/harness/free_port.js';
 
 const root = join(import.meta.dirname, '../..');
 const program = join(root, 'dist', 'start.js');

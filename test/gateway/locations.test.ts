@@ -11,7 +11,7 @@ import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testCertificate } from './harness/certificate.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
-import { freePort } from './harness/nginx_process.js';
+import { freePort } from './harness/free_port.js';
 import { jwksOf, makeSigner } from './harness/tokens.js';
 import { startUpstream } from './harness/upstream.js';
 import { variants, type Variant } from './harness/variants.js';

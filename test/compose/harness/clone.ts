@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../../gateway/harness/nginx_process.js';
+import { freePort } from '../../gateway/harness/free_port.js';
 
 const root = join(import.meta.dirname, '../../..');
 

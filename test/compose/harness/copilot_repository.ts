@@ -4,7 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../../gateway/harness/nginx_process.js';
+import { freePort } from '../../gateway/harness/free_port.js';
 
 export interface CopilotRepository {
   /** For .env. */

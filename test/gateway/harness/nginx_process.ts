@@ -2,7 +2,6 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { findNginx } from '../../../build/nginx_runtime.js';
 import { send } from './client.js';
@@ -83,14 +82,4 @@ function readLog(dir: string): string {
   } catch {
     return '';
   }
-}
-
-/** A TCP port of loopback that nobody listens on, below those that connections going out are given. */
-export function freePort(): Promise<number> {
-  const port = 12000 + Math.floor(Math.random() * 20000);
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(freePort()));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(port)));
-  });
 }

@@ -5,7 +5,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findNginx } from '../../../build/nginx_runtime.js';
-import { freePort, spawnNginx, type RunningNginx } from './nginx_process.js';
+import { freePort } from './free_port.js';
+import { spawnNginx, type RunningNginx } from './nginx_process.js';
 import type { Variant } from './variants.js';
 
 export interface Ran {
