@@ -59,7 +59,8 @@ export function usualCredential({ authorization, xApiKey, apiKey }: CredentialHe
   return isBearer && xApiKey === '' && apiKey === '' ? authorization.slice(7) : undefined;
 }
 
-function checkForm(credential: string): PresentedCredential | { reason: Reason } {
+/** Judges the form of a credential; see readCredential. */
+export function checkForm(credential: string): PresentedCredential | { reason: Reason } {
   if (credential === '') return { reason: 'missing_credential' };
   const parts = credential.split('.'); // faster than looking for dots: engines do it character by character
   const tokenParts = parts.length === 3 ? (parts as [string, string, string]) : undefined;

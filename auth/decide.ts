@@ -3,6 +3,7 @@
 import { checkKeyForm } from './api_key.js';
 import type { CredentialHeaders, PresentedCredential } from './credential.js';
 import { looksDoubled, readCredential } from './credential.js';
+import { decideRecord, type KeyRecord } from './key_record.js';
 import type { LocationSettings } from './location_settings.js';
 import type { Platform } from './platform.js';
 import { holdsScopes } from './scopes.js';
@@ -21,14 +22,6 @@ export interface RequestFacts {
   isPreflight: () => boolean;
   /** @returns whether one of the credential headers was sent more than once */
   isDoubled: () => boolean;
-}
-
-/** One entry of the key file, as nginx keeps it. */
-export interface KeyRecord {
-  subject: string;
-  scopes: string[];
-  expiresSeconds: number | undefined;
-  fingerprint: string;
 }
 
 /** What the gate knows and can do; njs/gate.ts builds it from nginx. */
@@ -89,7 +82,7 @@ export function decide(request: RequestFacts, gate: Gate): Verdict | Promise<Ver
     return verdict;
   }
   const remembered = gate.recall(credential, tokenParts !== undefined);
-  return remembered === undefined ? decideAtCost(presented, request, gate) : remembered;
+  return remembered === undefined ? decideAtCost({ presented, request, gate }) : remembered;
 }
 
 // A browser sends preflights without a credential (Fetch standard, CORS-preflight fetch).
@@ -120,55 +113,44 @@ export function decideDigestKey(credential: string, gate: Gate): Verdict | undef
   return undefined;
 }
 
-/** Decides about an entry that a key was found to match. */
-export function decideRecord(record: KeyRecord, nowSeconds: number): Verdict {
-  if (record.expiresSeconds !== undefined && record.expiresSeconds <= nowSeconds)
-    return refuse('expired_key');
-  return admit({
-    method: 'api_key',
-    subject: record.subject,
-    issuer: '',
-    scopes: record.scopes,
-    expiresSeconds: record.expiresSeconds,
-    keyId: record.fingerprint,
-  });
+interface Question {
+  presented: PresentedCredential;
+  request: RequestFacts;
+  gate: Gate;
 }
 
-async function decideAtCost(
-  presented: PresentedCredential,
-  request: RequestFacts,
-  gate: Gate,
-): Promise<Verdict> {
+function decideAtCost(question: Question): Verdict | Promise<Verdict> {
+  const { presented, gate } = question;
+  const judged =
+    presented.tokenParts === undefined ? gate.checkHashedKey(presented.credential) : judgeToken(question);
+  const isOver = 'admitted' in judged && (judged.admitted || judged.reason !== 'token_unknown_kid');
+  return isOver ? conclude(judged, question) : decideLate(judged, question);
+}
+
+async function decideLate(judging: Verdict | Promise<Verdict>, question: Question): Promise<Verdict> {
+  let judged = await judging;
+  if (!judged.admitted && judged.reason === 'token_unknown_kid') judged = await judgeAfterRefresh(question);
+  return conclude(judged, question);
+}
+
+function conclude(judged: Verdict, { presented, request, gate }: Question): Verdict {
   const { credential, tokenParts } = presented;
-  let judged =
-    tokenParts === undefined
-      ? await gate.checkHashedKey(credential)
-      : await judgeToken(presented, request, gate);
-  if (!judged.admitted && judged.reason === 'token_unknown_kid') {
-    judged = await judgeAfterRefresh(presented, request, gate);
-  }
   const verdict = checkScopes(judged, request.settings);
   gate.remember({ credential, isToken: tokenParts !== undefined, isCheap: false, verdict });
   const isUndecodable = !verdict.admitted && verdict.reason === 'token_bad_base64url';
   return isUndecodable ? explainRefusal(verdict, request) : verdict;
 }
 
-async function judgeAfterRefresh(
-  presented: PresentedCredential,
-  request: RequestFacts,
-  gate: Gate,
-): Promise<Verdict> {
+async function judgeAfterRefresh(question: Question): Promise<Verdict> {
+  const { gate } = question;
   const refreshed = await gate.refreshJwks();
   if (refreshed === 'failed' || (refreshed === 'none' && gate.lacksJwks())) return refuse('keys_unavailable');
   if (refreshed === 'none') return refuse('token_unknown_kid');
-  return judgeToken(presented, request, gate);
+  return judgeToken(question);
 }
 
-function judgeToken(
-  { credential, tokenParts }: PresentedCredential,
-  request: RequestFacts,
-  gate: Gate,
-): Promise<Verdict> | Verdict {
+function judgeToken({ presented, request, gate }: Question): Promise<Verdict> | Verdict {
+  const { credential, tokenParts } = presented;
   const keys = gate.trustedKeys();
   if (keys === undefined) return refuse('keys_unavailable');
   const { nowSeconds, platform } = gate;

@@ -33,8 +33,10 @@ export function parseToken(
   parts: string[] = token.split('.'),
 ): UnverifiedToken | { reason: Reason } {
   if (token.length > maxCredentialBytes) return { reason: 'token_too_long' };
-  if (parts.length !== 3 || parts.some((part) => part === '')) return { reason: 'token_not_three_parts' };
-  const [header, payload, last] = parts as [string, string, string];
+  const header = parts[0];
+  const payload = parts[1];
+  const last = parts[2];
+  if (parts.length !== 3 || !header || !payload || !last) return { reason: 'token_not_three_parts' };
   const signature = platform.decodeBase64url(last);
   if (signature === undefined) return { reason: 'token_bad_base64url' };
   const checked = readHeader(header, platform);

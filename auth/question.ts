@@ -27,7 +27,7 @@ export function isPlain(question: string): boolean {
  * @param headers the ones that it ends with: to look for them in a long question would take longer than to read them
  */
 export function parseQuestion(question: string, headers: CredentialHeaders): Question {
-  const beginning = withoutHeaders(question, headers);
+  const beginning = beginningOf(question, headers);
   if (isPlain(question)) {
     return { isUsualTarget: true, isArmed: true, settings: beginning.slice(plainBeginning.length), headers };
   }
@@ -43,10 +43,11 @@ export function parseQuestion(question: string, headers: CredentialHeaders): Que
 export function usualFileName(question: string, headers: CredentialHeaders): string | undefined {
   const credential = usualCredential(headers);
   if (credential === undefined) return undefined;
-  return withoutHeaders(question, headers).slice(plainBeginning.length) + credential;
+  return beginningOf(question, headers).slice(plainBeginning.length) + credential;
 }
 
-function withoutHeaders(question: string, { authorization, xApiKey, apiKey }: CredentialHeaders): string {
+/** @returns the question up to its headers */
+export function beginningOf(question: string, { authorization, xApiKey, apiKey }: CredentialHeaders): string {
   const characters = apiKey.length + 1 + xApiKey.length + 1 + authorization.length;
   return question.slice(0, question.length - characters);
 }

@@ -1,5 +1,6 @@
 // The verdict on a JWT: form, issuer, key, signature, claims, revocation, in this order.
 
+import type { SignatureAlgorithm } from './algorithms.js';
 import { checkClaims, readUnverifiedIssuer, type JwtSettings } from './claims.js';
 import { fitsAlgorithm, type Jwk } from './jwk.js';
 import { parseToken, type UnverifiedToken } from './jwt.js';
@@ -54,9 +55,19 @@ export function decideToken(question: TokenQuestion): Verdict | Promise<Verdict>
   }
   const candidates = selectJwks(parsed, isOurs, keys);
   if ('reason' in candidates) return refuse(candidates.reason);
-  const shaped = candidates.jwks.filter((jwk) => hasSignatureForm(parsed.algorithm, jwk, parsed.signature));
+  const shaped = withSignatureForm(candidates.jwks, parsed);
   if (shaped.length === 0) return refuse('token_signature_length');
   return verifyThenJudge(parsed, shaped, { question, isOurs });
+}
+
+// Loops, here and below: QuickJS takes longer to make a function for `filter` than to look at a few keys.
+function withSignatureForm(jwks: Jwk[], { algorithm, signature }: UnverifiedToken): Jwk[] {
+  const shaped: Jwk[] = [];
+  for (let i = 0; i < jwks.length; i++) {
+    const jwk = jwks[i] as Jwk;
+    if (hasSignatureForm(algorithm, jwk, signature)) shaped.push(jwk);
+  }
+  return shaped;
 }
 
 /** The keys that may have signed a token: of its source, with its kid, fit for its algorithm. */
@@ -69,15 +80,33 @@ export function selectJwks(
   const ours = keys.minting === undefined ? [] : keys.minting.keys;
   const source = isOurs ? ours : keys.remote === undefined ? keys.local : keys.local.concat(keys.remote);
   if (kid === undefined) {
-    const fitting = source.filter((jwk) => fitsAlgorithm(jwk, algorithm));
+    const fitting = fittingKeys(source, algorithm);
     if (fitting.length === 1) return { jwks: fitting };
     return { reason: fitting.length === 0 ? 'token_no_fitting_key' : 'token_ambiguous_key' };
   }
   if (keys.isDeniedKid(kid)) return { reason: 'token_kid_denied' };
-  const named = source.filter((jwk) => jwk.kid === kid);
+  const named = namedKeys(source, kid);
   if (named.length === 0) return { reason: isOurs ? 'token_no_fitting_key' : 'token_unknown_kid' };
-  const fitting = named.filter((jwk) => fitsAlgorithm(jwk, algorithm));
+  const fitting = fittingKeys(named, algorithm);
   return fitting.length === 0 ? { reason: 'token_no_fitting_key' } : { jwks: fitting };
+}
+
+function namedKeys(jwks: Jwk[], kid: string): Jwk[] {
+  const named: Jwk[] = [];
+  for (let i = 0; i < jwks.length; i++) {
+    const jwk = jwks[i] as Jwk;
+    if (jwk.kid === kid) named.push(jwk);
+  }
+  return named;
+}
+
+function fittingKeys(jwks: Jwk[], algorithm: SignatureAlgorithm): Jwk[] {
+  const fitting: Jwk[] = [];
+  for (let i = 0; i < jwks.length; i++) {
+    const jwk = jwks[i] as Jwk;
+    if (fitsAlgorithm(jwk, algorithm)) fitting.push(jwk);
+  }
+  return fitting;
 }
 
 interface Judging {

@@ -2,6 +2,7 @@
 // that never ends, so a refusal comes first and `r.decline()` is the one way past it (rule 1).
 
 import { expose, exposeKnown } from './identity.js';
+import { openKeyShortcut } from './key_shortcut.js';
 import { recall } from './known.js';
 import { rememberHere } from './known_here.js';
 import { loadCold } from './load_cold.js';
@@ -18,9 +19,7 @@ export function access(r: NginxHTTPRequest): Promise<void> | void {
     r.decline();
     return;
   }
-  const judged = loadCold().judge(r, question, rememberHere);
-  if (!('admitted' in judged)) return judged.then((outcome) => answer(r, outcome));
-  answer(r, judged);
+  return loadCold().judge(r, { asked: question, remember: rememberHere, openKeyShortcut, answer });
 }
 
 function answer(r: NginxHTTPRequest, outcome: Outcome): void {

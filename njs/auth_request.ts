@@ -2,6 +2,7 @@
 // answer, so the real status travels in variables to the named locations (rules 2 and 4; refusal_answer.ts).
 
 import { expose, exposeKnown } from './identity.js';
+import { openKeyShortcut } from './key_shortcut.js';
 import { recall } from './known.js';
 import { rememberHere } from './known_here.js';
 import { loadCold } from './load_cold.js';
@@ -17,9 +18,7 @@ export function verify(r: NginxHTTPRequest): Promise<void> | void {
     r.return(204);
     return;
   }
-  const judged = loadCold().judge(r, question, rememberHere);
-  if (!('admitted' in judged)) return judged.then((outcome) => answer(r, outcome));
-  answer(r, judged);
+  return loadCold().judge(r, { asked: question, remember: rememberHere, openKeyShortcut, answer });
 }
 
 function answer(r: NginxHTTPRequest, outcome: Outcome): void {

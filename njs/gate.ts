@@ -1,14 +1,14 @@
 // What nginx knows and can do for a decision: sets of keys in shared memory, the sidecar, the verdict cache.
 
 import { parseKeyId } from '../auth/api_key.js';
-import { decideRecord, type Decided, type Gate, type JwksRefresh, type KeyRecord } from '../auth/decide.js';
-import type { SignatureCheck, SignatureResult } from '../auth/platform.js';
+import type { Decided, Gate, JwksRefresh } from '../auth/decide.js';
+import { decideRecord, type KeyRecord } from '../auth/key_record.js';
 import { encodeSubject } from '../auth/subject.js';
 import type { TrustedKeys } from '../auth/token_verdict.js';
 import { admit, refuse, type Verdict } from '../auth/verdict.js';
 import { budgetOf } from './budget.js';
 import { fileName, recallEverywhere, rememberEverywhere } from './known_everywhere.js';
-import { findKey, mayBeHashed, readKeySet, type KeySet } from './key_set.js';
+import { findRecord, mayBeHashed, readKeySet, zoneOf, type KeySet, type KeyZone } from './key_set.js';
 import { NginxPlatform } from './platform.js';
 import { recallRefusal, rememberRefusal } from './refused.js';
 import { refreshForUnknownKid } from './remote_jwks.js';
@@ -32,7 +32,12 @@ export class NginxGate implements Gate {
     public generation: string,
   ) {
     this.keySet = readKeySet(generation);
-    this.platform = new NginxPlatform((check) => askSignature(r, check));
+    this.platform = new NginxPlatform(r);
+  }
+
+  /** The keys that may be looked up now. */
+  keyZone(): KeyZone | undefined {
+    return this.keySet !== undefined && this.keySet.available ? zoneOf(this.keySet.zone) : undefined;
   }
 
   hasKeys(): boolean {
@@ -40,7 +45,7 @@ export class NginxGate implements Gate {
   }
 
   findKey(digest: string): KeyRecord | undefined {
-    return this.keySet === undefined ? undefined : findKey(this.keySet, digest);
+    return this.keySet === undefined ? undefined : findRecord(zoneOf(this.keySet.zone), digest);
   }
 
   mayBeHashed(credential: string): boolean {
@@ -111,12 +116,4 @@ function readRecord(entry: unknown): KeyRecord | undefined {
   if (!scopes.every((scope) => typeof scope === 'string')) return undefined;
   if (expiresSeconds !== null && typeof expiresSeconds !== 'number') return undefined;
   return { subject: encoded, scopes: scopes as string[], expiresSeconds: expiresSeconds === null ? undefined : expiresSeconds, fingerprint }; // prettier-ignore
-}
-
-async function askSignature(r: NginxHTTPRequest, check: SignatureCheck): Promise<SignatureResult> {
-  const signature = Buffer.from(check.signature).toString('base64url');
-  const question = { algorithm: check.algorithm, jwk: check.jwk, signedText: check.signedText, signature };
-  const answer = await askSidecar(r, 'signature', question);
-  if (answer === undefined || typeof answer['valid'] !== 'boolean') return 'unavailable';
-  return answer['valid'] ? 'valid' : 'invalid';
 }

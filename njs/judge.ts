@@ -1,36 +1,45 @@
 // One request's way to an outcome when its credential is not known yet: gathers what the decision looks at, decides,
 // and remembers. Whatever goes wrong on the way refuses.
+//
+// No function is made for a request, here and in what it calls: QuickJS takes longer for that than for a step of the
+// decision. What belongs to a request is in objects with methods.
 
-import { decide, type RequestFacts } from '../auth/decide.js';
-import { parseLocationSettings, type LocationSettings } from '../auth/location_settings.js';
-import { isPlain, parseQuestion } from '../auth/question.js';
+import { decide } from '../auth/decide.js';
+import { parseLocationSettings } from '../auth/location_settings.js';
+import { beginningOf, isPlain, parseQuestion } from '../auth/question.js';
 import { refusals, type Reason } from '../auth/refusals.js';
 import { refuse, type Verdict } from '../auth/verdict.js';
 import { budgetOf } from './budget.js';
 import { credentialHeaders } from './credential_headers.js';
 import { NginxGate } from './gate.js';
+import type { openKeyShortcut } from './key_shortcut.js';
 import type { rememberHere } from './known_here.js';
 import { isOvertaken, maxAttempts } from './one_generation.js';
 import { oneLine } from './one_line.js';
 import type { Outcome } from './outcome.js';
-import { isDoubled, isPreflight, readTarget } from './request.js';
+import { NginxRequest, readTarget } from './request.js';
 import { readGeneration } from './state.js';
 
-/**
- * Decides about a request, at once where that takes no signature and no sidecar; never throws.
- * @param asked `$keygate_question`
- * @param remember of the context's cache, for admissions that the question alone explains
- */
-export function judge(
-  r: NginxHTTPRequest,
-  asked: string,
-  remember: typeof rememberHere,
-): Outcome | Promise<Outcome> {
+export interface Judging {
+  /** `$keygate_question`. */
+  asked: string;
+  /** Of the context's cache, for admissions that the question alone explains. */
+  remember: typeof rememberHere;
+  openKeyShortcut: typeof openKeyShortcut;
+  /** Called once, with whatever comes of the request. */
+  answer: (r: NginxHTTPRequest, outcome: Outcome) => void;
+}
+
+/** Decides about a request and has it answered, at once where that takes no signature and no sidecar. */
+export function judge(r: NginxHTTPRequest, judging: Judging): void | Promise<void> {
+  let outcome: Outcome | Promise<void>;
   try {
-    return judgeOrThrow(r, asked, remember);
+    outcome = judgeOrThrow(r, judging);
   } catch (e) {
-    return fault(r, e);
+    outcome = fault(r, e);
   }
+  if (!('admitted' in outcome)) return outcome;
+  judging.answer(r, outcome);
 }
 
 function fault(r: NginxHTTPRequest, e: unknown): Outcome {
@@ -38,44 +47,14 @@ function fault(r: NginxHTTPRequest, e: unknown): Outcome {
   return refuse('internal_error');
 }
 
-function judgeOrThrow(
-  r: NginxHTTPRequest,
-  asked: string,
-  remember: typeof rememberHere,
-): Outcome | Promise<Outcome> {
-  const question = parseQuestion(asked, credentialHeaders(r.variables));
+function judgeOrThrow(r: NginxHTTPRequest, judging: Judging): Outcome | Promise<void> {
+  const question = parseQuestion(judging.asked, credentialHeaders(r.variables));
   const settings = settingsOf(question.settings);
   if ('fault' in settings) return notConfigured(r, settings.fault);
   if (!question.isArmed) return notConfigured(r, 'include keygate/location.conf in this very location');
-  const request = {
-    headers: question.headers,
-    unusualTarget: question.isUsualTarget ? undefined : readTarget(r),
-    settings,
-    isPreflight: () => isPreflight(r),
-    isDoubled: () => isDoubled(r),
-  };
-  return decideNow(r, request, { asked, joined: question.settings, settings, remember, attempts: 1 });
-}
-
-interface Asking {
-  asked: string;
-  joined: string;
-  settings: LocationSettings;
-  remember: typeof rememberHere;
-  attempts: number;
-}
-
-function decideNow(r: NginxHTTPRequest, request: RequestFacts, asking: Asking): Outcome | Promise<Outcome> {
-  const generation = readGeneration();
-  if (generation === undefined) return refuse('keys_unavailable');
-  const gate = new NginxGate(r, asking.joined, generation);
-  const verdict = decide(request, gate);
-  return 'admitted' in verdict
-    ? settle(r, request, { verdict, gate, asking })
-    : verdict.then(
-        (late) => settleLate(r, request, { verdict: late, gate, asking }),
-        (e) => fault(r, e),
-      );
+  const target = question.isUsualTarget ? undefined : readTarget(r);
+  const request = new NginxRequest(r, question.headers, { target, settings, joined: question.settings });
+  return decideNow(request, judging, 1);
 }
 
 function notConfigured(r: NginxHTTPRequest, why: string): Outcome {
@@ -99,44 +78,61 @@ function settingsOf(joined: string): ReturnType<typeof parseLocationSettings> {
   return settings;
 }
 
+function decideNow(request: NginxRequest, judging: Judging, attempt: number): Outcome | Promise<void> {
+  const generation = readGeneration();
+  if (generation === undefined) return refuse('keys_unavailable');
+  const gate = new NginxGate(request.r, request.joined, generation);
+  const verdict = decide(request, gate);
+  const reached = { request, judging, gate, attempt };
+  return 'admitted' in verdict ? settle(verdict, reached) : decideLate(verdict, reached);
+}
+
 interface Reached {
-  verdict: Verdict;
+  request: NginxRequest;
+  judging: Judging;
   gate: NginxGate;
-  asking: Asking;
+  attempt: number;
 }
 
-function settleLate(
-  r: NginxHTTPRequest,
-  request: RequestFacts,
-  reached: Reached,
-): Outcome | Promise<Outcome> {
+async function decideLate(deciding: Promise<Verdict>, reached: Reached): Promise<void> {
+  const { r } = reached.request;
+  let outcome: Outcome | Promise<void>;
   try {
-    return settle(r, request, reached);
+    const verdict = await deciding;
+    outcome = settle(verdict, reached);
   } catch (e) {
-    return fault(r, e);
+    outcome = fault(r, e);
   }
+  if (!('admitted' in outcome)) return outcome;
+  reached.judging.answer(r, outcome);
 }
 
-function settle(r: NginxHTTPRequest, request: RequestFacts, reached: Reached): Outcome | Promise<Outcome> {
-  const { verdict, gate, asking } = reached;
+function settle(verdict: Verdict, { request, judging, gate, attempt }: Reached): Outcome | Promise<void> {
   if (isOvertaken(verdict, gate.generation)) {
-    if (asking.attempts < maxAttempts)
-      return decideNow(r, request, Object.assign({}, asking, { attempts: asking.attempts + 1 }));
+    if (attempt < maxAttempts) return decideNow(request, judging, attempt + 1);
     gate.isInDoubt = true;
   }
-  const { asked, settings, remember } = asking;
-  if (verdict.admitted) {
-    const { principal } = verdict;
-    const mayStay = isPlain(asked) && principal.method !== '' && !gate.isInDoubt;
-    if (mayStay) remember(asked, principal, gate.generation);
-    return verdict;
-  }
-  const { reason } = verdict;
+  if (!verdict.admitted) return chargeFor(verdict.reason, request);
+  const { principal } = verdict;
+  const mayStay = isPlain(judging.asked) && principal.method !== '' && !gate.isInDoubt;
+  if (mayStay) judging.remember(judging.asked, principal, gate.generation);
+  if (mayStay && principal.method === 'api_key') openShortcut(request, judging, gate);
+  return verdict;
+}
+
+function openShortcut({ settings, headers }: NginxRequest, judging: Judging, gate: NginxGate): void {
+  const zone = gate.keyZone();
+  if (zone === undefined || settings.requiredScopes.length > 0) return;
+  const { asked, openKeyShortcut } = judging;
+  openKeyShortcut({ beginning: beginningOf(asked, headers), generation: gate.generation, zone });
+}
+
+function chargeFor(reason: Reason, { r, settings }: NginxRequest): Outcome {
   if (!failsCredential(reason) && reason !== 'rate_limited')
     return { admitted: false, reason, requiredScope: settings.requiredScope };
   const budget = budgetOf(r);
   const isSpent = reason === 'rate_limited' || !budget.spend();
-  if (!isSpent) return verdict;
+  if (!isSpent) return refuse(reason);
   return { admitted: false, reason: 'rate_limited', retryAfterSeconds: budget.retryAfterSeconds() };
 }
 

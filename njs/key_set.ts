@@ -2,7 +2,7 @@
 // new set is written completely into the unused one, then switched to.
 
 import { entryFingerprint, entrySubject, type KeyEntry } from '../auth/key_entry.js';
-import type { KeyRecord } from '../auth/decide.js';
+import type { KeyRecord } from '../auth/key_record.js';
 import type { Platform } from '../auth/platform.js';
 import { clearState, readState, writeState } from './state.js';
 
@@ -38,16 +38,21 @@ export function currentKeySet(): KeySet | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as KeySet);
 }
 
+type StoredFields = [subject: string, expires: string, fingerprint: string, scopes: string];
+
+/** Where the keys of one generation are. */
+export type KeyZone = NgxSharedDict<string>;
+
 /** Finds a plaintext or SHA-256 key by its digest. */
-export function findKey(keySet: KeySet, digest: string): KeyRecord | undefined {
-  const text = zoneOf(keySet.zone).get('d' + digest);
+export function findRecord(zone: KeyZone, digest: string): KeyRecord | undefined {
+  const text = zone.get('d' + digest);
   if (text === undefined) return undefined;
-  const [subject, expires, fingerprint, scopes] = text.split('\n') as [string, string, string, string];
+  const fields = text.split('\n') as StoredFields;
   return {
-    subject,
-    scopes: scopes === '' ? [] : scopes.split(' '),
-    expiresSeconds: expires === never ? undefined : Number(expires),
-    fingerprint,
+    subject: fields[0],
+    scopes: fields[3] === '' ? [] : fields[3].split(' '),
+    expiresSeconds: fields[1] === never ? undefined : Number(fields[1]),
+    fingerprint: fields[2],
   };
 }
 
@@ -145,6 +150,7 @@ function storeEntry(dictionary: NgxSharedDict<string>, entry: KeyEntry, storing:
   }
 }
 
-function zoneOf(zone: 'a' | 'b'): NgxSharedDict<string> {
+/** The zone with the entries of a set. */
+export function zoneOf(zone: KeySet['zone']): KeyZone {
   return zone === 'a' ? ngx.shared.keygate_keys_a : ngx.shared.keygate_keys_b;
 }

@@ -16,6 +16,8 @@ export function fileName(settingsAndCredential: string): string {
   return hmacSha256(readHmacSecret(), settingsAndCredential);
 }
 
+type FiledFields = [method: Principal['method'], expires: string, subject: string, issuer: string];
+
 /**
  * Looks an admission up.
  * @returns the principal, or undefined when there is none of the current generation that still holds
@@ -23,10 +25,10 @@ export function fileName(settingsAndCredential: string): string {
 export function recallEverywhere(name: string, nowSeconds: number): Principal | undefined {
   const text = ngx.shared.keygate_verdicts.get(name);
   if (text === undefined || text.slice(0, generationCharacters) !== readGeneration()) return undefined;
-  const [method, expires, subject, issuer] = text.slice(generationCharacters).split('\n') as [Principal['method'], string, string, string]; // prettier-ignore
-  const expiresSeconds = expires === '' ? undefined : Number(expires);
+  const fields = text.slice(generationCharacters).split('\n') as FiledFields;
+  const expiresSeconds = fields[1] === '' ? undefined : Number(fields[1]);
   if (expiresSeconds !== undefined && !(expiresSeconds > nowSeconds)) return undefined;
-  return { method, subject, issuer, scopes: [], expiresSeconds, keyId: '' };
+  return { method: fields[0], subject: fields[2], issuer: fields[3], scopes: [], expiresSeconds, keyId: '' };
 }
 
 /** Files an admission; a full zone never fails a request. */

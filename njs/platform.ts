@@ -4,6 +4,7 @@ import type { Jwk } from '../auth/jwk.js';
 import type { Platform, SignatureCheck, SignatureResult } from '../auth/platform.js';
 import { algorithms } from '../auth/algorithms.js';
 import { hmacSha256, sha256 } from './hash.js';
+import { askSignature } from './sidecar.js';
 
 /** @returns the bytes of strict base64url, else undefined: njs itself stops silently at a bad character */
 export function decodeBase64url(text: string): Uint8Array | undefined {
@@ -23,13 +24,10 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** How the sidecar is asked about a signature that no engine here can check (EdDSA). */
-export type AskSignature = (check: SignatureCheck) => Promise<SignatureResult>;
-
 /** The platform of one decision. */
 export class NginxPlatform implements Platform {
-  /** @param askSignature verifies what WebCrypto here can't */
-  constructor(private readonly askSignature: AskSignature) {}
+  /** @param r whose subrequest asks the sidecar for what WebCrypto here can't verify; absent where nothing is verified */
+  constructor(private readonly r: NginxHTTPRequest | undefined) {}
 
   decodeBase64url(text: string): Uint8Array | undefined {
     return decodeBase64url(text);
@@ -49,12 +47,16 @@ export class NginxPlatform implements Platform {
 
   verifySignature(check: SignatureCheck): Promise<SignatureResult> {
     const key = imported(check);
-    return key === undefined ? importThenVerify(check, this.askSignature) : verifyWith(key, check);
+    return key === undefined ? importThenVerify(check, this.r) : verifyWith(key, check);
   }
 }
 
-async function importThenVerify(check: SignatureCheck, ask: AskSignature): Promise<SignatureResult> {
-  if (algorithms[check.algorithm].kty === 'OKP' && !(await hasEd25519())) return ask(check);
+async function importThenVerify(
+  check: SignatureCheck,
+  r: NginxHTTPRequest | undefined,
+): Promise<SignatureResult> {
+  if (algorithms[check.algorithm].kty === 'OKP' && !(await hasEd25519()))
+    return r === undefined ? 'unavailable' : askSignature(r, check);
   try {
     const key = await importKey(check);
     return verifyWith(key, check);
@@ -81,7 +83,7 @@ async function verifyWith(key: CryptoKey, check: SignatureCheck): Promise<Signat
 
 /** For what only parses: it has no keys and verifies nothing. */
 export function parsingPlatform(): Platform {
-  return new NginxPlatform(() => Promise.resolve('unavailable'));
+  return new NginxPlatform(undefined);
 }
 
 const noKey = new Uint8Array([0]);

@@ -1,6 +1,35 @@
 // What is read of a request, as nginx shows it.
 
+import type { CredentialHeaders } from '../auth/credential.js';
+import type { RequestFacts } from '../auth/decide.js';
+import type { LocationSettings } from '../auth/location_settings.js';
 import type { TargetFacts } from '../auth/target.js';
+
+/** One request as a decision looks at it. */
+export class NginxRequest implements RequestFacts {
+  readonly unusualTarget: TargetFacts | undefined;
+  readonly settings: LocationSettings;
+  /** The settings of the location, as nginx joins them. */
+  readonly joined: string;
+
+  constructor(
+    readonly r: NginxHTTPRequest,
+    readonly headers: CredentialHeaders,
+    at: { target: TargetFacts | undefined; settings: LocationSettings; joined: string },
+  ) {
+    this.unusualTarget = at.target;
+    this.settings = at.settings;
+    this.joined = at.joined;
+  }
+
+  isPreflight(): boolean {
+    return isPreflight(this.r);
+  }
+
+  isDoubled(): boolean {
+    return isDoubled(this.r);
+  }
+}
 
 const names = ['authorization', 'x-api-key', 'api-key'];
 

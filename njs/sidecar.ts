@@ -1,6 +1,8 @@
 // Asking the sidecar. Its answer counts only with status 200, our content type and the shape that was asked
 // for; anything else, and no answer within 2 s, is no answer (rule 2).
 
+import type { SignatureCheck, SignatureResult } from '../auth/platform.js';
+
 const contentType = 'application/vnd.keygate+json';
 
 /** A JSON object of which nothing is known yet. */
@@ -43,6 +45,15 @@ function readReply(reply: NginxHTTPRequest): Unverified | undefined {
   } catch (_) {
     return undefined;
   }
+}
+
+/** Asks the sidecar about a signature that no engine here can check (EdDSA). */
+export async function askSignature(r: NginxHTTPRequest, check: SignatureCheck): Promise<SignatureResult> {
+  const signature = Buffer.from(check.signature).toString('base64url');
+  const question = { algorithm: check.algorithm, jwk: check.jwk, signedText: check.signedText, signature };
+  const answer = await askSidecar(r, 'signature', question);
+  if (answer === undefined || typeof answer['valid'] !== 'boolean') return 'unavailable';
+  return answer['valid'] ? 'valid' : 'invalid';
 }
 
 /** Whether a value is a JSON object. */

@@ -46,8 +46,14 @@ export function clearState(name: StateName): void {
   ngx.shared.keygate_state.delete(name);
 }
 
-// Found once per context: finding it costs more than reading from it.
-const found: { dictionary: NgxSharedDict<string> | undefined } = { dictionary: undefined };
+interface Found {
+  /** To find it costs more than to read from it. */
+  dictionary: NgxSharedDict<string> | undefined;
+  hmacSecret: string | undefined;
+}
+
+// Found once per context.
+const found: Found = { dictionary: undefined, hmacSecret: undefined };
 
 /** @returns the generation, or undefined until the first look at the files is over */
 export function readGeneration(): string | undefined {
@@ -74,8 +80,9 @@ export function switchGeneration(): void {
  * @returns 43 characters
  */
 export function readHmacSecret(): string {
-  const known = readState('hmac_secret');
-  if (known !== undefined) return known;
+  if (found.hmacSecret !== undefined) return found.hmacSecret;
+  found.hmacSecret = readState('hmac_secret');
+  if (found.hmacSecret !== undefined) return found.hmacSecret;
   ngx.shared.keygate_state.add('hmac_secret', randomText(32));
   return readState('hmac_secret') as string;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { decide, type Decided, type Gate, type KeyRecord, type RequestFacts } from '../../auth/decide.js';
+import { decide, type Decided, type Gate, type RequestFacts } from '../../auth/decide.js';
+import type { KeyRecord } from '../../auth/key_record.js';
 import type { LocationSettings } from '../../auth/location_settings.js';
 import { admit, refuse } from '../../auth/verdict.js';
 import { nodePlatform } from '../../verifier/platform.js';

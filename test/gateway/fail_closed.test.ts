@@ -9,6 +9,7 @@ import { variants } from './harness/variants.js';
 
 // Faults that a request asks for, put into the real bundle where the decision starts.
 const faults = `
+  var r = request.r;
   var fault = r.headersIn['x-fault'];
   if (fault === 'throw at once') throw new Error('fault');
   if (fault === 'nothing at once') return;
@@ -31,10 +32,10 @@ async function faulty(r, fault) {
 
 const withFaults = (bundle: string) => {
   const edited = bundle.replace(
-    /function judge\(r, asked, remember\) \{/,
+    /function decide\(request, gate\) \{/,
     (start) => `${laterFaults}${start}${faults}`,
   );
-  if (edited === bundle) throw new Error('the bundle has no function judge');
+  if (edited === bundle) throw new Error('the bundle has no function decide');
   return edited;
 };
 
