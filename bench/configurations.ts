@@ -17,6 +17,8 @@ export interface Gate {
   modulePath: string;
   stateDir: string;
   jwksPath: string;
+  /** Whether RATE_LIMIT_AUTH is as shipped; else it is off. */
+  isLimited?: boolean;
 }
 
 /** Files by their path under `nginx/`. */
@@ -78,7 +80,7 @@ export function gated(place: Place, gate: Gate): Files {
     jwks_path: gate.jwksPath,
     jwt_issuer: 'https://issuer.example',
     jwt_audience: 'bench',
-    rate_limit_auth: 'off',
+    ...(gate.isLimited === true ? {} : { rate_limit_auth: 'off' }),
     sidecar: `unix:${gate.stateDir}/run/verifier.sock`,
   };
   const settings = (files['keygate/settings.conf'] as string).replace(

@@ -11,6 +11,8 @@ export interface Load {
   header: string;
   value?: string;
   listFile?: string;
+  /** Whether each value is sent once only: then the run ends with the list. */
+  isOnce?: boolean;
   /** Where the wrk script may be written. */
   scriptFile: string;
   /** Milliseconds that each connection waits before its next request. */
@@ -33,6 +35,15 @@ export function checkWrk(): void {
   }
 }
 
+// Whoever is still waiting then sends the first values again.
+const onceScript = `
+local answered = 0
+function response()
+  answered = answered + 1
+  if answered >= #values then wrk.thread:stop() end
+end
+`;
+
 const listScript = (load: Load) => `
 local values, i = {}, 0
 for line in io.lines("${load.listFile}") do values[#values + 1] = line end
@@ -40,7 +51,7 @@ function request()
   i = i % #values + 1
   return "GET / HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n${load.header}: " .. values[i] .. "\\r\\n\\r\\n"
 end
-`;
+${load.isOnce === true ? onceScript : ''}`;
 
 const pauseScript = (load: Load) => `function delay() return ${load.pauseMs} end\n`;
 

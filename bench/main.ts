@@ -9,7 +9,9 @@ import { findNginx } from '../build/nginx_runtime.js';
 import { compare, type Comparison, type Rounds, type Subject } from './comparison.js';
 import * as configurations from './configurations.js';
 import { makeKeys, makeSigner, signTokens, withoutSignature } from './credentials.js';
+import { measureFlood, writeFloodedKeys } from './flood.js';
 import { checkWrk } from './load.js';
+import { measureMemory, type MemorySample } from './memory.js';
 import { measurePeers } from './peers.js';
 import { freePort, startNginx, startSidecar } from './processes.js';
 import { writeReport } from './report.js';
@@ -101,7 +103,17 @@ async function run(): Promise<void> {
   if (!isQuick) {
     const peers = await measurePeers({ dir, start, plain, known, count, rsaJwk: rsa.jwk, socket: join(stateDir, 'run', 'verifier.sock'), key: keys[0] as string, upstreamPort, stops });
     const halfLoad = await measureHalfLoad(access, plain, { ...known, seconds: 8 }, figures['access_cached'] as Comparison);
-    await writeReport({ figures, peers, halfLoad, runtime, connections, freshTokens, count, seconds });
+    const memory = await measureMemory({ subject: await start('memory', gate('qjs', 'access')), signer: ec, dir, connections });
+    sayMemory(memory);
+    const floodDir = join(dir, 'flooded-state');
+    const key = await writeFloodedKeys(floodDir);
+    const floodedSidecar = await startSidecar(floodDir);
+    stops.push(floodedSidecar.stop);
+    const flooded = await start('flooded', (at) => configurations.gated(at, { engine: 'qjs', entry: 'access', modulePath: runtime.modulePath, stateDir: floodDir, jwksPath, isLimited: true }));
+    await pause(1500);
+    const flood = await measureFlood(flooded, { ...known, header: 'x-api-key', value: key }, count);
+    say(`under a flood of ${Math.round(flood.floodPerSecond)} wrong keys/s  ${flood.ratio.toFixed(2)} of ${Math.round(flood.quietPerSecond)} requests/s; answers ${JSON.stringify(flood.answers)}`);
+    await writeReport({ figures, peers, halfLoad, memory, flood, runtime, connections, freshTokens, count, seconds });
     say('written: docs/benchmarks.md, docs/benchmarks.svg');
   }
   if (options.json === true) console.log(JSON.stringify(Object.fromEntries(Object.entries(figures).map(([name, one]) => [name, { ratio: round(one.ratio, 3), added_us: round(one.addedMicros, 2) }]))));
@@ -114,6 +126,10 @@ async function measureHalfLoad(access: Subject, plain: Subject, aim: Parameters<
   const figure = await compare(access, plain, { ...aim, connections: half, pauseMs }, { count: 5 });
   say(`p99 at half load        ${figure.p99Ms.toFixed(2)} ms, plain nginx ${figure.plainP99Ms.toFixed(2)} ms`);
   return figure;
+} // prettier-ignore
+
+function sayMemory(samples: MemorySample[]): void {
+  for (const { tokens, anonymousKb, sharedKb } of samples) say(`memory after ${tokens} tokens  ${anonymousKb} KB, and ${sharedKb} KB shared`);
 } // prettier-ignore
 
 function say(text: string): void {

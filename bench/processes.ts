@@ -9,8 +9,8 @@ import type { Files } from './configurations.js';
 export interface Running {
   /** CPU time of the one worker so far, in microseconds. */
   cpuMicros: () => number;
-  /** Resident memory of the one worker, in KB. */
-  residentKb: () => number;
+  /** Resident memory of the one worker, in KB: its own, and what it shares (proc(5), RssAnon and RssShmem). */
+  memory: () => { anonymousKb: number; sharedKb: number };
   stop: () => Promise<void>;
 }
 
@@ -29,10 +29,16 @@ export async function startNginx(command: string[], dir: string, port: number, f
   return {
     // proc(5): nanoseconds on a CPU come first.
     cpuMicros: () => Number(readFileSync(`/proc/${worker()}/schedstat`, 'utf8').split(' ')[0]) / 1000,
-    residentKb: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${worker()}/status`, 'utf8'))?.[1]),
+    memory: () => memoryOf(worker() as string),
     stop: () => stop(child),
   };
 } // prettier-ignore
+
+function memoryOf(pid: string): { anonymousKb: number; sharedKb: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const kb = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]);
+  return { anonymousKb: kb('RssAnon'), sharedKb: kb('RssShmem') };
+}
 
 /** Starts the sidecar on a socket. */
 export async function startSidecar(stateDir: string): Promise<{ stop: () => Promise<void> }> {
@@ -50,7 +56,7 @@ export async function startProgram(program: string, args: string[], port: number
   await untilListening(child, port);
   return {
     cpuMicros: () => Number(readFileSync(`/proc/${child.pid}/schedstat`, 'utf8').split(' ')[0]) / 1000,
-    residentKb: () => 0,
+    memory: () => memoryOf(String(child.pid)),
     stop: () => stop(child),
   };
 }
