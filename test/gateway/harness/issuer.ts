@@ -5,10 +5,10 @@ import { createSocket, type Socket } from 'node:dgram';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
+import { freePort } from './free_port.js';
 import { jwksOf, type Signer } from './tokens.js';
 
 /** How an issuer answers. */
@@ -70,8 +70,8 @@ export async function startIssuer(authority: Authority, host: string, signers: S
     fetched.push(Date.now());
     answer(response, conduct, issuer.signers);
   });
-  await listenWhereItCanComeBack(server);
-  const { port } = server.address() as AddressInfo;
+  const port = await freePort(); // nobody else gets it while the issuer is down
+  await listen(server, port);
   const issuer: Issuer = {
     url: `https://${host}:${port}/keys/jwks.json`,
     signers,
@@ -143,18 +143,6 @@ function resolve(query: Buffer, gone: Set<string>): Buffer {
   query.copy(header, 0, 0, 2);
   const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1]); // TTL 0
   return Buffer.concat(isGone ? [header, question] : [header, question, record]);
-}
-
-// Below the ports that connections and other servers get: nobody takes this one while the issuer is down.
-async function listenWhereItCanComeBack(server: Server): Promise<void> {
-  for (;;) {
-    const port = 20000 + Math.floor(Math.random() * 12000);
-    const isFree = await listen(server, port).then(
-      () => true,
-      () => false,
-    );
-    if (isFree) return;
-  }
 }
 
 function listen(server: Server, port: number): Promise<void> {
