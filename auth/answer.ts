@@ -21,35 +21,52 @@ export interface AnswerDetails {
 
 /** Puts a refusal into the contract's shape; nothing of the request is echoed. */
 export function formatRefusal(reason: Reason, details: AnswerDetails = {}): Answer {
-  const refusal: Refusal = refusals[reason];
+  const { status } = refusals[reason];
+  const { body, challenge } = textsOf(reason);
   const headers: [string, string][] = [
     ['Content-Type', 'application/json'],
     ['Cache-Control', 'no-store'],
   ];
-  const challenge = formatChallenge(refusal, details.requiredScope);
-  if (challenge !== '') headers.push(['WWW-Authenticate', challenge]);
-  if (refusal.status === 429 || refusal.status === 503) {
-    headers.push(['Retry-After', String(details.retryAfterSeconds || 1)]);
-  }
+  if (challenge !== '')
+    headers.push(['WWW-Authenticate', challenge + formatScope(reason, details.requiredScope)]);
+  if (status === 429 || status === 503) headers.push(['Retry-After', String(details.retryAfterSeconds || 1)]);
   if (details.allow !== undefined) headers.push(['Allow', details.allow]);
-  return { status: refusal.status, headers, body: formatBody(refusal) };
+  return { status, headers, body };
 }
 
-function formatBody(refusal: Refusal): string {
+/** What an answer says for a reason, whatever the request. */
+interface Texts {
+  body: string;
+  /** Of WWW-Authenticate; empty for none. */
+  challenge: string;
+}
+
+// Made once for each reason: whoever guesses keys is refused often, and should not cost much.
+const made: { [reason: string]: Texts } = {};
+
+function textsOf(reason: Reason): Texts {
+  return made[reason] || (made[reason] = makeTexts(refusals[reason]));
+}
+
+function makeTexts(refusal: Refusal): Texts {
   const { type, code, message } = refusal;
-  return JSON.stringify({ type: 'error', error: { type, code, message } });
+  const body = JSON.stringify({ type: 'error', error: { type, code, message } });
+  return { body, challenge: formatChallenge(refusal) };
+}
+
+// RFC 6750 section 3.1: no error code where no credential was sent.
+function formatChallenge({ status, code, message }: Refusal): string {
+  const realm = 'Bearer realm="keygate"';
+  if (code === 'missing_credential') return realm;
+  if (code === 'insufficient_scope') return `${realm}, error="insufficient_scope"`;
+  return status === 401
+    ? `${realm}, error="invalid_token", error_description="${message.replace(/"/g, "'")}"`
+    : '';
 }
 
 const quotable = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
-// RFC 6750 section 3.1: no error code where no credential was sent.
-function formatChallenge(refusal: Refusal, requiredScope: string | undefined): string {
-  const realm = 'Bearer realm="keygate"';
-  if (refusal.code === 'missing_credential') return realm;
-  if (refusal.status === 401) {
-    return `${realm}, error="invalid_token", error_description="${refusal.message.replace(/"/g, "'")}"`;
-  }
-  if (refusal.code !== 'insufficient_scope') return '';
-  const scope = requiredScope !== undefined && quotable.test(requiredScope) ? requiredScope : '';
-  return `${realm}, error="insufficient_scope", scope="${scope}"`;
+function formatScope(reason: Reason, requiredScope = ''): string {
+  if (reason !== 'insufficient_scope') return '';
+  return `, scope="${quotable.test(requiredScope) ? requiredScope : ''}"`;
 }

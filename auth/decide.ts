@@ -70,7 +70,8 @@ export function decide(request: RequestFacts, gate: Gate): Verdict | Promise<Ver
   if (fault !== undefined) return refuse(fault);
   const presented = readCredential(request.headers);
   if ('reason' in presented) {
-    if (presented.reason === 'missing_credential' && request.isPreflight()) return admit(nobody);
+    if (presented.reason === 'missing_credential')
+      return request.isPreflight() ? admit(nobody) : refuse('missing_credential');
     return explainRefusal(refuse(presented.reason), request);
   }
   const { credential, tokenParts } = presented;

@@ -15,6 +15,7 @@ import { refreshForUnknownKid } from './remote_jwks.js';
 import { askSidecar, isObject, type Unverified } from './sidecar.js';
 import { readGeneration } from './state.js';
 import { lacksJwks, readTrustedKeys } from './trusted_keys.js';
+import { isQueueFull, noteQueue } from './verifier_queue.js';
 
 /** The gate of one decision; everything it reads belongs to one generation. */
 export class NginxGate implements Gate {
@@ -54,10 +55,13 @@ export class NginxGate implements Gate {
 
   async checkHashedKey(credential: string): Promise<Verdict> {
     if (budgetOf(this.r).isSpent()) return refuse('rate_limited');
+    const namesEntry = parseKeyId(credential) !== ''; // the sidecar has another queue for such keys
+    if (!namesEntry && isQueueFull()) return refuse('verifier_busy');
     const generation = this.keySet === undefined ? '' : this.keySet.generation;
     const answer = await askSidecar(this.r, 'verify', { credential, generation });
     const verdict = answer === undefined ? undefined : readVerdict(answer, this.nowSeconds);
     if (answer === undefined || verdict === undefined) return refuse('verifier_unavailable');
+    if (!namesEntry) noteQueue(verdict, answer['queueFull'] === true);
     // A key that took too long to check; for nothing, it could keep every thread busy.
     if (answer['spends'] === true) budgetOf(this.r).spend();
     if (answer['generation'] !== generation) this.isInDoubt = true;

@@ -20,9 +20,10 @@ export function recordRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): voi
 export function sendRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
   recordRefusal(r, outcome);
   const answer = formatRefusal(outcome.reason, outcome);
+  const headersOut = r.headersOut;
   for (let i = 0; i < answer.headers.length; i++) {
     const header = answer.headers[i] as [string, string];
-    r.headersOut[header[0]] = header[1];
+    headersOut[header[0]] = header[1];
   }
   r.return(answer.status, answer.body);
 }

@@ -9,7 +9,11 @@ import type { BcryptPool } from './bcrypt_pool.js';
 import type { LoadedKeys } from './loaded_keys.js';
 import { nodePlatform } from './platform.js';
 
-export type KeyCheck = { entry: KeyEntry } | { reason: 'unknown_key' | 'expired_key' | 'verifier_busy' };
+export type KeyCheck =
+  | { entry: KeyEntry }
+  | { reason: 'unknown_key' | 'expired_key' }
+  /** Not checked in time; with a full queue, the next key will not be either. */
+  | { reason: 'verifier_busy'; isQueueFull?: boolean };
 
 /** Checks a credential; `onWork` is called when it was not being checked already and takes bcrypt. */
 export type CheckKey = (credential: string, keys: LoadedKeys, onWork?: () => void) => Promise<KeyCheck>;
@@ -27,7 +31,8 @@ export function makeCheckKey(pool: BcryptPool): CheckKey {
     const candidates = candidatesFor(credential, keys);
     const hashes = candidates.map((entry) => entry.hash);
     const match = hashes.length === 0 ? -1 : await pool.findMatch(credential, hashes);
-    if (match === 'busy') return { reason: 'verifier_busy' };
+    if (match === 'full' || match === 'late')
+      return { reason: 'verifier_busy', isQueueFull: match === 'full' };
     const entry = candidates[match];
     if (outcomes.size >= maxRemembered) outcomes.clear();
     outcomes.set(id, { entry, untilMs: Date.now() + rememberMs });

@@ -8,7 +8,7 @@ import { readSettings, SettingsError, type Settings } from '../settings/read.js'
 import { openBcryptPool } from './bcrypt_pool.js';
 import { makeCheckKey } from './check_key.js';
 import { openKeyStore } from './key_store.js';
-import { buildServer, type Sidecar } from './server.js';
+import { buildServer, patienceMs, type Sidecar } from './server.js';
 import { ensureSigningKey, openSigningKeys } from './signing_keys.js';
 import { loadSecret, verifierSecretPath } from './state_files.js';
 
@@ -17,6 +17,7 @@ async function start(settings: Settings): Promise<void> {
   const pool = openBcryptPool({
     threads: settings.bcryptThreads,
     queue: settings.bcryptQueue,
+    patienceMs,
     worker: new URL('./bcrypt_worker.js', import.meta.url),
   });
   await ensureSigningKey(stateDir, settings.jwtAlg);

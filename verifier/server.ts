@@ -5,7 +5,7 @@ import { timingSafeEqual, createHash } from 'node:crypto';
 import fastify, { LogController, type FastifyInstance } from 'fastify';
 import { entryFingerprint, entrySubject, type KeyEntry } from '../auth/key_entry.js';
 import { contentType } from './content_type.js';
-import type { CheckKey } from './check_key.js';
+import type { CheckKey, KeyCheck } from './check_key.js';
 import type { KeyStore } from './key_store.js';
 import type { LoadedKeys } from './loaded_keys.js';
 import { mintToken } from './minting.js';
@@ -34,7 +34,8 @@ interface Question {
 }
 
 const maxAttempts = 3;
-const patienceMs = 1600; // nginx waits for 2 s
+/** How long anybody waits for an answer about a key; nginx waits for 2 s. */
+export const patienceMs = 1600;
 const text = { type: 'string', maxLength: 16384 } as const;
 const questionSchema = {
   type: 'object',
@@ -96,12 +97,15 @@ async function findEntry(sidecar: Sidecar, question: Question): Promise<Found> {
     if (keys === undefined)
       return { refusal: { generation: '', admitted: false, reason: 'keys_unavailable' } };
     const { generation } = keys;
-    // The work goes on, and whoever began it has spent something: a refusal would have cost as much.
+    // Whoever kept a place in the queue for so long has spent something: a refusal would have cost as much.
     let spends = false;
     const checking = sidecar.checkKey(question.credential, keys, () => (spends = true));
     const check = await Promise.race([checking, late()]);
-    if (check === 'late')
-      return { refusal: { generation, admitted: false, reason: 'verifier_busy', spends } };
+    if ('reason' in check && check.reason === 'verifier_busy') {
+      const { reason, isQueueFull = false } = check;
+      const busy = { generation, admitted: false, reason };
+      return { refusal: isQueueFull ? { ...busy, queueFull: true } : { ...busy, spends } };
+    }
     // A key may have been revoked while it waited for a thread.
     const isStill = attempt === maxAttempts || keys === (await sidecar.keys.current(question.generation));
     if (!isStill) continue;
@@ -111,9 +115,9 @@ async function findEntry(sidecar: Sidecar, question: Question): Promise<Found> {
   }
 }
 
-function late(): Promise<'late'> {
+function late(): Promise<KeyCheck> {
   return new Promise((resolve) => {
-    setTimeout(() => resolve('late'), patienceMs).unref();
+    setTimeout(() => resolve({ reason: 'verifier_busy' }), patienceMs).unref();
   });
 }
 

@@ -11,7 +11,7 @@ const keysOf = (...lines: string[]): LoadedKeys =>
   loadKeys({ apiKey: '', apiKeys: '', fileBytes: Buffer.from(lines.join('\n')) }).keys;
 
 let tried: { credential: string; hashes: string[] }[] = [];
-let match: number | 'busy' = -1;
+let match: number | 'full' | 'late' = -1;
 let check: CheckKey;
 
 beforeEach(() => {
@@ -88,8 +88,10 @@ describe('a key', () => {
   });
 
   it('that found no place in the queue is not remembered as wrong', async () => {
-    match = 'busy';
-    expect(await ask('later', keys)).toEqual({ reason: 'verifier_busy' });
+    match = 'full';
+    expect(await ask('later', keys)).toEqual({ reason: 'verifier_busy', isQueueFull: true });
+    match = 'late';
+    expect(await ask('later', keys)).toEqual({ reason: 'verifier_busy', isQueueFull: false });
     match = 0;
     expect(await ask('later', keys)).toMatchObject({ entry: { name: 'a' } });
   });

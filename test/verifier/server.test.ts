@@ -2,13 +2,11 @@
 
 import { execFileSync } from 'node:child_process';
 import { hashSync } from '@node-rs/bcrypt';
-import { build } from 'esbuild';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openBcryptPool, type BcryptPool } from '../../verifier/bcrypt_pool.js';
 import { makeCheckKey } from '../../verifier/check_key.js';
@@ -16,6 +14,7 @@ import { contentType } from '../../verifier/content_type.js';
 import { openKeyStore } from '../../verifier/key_store.js';
 import { buildServer, type Sidecar } from '../../verifier/server.js';
 import { ensureSigningKey, openSigningKeys } from '../../verifier/signing_keys.js';
+import { builtWorker } from './built_worker.js';
 
 const silent = { error: () => undefined, warn: () => undefined, info: () => undefined };
 const dir = mkdtempSync(join(tmpdir(), 'keygate-sidecar-'));
@@ -30,9 +29,7 @@ let sidecar: Sidecar;
 let server: ReturnType<typeof buildServer>;
 
 beforeAll(async () => {
-  const outfile = join(import.meta.dirname, '../../dist/test_bcrypt_worker.js');
-  await build({ entryPoints: [join(import.meta.dirname, '../../verifier/bcrypt_worker.ts')], outfile, bundle: true, platform: 'node', format: 'esm', packages: 'external' }); // prettier-ignore
-  pool = openBcryptPool({ threads: 2, queue: 2, worker: pathToFileURL(outfile) });
+  pool = openBcryptPool({ threads: 2, queue: 2, patienceMs: 1600, worker: builtWorker });
   writeFileSync(keysFile, keys);
   await ensureSigningKey(dir, 'ES256');
   sidecar = {

@@ -7,8 +7,8 @@ import type { Gateway } from './gateway.js';
 import { startSidecar } from './sidecar_process.js';
 
 export interface CountedSidecar {
-  /** How often nginx asked about a key, or about the signature of a token. */
-  asked: (credential: string) => number;
+  /** How often nginx asked about a key, or about the signature of a token; without one, about any. */
+  asked: (credential?: string) => number;
   stop: () => Promise<void>;
 }
 
@@ -19,10 +19,13 @@ interface Question {
 }
 
 /** Starts the sidecar of a gateway that has none. */
-export async function startCountedSidecar(gateway: Gateway): Promise<CountedSidecar> {
+export async function startCountedSidecar(
+  gateway: Gateway,
+  settings: { [name: string]: string } = {},
+): Promise<CountedSidecar> {
   const run = join(gateway.stateDir, 'run');
   const behind = join(run, 'counted.sock');
-  const env = { STATE_DIR: gateway.stateDir, API_KEYS_FILE: gateway.keysFile };
+  const env = { STATE_DIR: gateway.stateDir, API_KEYS_FILE: gateway.keysFile, ...settings };
   const sidecar = await startSidecar({ env, socket: behind });
   const asked: string[] = [];
   const server = createServer((question, answer) => {
@@ -44,7 +47,7 @@ export async function startCountedSidecar(gateway: Gateway): Promise<CountedSide
   });
   await new Promise<void>((listening) => server.listen(join(run, 'verifier.sock'), listening));
   return {
-    asked: (credential) => asked.filter((one) => one === credential).length,
+    asked: (credential) => asked.filter((one) => credential === undefined || one === credential).length,
     stop: async () => {
       server.close();
       server.closeAllConnections();
