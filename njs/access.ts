@@ -1,9 +1,9 @@
 // js_access: the decision in nginx's access phase. js_access admits whatever does not refuse, also a handler
 // that never ends, so a refusal comes first and `r.decline()` is the one way past it (rule 1).
 
-import { expose, exposeKnown } from './identity.js';
+import { expose } from './identity.js';
 import { openKeyShortcut } from './key_shortcut.js';
-import { recall } from './known.js';
+import { exposeKnown } from './known.js';
 import { rememberHere } from './known_here.js';
 import { loadCold } from './load_cold.js';
 import type { Outcome } from './outcome.js';
@@ -13,9 +13,7 @@ export function access(r: NginxHTTPRequest): Promise<void> | void {
   r.return(500);
   const variables = r.variables;
   const question = variables.keygate_question as string;
-  const known = recall(question, variables);
-  if (known !== undefined) {
-    exposeKnown(variables, known);
+  if (exposeKnown(question, variables)) {
     r.decline();
     return;
   }

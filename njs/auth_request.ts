@@ -1,9 +1,9 @@
 // auth_request: the same decision in a subrequest. nginx takes 2xx, 401 and 403 from it and nothing else of the
 // answer, so the real status travels in variables to the named locations (rules 2 and 4; refusal_answer.ts).
 
-import { expose, exposeKnown } from './identity.js';
+import { expose } from './identity.js';
 import { openKeyShortcut } from './key_shortcut.js';
-import { recall } from './known.js';
+import { exposeKnown } from './known.js';
 import { rememberHere } from './known_here.js';
 import { loadCold } from './load_cold.js';
 import type { Outcome } from './outcome.js';
@@ -12,9 +12,7 @@ import type { Outcome } from './outcome.js';
 export function verify(r: NginxHTTPRequest): Promise<void> | void {
   const variables = r.variables;
   const question = variables.keygate_question as string;
-  const known = recall(question, variables);
-  if (known !== undefined) {
-    exposeKnown(variables, known);
+  if (exposeKnown(question, variables)) {
     r.return(204);
     return;
   }
