@@ -17,7 +17,7 @@ export interface Gate {
   modulePath: string;
   stateDir: string;
   jwksPath: string;
-  /** Whether RATE_LIMIT_AUTH is as shipped; else it is off. */
+  /** Whether RATE_LIMIT_AUTH is as shipped and X-Forwarded-For names the client; else there is no limit. */
   isLimited?: boolean;
 }
 
@@ -91,9 +91,10 @@ export function gated(place: Place, gate: Gate): Files {
   const bundle = gate.engine === 'qjs' ? 'keygate.js' : 'keygate.es5.js';
   files['keygate/keygate.js'] = readFileSync(join(root, 'dist', bundle), 'utf8');
   const guard = guardFile(gate.entry);
+  const clients = gate.isLimited === true ? 'set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;' : '';
   files['nginx.conf'] = whole(place, {
     main: `load_module ${gate.modulePath}; env API_KEY; env API_KEYS;`,
-    http: `js_engine ${gate.engine}; js_context_reuse 128; include keygate/settings.conf; include keygate/http.conf;`,
+    http: `${clients} js_engine ${gate.engine}; js_context_reuse 128; include keygate/settings.conf; include keygate/http.conf;`,
     server: `include keygate/server.conf; location / { include keygate/${guard}; include keygate/proxy_headers.conf; ${proxy} }`,
   });
   return files;

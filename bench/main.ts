@@ -9,7 +9,7 @@ import { findNginx } from '../build/nginx_runtime.js';
 import { compare, type Comparison, type Rounds, type Subject } from './comparison.js';
 import * as configurations from './configurations.js';
 import { makeKeys, makeSigner, signTokens, withoutSignature } from './credentials.js';
-import { measureFlood, writeFloodedKeys } from './flood.js';
+import { measureFlood, writeFloodedKeys, type FloodFigures } from './flood.js';
 import { checkWrk } from './load.js';
 import { measureMemory, type MemorySample } from './memory.js';
 import { measurePeers } from './peers.js';
@@ -107,12 +107,16 @@ async function run(): Promise<void> {
     sayMemory(memory);
     const floodDir = join(dir, 'flooded-state');
     const key = await writeFloodedKeys(floodDir);
-    const floodedSidecar = await startSidecar(floodDir);
-    stops.push(floodedSidecar.stop);
+    let floodedSidecar = await startSidecar(floodDir);
+    stops.push(() => floodedSidecar.stop());
+    const restartSidecar = async () => {
+      await floodedSidecar.stop();
+      floodedSidecar = await startSidecar(floodDir);
+    };
     const flooded = await start('flooded', (at) => configurations.gated(at, { engine: 'qjs', entry: 'access', modulePath: runtime.modulePath, stateDir: floodDir, jwksPath, isLimited: true }));
     await pause(1500);
-    const flood = await measureFlood(flooded, { ...known, header: 'x-api-key', value: key }, count);
-    say(`under a flood of ${Math.round(flood.floodPerSecond)} wrong keys/s  ${flood.ratio.toFixed(2)} of ${Math.round(flood.quietPerSecond)} requests/s; answers ${JSON.stringify(flood.answers)}`);
+    const flood = await measureFlood({ subject: flooded, aim: { ...known, header: 'x-api-key', value: key }, rounds: 3, dir, restartSidecar });
+    sayFlood(flood);
     await writeReport({ figures, peers, halfLoad, memory, flood, runtime, connections, freshTokens, count, seconds });
     say('written: docs/benchmarks.md, docs/benchmarks.svg');
   }
@@ -130,6 +134,11 @@ async function measureHalfLoad(access: Subject, plain: Subject, aim: Parameters<
 
 function sayMemory(samples: MemorySample[]): void {
   for (const { tokens, anonymousKb, sharedKb } of samples) say(`memory after ${tokens} tokens  ${anonymousKb} KB, and ${sharedKb} KB shared`);
+} // prettier-ignore
+
+function sayFlood({ atPeak, paced, wrongPerSecond, answers }: FloodFigures): void {
+  for (const { flood, perSecond, ratio, p99Ms } of [...atPeak, ...paced]) say(`flood: ${flood.padEnd(12)}  ${Math.round(perSecond)} requests/s, ${ratio.toFixed(2)}, p99 ${p99Ms.toFixed(2)} ms`);
+  say(`${Math.round(wrongPerSecond)} wrong keys/s, answered ${JSON.stringify(answers)}`);
 } // prettier-ignore
 
 function say(text: string): void {

@@ -6,7 +6,7 @@ import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import type { NginxRuntime } from '../build/nginx_runtime.js';
 import type { Comparison } from './comparison.js';
-import { addresses, hashedEntries, type FloodFigures } from './flood.js';
+import { addresses, hashedEntries, type FloodFigure, type FloodFigures } from './flood.js';
 import type { MemorySample } from './memory.js';
 import { drawBars } from './bars.js';
 
@@ -99,11 +99,22 @@ function megabytes(kb: number): string {
   return (kb / 1024).toFixed(1);
 }
 
-function describeFlood(flood: FloodFigures): string {
-  const answers = Object.entries(flood.answers).map(([status, count]) => `${count} times ${status}`);
-  return `${Math.round(flood.floodPerSecond)} wrong keys a second from ${addresses} addresses against ${hashedEntries} bcrypt entries without an id, RATE_LIMIT_AUTH as
-shipped: a client with a known key keeps ${flood.ratio.toFixed(2)} of its requests a second (${Math.round(flood.perSecond)} of ${Math.round(flood.quietPerSecond)}), with sidecar, flood and load
-generator on the same ${cpus().length} cores. The flood was answered ${answers.join(', ')}.`;
+function describeFlood({ atPeak, paced, wrongPerSecond, answers }: FloodFigures): string {
+  const titled = { none: 'no flood', 'no key': 'requests without a key', 'wrong keys': 'wrong keys' };
+  const rows = atPeak.map((one, i) => {
+    const slow = paced[i] as FloodFigure;
+    const cells = [one, slow].map(({ perSecond, ratio, p99Ms }) => `${Math.round(perSecond)} | ${ratio.toFixed(2)} | ${p99Ms.toFixed(2)}`);
+    return `| ${titled[one.flood]} | ${cells.join(' | ')} |`;
+  });
+  const statuses = Object.entries(answers).map(([status, count]) => `${count} times ${status}`);
+  return `What a client with a known key gets while ${addresses} addresses send ${Math.round(wrongPerSecond)} wrong keys a second, each of which would have to be
+compared with ${hashedEntries} bcrypt entries of cost 10 (RATE_LIMIT_AUTH and BCRYPT_THREADS as shipped), or as many requests without a key,
+which take no sidecar. At its peak the client keeps every core busy by itself: bcrypt's thread takes its niced share from the load
+generator and the upstream. Paced, it pauses for 4 ms before each request. The wrong keys were answered ${statuses.join(', ')}.
+
+| flood | at its peak: requests/s | of those without | p99, ms | paced: requests/s | of those without | p99, ms |
+| ----- | ----------------------: | ---------------: | ------: | ----------------: | ---------------: | ------: |
+${rows.join('\n')}`;
 } // prettier-ignore
 
 function conditions({ runtime }: Report): string {

@@ -2,6 +2,7 @@
 // goes before those that are tried against many, of which one is searched for at a time, by all threads. Both may wait,
 // but not many of them and not longer than anybody waits for the answer.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import { Piscina } from 'piscina';
 import type { Comparison } from './bcrypt_worker.js';
@@ -26,6 +27,10 @@ export interface BcryptPoolOptions {
 }
 
 const niceness = 10;
+
+// So many keys at once are a flood of wrong ones. A niced thread that never rests still takes half of what a client with a
+// known key gets on two cores, since the scheduler lets it finish its turn before whoever wakes up.
+const restFactor = 3;
 const first = { priority: 1 };
 
 /** Opens the pool; threads start with the first work. */
@@ -42,34 +47,48 @@ export function openBcryptPool({ threads, queue, patienceMs, worker }: BcryptPoo
 
   const compareOnly = async (credential: string, hash: string): Promise<number | 'full' | 'late'> => {
     if (comparisons.pending >= threads && comparisons.sizeBy(first) >= queue) return 'full';
-    const matches = await beginInTime(comparisons, () => pool.run({ credential, hash }), {
-      ...first,
-      patienceMs,
-    });
+    const begin = () => pool.run({ credential, hash });
+    const matches = await beginInTime(comparisons, begin, { ...first, patienceMs });
     return matches === 'late' ? 'late' : matches ? 0 : -1;
   };
-  // As many comparisons at once as there are threads; none is begun after a match.
-  const search = async (credential: string, hashes: string[]): Promise<number> => {
-    let next = 0;
-    let match = -1;
-    const work = async () => {
-      while (match < 0 && next < hashes.length) {
-        const place = next++;
-        const comparison = { credential, hash: hashes[place] as string };
-        if (await comparisons.add(() => pool.run(comparison))) match = place;
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(threads, hashes.length) }, work));
-    return match;
+  const compareInSearch = async (comparison: Comparison): Promise<boolean> => {
+    let tookMs = 0;
+    const matches = await comparisons.add(async () => {
+      const startedMs = performance.now();
+      const isMatch = await pool.run(comparison);
+      tookMs = performance.now() - startedMs;
+      return isMatch;
+    });
+    if (!matches && searches.size > queue / 2) await pause(restFactor * tookMs);
+    return matches;
   };
   const findMatch: BcryptPool['findMatch'] = async (credential, hashes) => {
     const [only, another] = hashes;
     if (only === undefined) return -1;
     if (another === undefined) return compareOnly(credential, only);
     if (searches.pending > 0 && searches.size >= queue) return 'full';
-    return beginInTime(searches, () => search(credential, hashes), { patienceMs });
+    const compare = (hash: string) => compareInSearch({ credential, hash });
+    return beginInTime(searches, () => search(hashes, threads, compare), { patienceMs });
   };
   return { findMatch, close: () => pool.close({ force: true }) };
+}
+
+// As many comparisons at once as there are threads; none is begun after a match.
+async function search(
+  hashes: string[],
+  threads: number,
+  compare: (hash: string) => Promise<boolean>,
+): Promise<number> {
+  let next = 0;
+  let match = -1;
+  const work = async () => {
+    while (match < 0 && next < hashes.length) {
+      const place = next++;
+      if (await compare(hashes[place] as string)) match = place;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(threads, hashes.length) }, work));
+  return match;
 }
 
 // What was begun goes on to its end, whoever has given up waiting.

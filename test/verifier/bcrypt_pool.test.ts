@@ -1,13 +1,21 @@
 // Who waits for whom in the pool of bcrypt threads: with one real thread.
 
 import { hashSync } from '@node-rs/bcrypt';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { openBcryptPool, type BcryptPool } from '../../verifier/bcrypt_pool.js';
 import { builtWorker } from './built_worker.js';
 
 const slow = Array.from({ length: 12 }, (_, i) => hashSync(`key-${i}`, 9)); // about 25 ms each
 const quick = hashSync('quick', 4);
 let pool: BcryptPool;
+const rests: number[] = [];
+
+vi.mock('node:timers/promises', () => ({
+  setTimeout: (ms: number) => {
+    rests.push(ms);
+    return Promise.resolve();
+  },
+}));
 
 const open = (given: { queue?: number; patienceMs?: number; threads?: number } = {}) => {
   pool = openBcryptPool({ threads: 1, queue: 64, patienceMs: 60000, worker: builtWorker, ...given });
@@ -48,6 +56,22 @@ describe('the pool of bcrypt threads', () => {
     open({ queue: 0 });
     expect(await Promise.all(['key-3', 'key-4'].map(search))).toEqual([3, 'full']);
     expect(await pool.findMatch('quick', [quick])).toBe(0);
+  });
+
+  it('lets its thread rest in a search while more than half of the queue is taken, and at no other time', async () => {
+    open({ queue: 4 });
+    const restsBeside = async (waiting: number) => {
+      rests.length = 0;
+      const searched = search('key-11');
+      const others = Array.from({ length: waiting }, (_, i) => search(`key-${i}`));
+      expect(await searched).toBe(11);
+      const during = rests.length;
+      await Promise.all(others);
+      expect(rests.length, 'of those after it, fewer wait').toBe(during);
+      return during;
+    };
+    expect([await restsBeside(0), await restsBeside(2), await restsBeside(3)]).toEqual([0, 0, 11]);
+    expect(Math.min(...rests)).toBeGreaterThan(0);
   });
 
   it('gives up what it could not begin in time, so that others find a place, and ends what it has begun', async () => {
