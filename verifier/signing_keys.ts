@@ -59,11 +59,14 @@ export function writeSigningKeys(stateDir: string, keys: StoredSigningKey[]): vo
   writeAtomically(path, `${JSON.stringify({ keys }, null, 2)}\n`, 0o600);
 }
 
-/** Makes a key pair with its RFC 7638 thumbprint as kid. */
+/** Makes a key pair with its RFC 7638 thumbprint as kid; one that a shell's user can write after a command without care. */
 export async function makeSigningKey(alg: SigningAlgorithm): Promise<JWK> {
-  const { privateKey } = await generateKeyPair(alg, { extractable: true, modulusLength: 2048 });
-  const jwk = await exportJWK(privateKey);
-  return { ...jwk, alg, use: 'sig', kid: await calculateJwkThumbprint(jwk) };
+  for (;;) {
+    const { privateKey } = await generateKeyPair(alg, { extractable: true, modulusLength: 2048 });
+    const jwk = await exportJWK(privateKey);
+    const kid = await calculateJwkThumbprint(jwk);
+    if (!kid.startsWith('-')) return { ...jwk, alg, use: 'sig', kid };
+  }
 }
 
 /** A key's public members, named one by one. */

@@ -28,6 +28,7 @@ export function addJwksCommands(program: Command): void {
     .command('revoke')
     .description('stop trusting a key at once: its tokens are refused')
     .argument('<kid>')
+    .allowUnknownOption() // a kid may begin with a dash
     .action(revoke);
   jwks
     .command('import')

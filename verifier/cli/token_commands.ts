@@ -22,7 +22,12 @@ import { readSecret } from './secret_input.js';
 /** Adds the commands to the program. */
 export function addTokenCommands(program: Command): void {
   const token = program.command('token').description('tokens');
-  token.command('revoke').description('refuse the token with this jti').argument('<jti>').action(revoke);
+  token
+    .command('revoke')
+    .description('refuse the token with this jti')
+    .argument('<jti>')
+    .allowUnknownOption() // it may begin with a dash
+    .action(revoke);
   token
     .command('inspect')
     .description('read a token from standard input and say, claim by claim, what the gate would say and why')

@@ -305,6 +305,7 @@ describe('keygate jwks', () => {
     expect(list()[0]?.kid).not.toBe(first?.kid);
     expect(readFileSync(join(dir, 'state', 'keys', 'denied.txt'), 'utf8')).toContain(`kid:${first?.kid}\n`);
     expect(keygate(['jwks', 'revoke', 'nobody']).code).toBe(1);
+    expect(keygate(['jwks', 'revoke', '-nobody']).code).toBe(1);
   });
 
   it('import lets a private JWK sign and refuses a public one', () => {
@@ -323,6 +324,8 @@ describe('keygate token', () => {
     for (let i = 0; i < 2; i++) expect(keygate(['token', 'revoke', 'jti-1']).code).toBe(0);
     const text = readFileSync(join(dir, 'state', 'keys', 'denied.txt'), 'utf8');
     expect(text.match(/^jti:jti-1$/gm)).toHaveLength(1);
+    expect(keygate(['token', 'revoke', '-jti-2', '--json']).code).toBe(0);
+    expect(readFileSync(join(dir, 'state', 'keys', 'denied.txt'), 'utf8')).toContain('jti:-jti-2\n');
     expect(keygate(['token', 'revoke', 'a\nkid:b']).code).toBe(1);
   });
 
