@@ -101,6 +101,9 @@ async function run(): Promise<void> {
   await measure('apikey_first', access, once('keys', keys, 'x-api-key'), fresh);
   await measure('deny_random', access, once('forged', withoutSignature(rsaTokens)), { ...fresh, isRefusing: true });
   if (!isQuick) {
+    const crowded = await start('crowded', gate('qjs', 'access'));
+    await compare(crowded, plain, { ...known, seconds: 1, connections: 200 }, { count: 1 }); // nginx keeps the contexts, and uses them in turn
+    await measure('access_after_crowd', crowded, known, { count });
     const peers = await measurePeers({ dir, start, plain, known, count, rsaJwk: rsa.jwk, socket: join(stateDir, 'run', 'verifier.sock'), key: keys[0] as string, upstreamPort, stops });
     const halfLoad = await measureHalfLoad(access, plain, { ...known, seconds: 8 }, figures['access_cached'] as Comparison);
     const memory = await measureMemory({ subject: await start('memory', gate('qjs', 'access')), signer: ec, dir, connections });

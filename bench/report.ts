@@ -27,6 +27,7 @@ const docs = join(import.meta.dirname, '../docs');
 
 const titles: { [name: string]: string } = {
   access_cached: 'Keygate, known credential (js_access)',
+  access_after_crowd: 'Keygate, known credential, after 200 connections',
   auth_request_cached: 'Keygate, known credential (auth_request)',
   es5_cached: 'Keygate, known credential (old engine)',
   apikey_first: 'Keygate, first use of a $sha256$ key',
