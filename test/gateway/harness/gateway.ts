@@ -86,7 +86,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   for (const [path, content] of Object.entries(rendered.files)) writeIn(join(dir, 'nginx'), path, content);
   const scheme = options.conf === undefined ? 'https' : 'http';
   const url = `${scheme}://127.0.0.1:${port}`;
-  const nginx = await spawnNginx(options.variant, { dir, port, env: all, scheme });
+  const nginx = await spawnNginx(options.variant, { dir, port, env: all, scheme }).catch(async (error) => {
+    await sidecar?.stop(); // a test may want nginx to refuse its configuration
+    throw error;
+  });
   return {
     url,
     dir,
