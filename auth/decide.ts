@@ -47,12 +47,10 @@ export interface Gate {
   remember: (decided: Decided) => void;
 }
 
-/** A verdict that a cache may keep. */
+/** A verdict that took a signature or the sidecar, and that a cache may keep. */
 export interface Decided {
   credential: string;
   isToken: boolean;
-  /** Whether it took neither a signature nor the sidecar. */
-  isCheap: boolean;
   verdict: Verdict;
 }
 
@@ -77,11 +75,7 @@ export function decide(request: RequestFacts, gate: Gate): Verdict | Promise<Ver
   const { credential, tokenParts } = presented;
   if (looksDoubled(credential) && request.isDoubled()) return refuse('doubled_header');
   const digestKey = tokenParts === undefined ? decideDigestKey(credential, gate) : undefined;
-  if (digestKey !== undefined) {
-    const verdict = checkScopes(digestKey, settings);
-    gate.remember({ credential, isToken: false, isCheap: true, verdict });
-    return verdict;
-  }
+  if (digestKey !== undefined) return checkScopes(digestKey, settings);
   const remembered = gate.recall(credential, tokenParts !== undefined);
   return remembered === undefined ? decideAtCost({ presented, request, gate }) : remembered;
 }
@@ -137,7 +131,7 @@ async function decideLate(judging: Verdict | Promise<Verdict>, question: Questio
 function conclude(judged: Verdict, { presented, request, gate }: Question): Verdict {
   const { credential, tokenParts } = presented;
   const verdict = checkScopes(judged, request.settings);
-  gate.remember({ credential, isToken: tokenParts !== undefined, isCheap: false, verdict });
+  gate.remember({ credential, isToken: tokenParts !== undefined, verdict });
   const isUndecodable = !verdict.admitted && verdict.reason === 'token_bad_base64url';
   return isUndecodable ? explainRefusal(verdict, request) : verdict;
 }

@@ -1,7 +1,7 @@
 // What nginx asks: the settings of a location and the credential headers of a request, joined into
 // `$keygate_question` (nginx/snippets/http.conf; rule 8 in docs/maintaining.md).
 
-import { usualCredential, type CredentialHeaders } from './credential.js';
+import type { CredentialHeaders } from './credential.js';
 
 export interface Question {
   /** Whether nginx found nothing unusual about the target and Host; see target.ts. */
@@ -14,8 +14,11 @@ export interface Question {
   headers: CredentialHeaders;
 }
 
-/** How a question begins whose answer may be remembered: usual target, armed, no earlier decision on this request. */
-const plainBeginning = '\non\n\n';
+/**
+ * How a question begins whose answer may be remembered: usual target, armed, no earlier decision on this request. What
+ * follows is what its verdict is filed under.
+ */
+export const plainBeginning = '\non\n\n';
 
 /** Whether the answer depends on nothing but the question itself, the keys and the time. */
 export function isPlain(question: string): boolean {
@@ -35,15 +38,15 @@ export function parseQuestion(question: string, headers: CredentialHeaders): Que
   return { isUsualTarget: target === '', isArmed: armed === 'on', settings: settings.join('\n'), headers };
 }
 
+const bearer = '\n\nBearer ';
+
 /**
- * What a plain question is filed under where its headers are of the usual form: one of them, `Bearer X` or a key.
- * A credential that a request merely seems to present is never filed, so finding one is proof enough.
- * @returns the settings and the credential, as decide() takes them, or undefined for a form that is not usual
+ * What a verdict is filed under, however the credential was sent: what a plain question ends with where it comes as
+ * `Authorization: Bearer`. No other question ends so, since no header holds a line feed and three of them stand before
+ * `Bearer` only where nothing else was sent.
  */
-export function usualFileName(question: string, headers: CredentialHeaders): string | undefined {
-  const credential = usualCredential(headers);
-  if (credential === undefined) return undefined;
-  return beginningOf(question, headers).slice(plainBeginning.length) + credential;
+export function filedText(settings: string, credential: string): string {
+  return settings + bearer + credential;
 }
 
 /** @returns the question up to its headers */

@@ -58,7 +58,7 @@ async function bundleForEngine(isQuickJs) {
   const coldText = isQuickJs ? cold.outputFiles[0].text : await lower(cold.outputFiles[0].text);
   const body = coldText.replace(/export \{\s*(\w+) as default\s*\};/, 'return $1;');
   const loadCold = `
-import keygateCrypto from 'crypto';
+import { nodeCrypto as keygateCrypto } from './hash.js';
 import keygateFs from 'fs';
 const made = { cold: undefined };
 export function loadCold() {
@@ -76,7 +76,7 @@ function inPlaceOf(filter, textOf) {
     name: 'in place of',
     setup(build) {
       build.onResolve({ filter }, ({ path }) => ({ path, namespace: 'in-place' }));
-      build.onLoad({ filter: /.*/, namespace: 'in-place' }, ({ path }) => ({ contents: textOf(path) }));
+      build.onLoad({ filter: /.*/, namespace: 'in-place' }, ({ path }) => ({ contents: textOf(path), resolveDir: join(root, 'njs') }));
     },
   };
 }

@@ -3,14 +3,18 @@
 import { parseKeyId } from '../auth/api_key.js';
 import type { Decided, Gate, JwksRefresh } from '../auth/decide.js';
 import { decideRecord, type KeyRecord } from '../auth/key_record.js';
+import { filedText } from '../auth/question.js';
 import { encodeSubject } from '../auth/subject.js';
 import type { TrustedKeys } from '../auth/token_verdict.js';
-import { admit, refuse, type Verdict } from '../auth/verdict.js';
+import { admit, refuse, type Principal, type Verdict } from '../auth/verdict.js';
 import { budgetOf } from './budget.js';
-import { fileName, recallEverywhere, rememberEverywhere } from './known_everywhere.js';
 import { findRecord, mayBeHashed, readKeySet, zoneOf, type KeySet, type KeyZone } from './key_set.js';
+import type { Memory } from './known.js';
+import { knownOf, type Known } from './known_admission.js';
+import { fileName, recallEverywhere, rememberEverywhere, type LastFiled } from './known_everywhere.js';
 import { NginxPlatform } from './platform.js';
 import { recallRefusal, rememberRefusal } from './refused.js';
+import type { NginxRequest } from './request.js';
 import { refreshForUnknownKid } from './remote_jwks.js';
 import { askSidecar, isObject, type Unverified } from './sidecar.js';
 import { readGeneration } from './state.js';
@@ -24,16 +28,23 @@ export class NginxGate implements Gate {
   /** Whether the sidecar judged by another set of keys than nginx: such a verdict counts once, in every cache. */
   isInDoubt = false;
   private readonly keySet: KeySet | undefined;
-  private name = '';
+  private readonly r: NginxHTTPRequest;
+  private readonly settings: string;
+  private readonly lastFiled: LastFiled;
+  /** Whether there was nothing under the text that was looked up last. */
+  private readonly isMissed: boolean;
 
-  /** @param settings the joined settings of the location */
   constructor(
-    private readonly r: NginxHTTPRequest,
-    private readonly settings: string,
+    request: NginxRequest,
+    { asked, memory }: { asked: string; memory: Memory },
     public generation: string,
   ) {
+    this.r = request.r;
+    this.settings = request.joined;
+    this.lastFiled = memory;
+    this.isMissed = memory.missed === asked;
     this.keySet = readKeySet(generation);
-    this.platform = new NginxPlatform(r);
+    this.platform = new NginxPlatform(request.r);
   }
 
   /** The keys that may be looked up now. */
@@ -83,19 +94,25 @@ export class NginxGate implements Gate {
   }
 
   recall(credential: string, isToken: boolean): Verdict | undefined {
-    this.name = fileName(this.settings + credential);
-    const principal = recallEverywhere(this.name, this.nowSeconds);
-    if (principal !== undefined) return admit(principal);
-    const reason = isToken ? undefined : recallRefusal(this.name, this.generation);
+    const filed = filedText(this.settings, credential);
+    const isMissed = this.isMissed && this.lastFiled.filed === filed;
+    const known = isMissed ? undefined : recallEverywhere(filed, this.lastFiled);
+    if (known !== undefined && known.generation === this.generation) return admit(principalOf(known));
+    const reason = isToken ? undefined : recallRefusal(fileName(filed, this.lastFiled), this.generation);
     return reason === undefined ? undefined : refuse(reason);
   }
 
-  remember({ credential, isToken, isCheap, verdict }: Decided): void {
-    if (this.isInDoubt || (isCheap && KEYGATE_QUICKJS)) return; // there a context remembers it
-    const name = this.name || fileName(this.settings + credential);
-    if (verdict.admitted) rememberEverywhere(name, verdict.principal, this.generation);
-    else if (!isToken && !isCheap) rememberRefusal(name, verdict.reason, this.generation);
+  remember({ credential, isToken, verdict }: Decided): void {
+    if (this.isInDoubt) return;
+    const filed = filedText(this.settings, credential);
+    const name = fileName(filed, this.lastFiled);
+    if (verdict.admitted) rememberEverywhere(name, knownOf(filed, verdict.principal, this.generation));
+    else if (!isToken) rememberRefusal(name, verdict.reason, this.generation);
   }
+}
+
+function principalOf({ method, subject, issuer, expiresMs }: Known): Principal {
+  return { method, subject, issuer, scopes: [], expiresSeconds: expiresMs / 1000, keyId: '' };
 }
 
 function readVerdict(answer: Unverified, nowSeconds: number): Verdict | undefined {

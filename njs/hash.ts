@@ -2,6 +2,8 @@
 
 import nodeCrypto from 'crypto'; // named `crypto` it would hide WebCrypto
 
+export { nodeCrypto };
+
 /** @returns SHA-256 as base64url */
 export function sha256(text: string): string {
   return nodeCrypto.createHash('sha256').update(text).digest('base64url');

@@ -5,19 +5,8 @@ import type { Principal } from '../auth/verdict.js';
 
 /** Gives an admitted request its identity; the location's permission to decide is spent (rule 6). */
 export function expose(variables: NginxVariables, principal: Principal): void {
-  exposePlain(variables, principal);
-  variables.keygate_issuer = principal.issuer;
-  variables.keygate_reason = '';
-}
-
-/**
- * The same for a plain question: that no issuer and no reason stand in the variables was part of it.
- * @returns whether there is anybody
- */
-export function exposePlain(variables: NginxVariables, principal: Principal | undefined): boolean {
-  if (principal === undefined) return false;
   variables.keygate_armed = principal.method; // $keygate_method is read from it
   variables.keygate_user = principal.subject;
-  if (principal.issuer !== '') variables.keygate_issuer = principal.issuer;
-  return true;
+  variables.keygate_issuer = principal.issuer;
+  variables.keygate_reason = '';
 }

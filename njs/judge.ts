@@ -6,14 +6,15 @@
 
 import { decide } from '../auth/decide.js';
 import { parseLocationSettings } from '../auth/location_settings.js';
-import { beginningOf, isPlain, parseQuestion } from '../auth/question.js';
+import { beginningOf, isPlain, parseQuestion, plainBeginning } from '../auth/question.js';
 import { refusals, type Reason } from '../auth/refusals.js';
-import { refuse, type Verdict } from '../auth/verdict.js';
+import { refuse, type Principal, type Verdict } from '../auth/verdict.js';
 import { budgetOf } from './budget.js';
 import { credentialHeaders } from './credential_headers.js';
 import { NginxGate } from './gate.js';
-import type { openKeyShortcut } from './key_shortcut.js';
-import type { rememberHere } from './known_here.js';
+import type { Memory } from './known.js';
+import { knownOf } from './known_admission.js';
+import { fileName, rememberEverywhere } from './known_everywhere.js';
 import { isOvertaken, maxAttempts } from './one_generation.js';
 import { oneLine } from './one_line.js';
 import type { Outcome } from './outcome.js';
@@ -23,9 +24,7 @@ import { readGeneration } from './state.js';
 export interface Judging {
   /** `$keygate_question`. */
   asked: string;
-  /** Of the context's cache, for admissions that the question alone explains. */
-  remember: typeof rememberHere;
-  openKeyShortcut: typeof openKeyShortcut;
+  memory: Memory;
   /** Called once, with whatever comes of the request. */
   answer: (r: NginxHTTPRequest, outcome: Outcome) => void;
 }
@@ -81,7 +80,7 @@ function settingsOf(joined: string): ReturnType<typeof parseLocationSettings> {
 function decideNow(request: NginxRequest, judging: Judging, attempt: number): Outcome | Promise<void> {
   const generation = readGeneration();
   if (generation === undefined) return refuse('keys_unavailable');
-  const gate = new NginxGate(request.r, request.joined, generation);
+  const gate = new NginxGate(request, judging, generation);
   const verdict = decide(request, gate);
   const reached = { request, judging, gate, attempt };
   return 'admitted' in verdict ? settle(verdict, reached) : decideLate(verdict, reached);
@@ -107,24 +106,30 @@ async function decideLate(deciding: Promise<Verdict>, reached: Reached): Promise
   reached.judging.answer(r, outcome);
 }
 
-function settle(verdict: Verdict, { request, judging, gate, attempt }: Reached): Outcome | Promise<void> {
+function settle(verdict: Verdict, reached: Reached): Outcome | Promise<void> {
+  const { request, judging, gate, attempt } = reached;
   if (isOvertaken(verdict, gate.generation)) {
     if (attempt < maxAttempts) return decideNow(request, judging, attempt + 1);
     gate.isInDoubt = true;
   }
   if (!verdict.admitted) return chargeFor(verdict.reason, request);
   const { principal } = verdict;
-  const mayStay = isPlain(judging.asked) && principal.method !== '' && !gate.isInDoubt;
-  if (mayStay) judging.remember(judging.asked, principal, gate.generation);
-  if (mayStay && principal.method === 'api_key') openShortcut(request, judging, gate);
+  if (isPlain(judging.asked) && principal.method !== '' && !gate.isInDoubt) keepHere(principal, reached);
   return verdict;
 }
 
-function openShortcut({ settings, headers }: NginxRequest, judging: Judging, gate: NginxGate): void {
+function keepHere(principal: Principal, { request, judging, gate }: Reached): void {
+  const { asked, memory } = judging;
+  const known = knownOf(asked, principal, gate.generation);
+  if (memory.rememberHere === undefined || memory.openKeyShortcut === undefined) {
+    rememberEverywhere(fileName(asked.slice(plainBeginning.length), memory), known);
+    return;
+  }
+  memory.rememberHere(known);
+  const { settings, headers } = request;
   const zone = gate.keyZone();
-  if (zone === undefined || settings.requiredScopes.length > 0) return;
-  const { asked, openKeyShortcut } = judging;
-  openKeyShortcut({ beginning: beginningOf(asked, headers), generation: gate.generation, zone });
+  if (principal.method !== 'api_key' || zone === undefined || settings.requiredScopes.length > 0) return;
+  memory.openKeyShortcut({ beginning: beginningOf(asked, headers), generation: gate.generation, zone });
 }
 
 function chargeFor(reason: Reason, { r, settings }: NginxRequest): Outcome {

@@ -4,9 +4,9 @@
 
 import { checkForm, looksDoubled, usualCredential } from '../auth/credential.js';
 import { decideRecord } from '../auth/key_record.js';
-import type { Principal } from '../auth/verdict.js';
 import { sha256 } from './hash.js';
 import { findRecord, type KeyZone } from './key_set.js';
+import { knownOf, type Known } from './known_admission.js';
 import { rememberHere } from './known_here.js';
 import { readGeneration } from './state.js';
 
@@ -24,11 +24,11 @@ const opened: { shortcut: KeyShortcut | undefined } = { shortcut: undefined };
 
 /** Opens the short way, in the place of the one before. */
 export function openKeyShortcut(shortcut: KeyShortcut): void {
-  if (KEYGATE_QUICKJS) opened.shortcut = shortcut;
+  opened.shortcut = shortcut;
 }
 
 /** @returns whom to admit, or undefined: the whole decision is needed */
-export function admitKey(question: string): Principal | undefined {
+export function admitKey(question: string): Known | undefined {
   const { shortcut } = opened;
   if (shortcut === undefined) return undefined;
   const { beginning, generation, zone } = shortcut;
@@ -40,8 +40,9 @@ export function admitKey(question: string): Principal | undefined {
   const verdict = decideRecord(record, Date.now() / 1000);
   // Read again: the zone may have been cleared for other keys meanwhile.
   if (!verdict.admitted || readGeneration() !== generation) return undefined;
-  rememberHere(question, verdict.principal, generation);
-  return verdict.principal;
+  const known = knownOf(question, verdict.principal, generation);
+  rememberHere(known);
+  return known;
 }
 
 /** @param joined three header values, as a question ends: line feeds stand between them and nowhere else */

@@ -1,47 +1,67 @@
-// Level two of the verdict cache: shared by all workers, filed under an HMAC of the whole credential and the
-// location's settings, so that no credential stands in it and a verdict counts only where it was reached.
+// Level two of the verdict cache: shared by all workers, filed under an HMAC of the location's settings and the whole
+// credential, so that no credential stands in it and a verdict counts only where it was reached. The first level on the
+// old engine, which makes every function anew for each request and so has all of a hit in one.
 
-import type { Principal } from '../auth/verdict.js';
-import { hmacSha256 } from './hash.js';
-import { readGeneration, readHmacSecret } from './state.js';
+import { nodeCrypto } from './hash.js';
+import type { Known } from './known_admission.js';
+import { readHmacSecret } from './state.js';
 
-const maxSeconds = 3600;
-const generationCharacters = 22;
-
-/**
- * Makes a name that gives nothing away.
- * @param settingsAndCredential the settings of the location, joined, and the credential
- */
-export function fileName(settingsAndCredential: string): string {
-  return hmacSha256(readHmacSecret(), settingsAndCredential);
+/** What was looked up or filed last, and its name: that takes an HMAC. */
+export interface LastFiled {
+  filed: string;
+  name: string;
 }
-
-type FiledFields = [method: Principal['method'], expires: string, subject: string, issuer: string];
 
 /**
  * Looks an admission up.
- * @returns the principal, or undefined when there is none of the current generation that still holds
+ * @param filed the settings and credential headers, as a question ends with them
+ * @returns undefined when there is none of the current generation that still holds
  */
-export function recallEverywhere(name: string, nowSeconds: number): Principal | undefined {
-  const text = ngx.shared.keygate_verdicts.get(name);
-  if (text === undefined || text.slice(0, generationCharacters) !== readGeneration()) return undefined;
-  const fields = text.slice(generationCharacters).split('\n') as FiledFields;
-  const expiresSeconds = fields[1] === '' ? undefined : Number(fields[1]);
-  if (expiresSeconds !== undefined && !(expiresSeconds > nowSeconds)) return undefined;
-  return { method: fields[0], subject: fields[2], issuer: fields[3], scopes: [], expiresSeconds, keyId: '' };
+export function recallEverywhere(filed: string, last: LastFiled): Known | undefined {
+  const state = ngx.shared.keygate_state;
+  if (last.filed !== filed) {
+    const secret = state.get('hmac_secret') as string | undefined;
+    if (secret === undefined) return undefined;
+    last.name = nodeCrypto.createHmac('sha256', secret).update(filed).digest('base64url');
+    last.filed = filed;
+  }
+  const text = ngx.shared.keygate_verdicts.get(last.name);
+  if (text === undefined) return undefined;
+  const fields = text.split('\n') as FiledFields;
+  const generation = fields[0];
+  const expiresMs = Number(fields[2]);
+  if (generation !== state.get('generation') || !(expiresMs > Date.now())) return undefined;
+  return { question: filed, generation, expiresMs, method: fields[1], subject: fields[3], issuer: fields[4] };
 }
 
+type FiledFields = [
+  generation: string,
+  method: Known['method'],
+  expiresMs: string,
+  subject: string,
+  issuer: string,
+];
+
+const maxMs = 3600000;
+
 /** Files an admission; a full zone never fails a request. */
-export function rememberEverywhere(name: string, principal: Principal, generation: string): void {
-  const { method, subject, issuer, expiresSeconds } = principal;
-  const restSeconds =
-    expiresSeconds === undefined ? maxSeconds : Math.min(maxSeconds, expiresSeconds - Date.now() / 1000);
-  if (!(restSeconds > 0)) return;
-  const fields = [method, expiresSeconds === undefined ? '' : expiresSeconds, subject, issuer];
+export function rememberEverywhere(name: string, known: Known): void {
+  const { generation, method, expiresMs, subject, issuer } = known;
+  const restMs = Math.min(maxMs, expiresMs - Date.now());
+  if (!(restMs > 0)) return;
   try {
-    const restMs = Math.max(1, Math.floor(restSeconds * 1000));
-    ngx.shared.keygate_verdicts.set(name, generation + fields.join('\n'), restMs);
+    const text = [generation, method, expiresMs, subject, issuer].join('\n');
+    ngx.shared.keygate_verdicts.set(name, text, Math.max(1, Math.floor(restMs)));
   } catch (_) {
     // Not remembered: the next request decides again.
   }
+}
+
+/** Makes a name that gives nothing away. */
+export function fileName(filed: string, last: LastFiled): string {
+  if (last.filed !== filed) {
+    last.name = nodeCrypto.createHmac('sha256', readHmacSecret()).update(filed).digest('base64url');
+    last.filed = filed;
+  }
+  return last.name;
 }

@@ -47,23 +47,21 @@ function gate(changed: Partial<Gate> = {}): Gate & { asked: string[]; remembered
 }
 
 describe('decide', () => {
-  it('admits a digest key at once, without the sidecar, and says that it was cheap', () => {
+  it('admits a digest key at once, without the sidecar, and leaves no verdict to remember, since it was cheap', () => {
     const one = gate();
     expect(decide(request('good'), one)).toMatchObject({
       admitted: true,
       principal: { subject: 'bob', method: 'api_key' },
     });
     expect(one.asked).toEqual([]);
-    expect(one.remembered).toMatchObject([{ credential: 'good', isCheap: true }]);
+    expect(one.remembered).toEqual([]);
   });
 
   it('asks the sidecar about an unknown key and remembers its verdict', async () => {
     const one = gate();
     expect(await decide(request('other'), one)).toEqual(refuse('unknown_key'));
     expect(one.asked).toEqual(['other']);
-    expect(one.remembered).toEqual([
-      { credential: 'other', isToken: false, isCheap: false, verdict: refuse('unknown_key') },
-    ]);
+    expect(one.remembered).toEqual([{ credential: 'other', isToken: false, verdict: refuse('unknown_key') }]);
   });
 
   it('does not ask when no bcrypt entry could match, or the key can not have been hashed', async () => {

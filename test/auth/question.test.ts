@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { readCredential } from '../../auth/credential.js';
-import { isPlain, parseQuestion, usualFileName } from '../../auth/question.js';
+import { filedText, isPlain, parseQuestion, plainBeginning } from '../../auth/question.js';
 
 const settings = 'aud\niss\n30\nmodels\n\n';
 type Sent = [apiKey: string, xApiKey: string, authorization: string];
 const ask = (sent: Sent, start = '\non\n\n') => `${start}${settings}${sent.join('\n')}`;
 const named = ([apiKey, xApiKey, authorization]: Sent) => ({ apiKey, xApiKey, authorization });
 const parse = (sent: Sent, start?: string) => parseQuestion(ask(sent, start), named(sent));
-const nameOf = (sent: Sent) => usualFileName(ask(sent), named(sent));
+const textOf = (sent: Sent) => ask(sent).slice(plainBeginning.length);
 
 describe('parseQuestion', () => {
   it('takes a question apart', () => {
@@ -48,50 +48,30 @@ describe('isPlain', () => {
   });
 });
 
-describe('usualFileName', () => {
-  it.each([[['', 'key', '']], [['key', '', '']], [['', '', 'Bearer key']]] as [Sent][])(
-    'joins settings and credential of %j',
-    (headers) => {
-      expect(nameOf(headers)).toBe(`${settings}key`);
-    },
-  );
-
-  it.each([
-    [['a', 'b', '']],
-    [['a', '', 'Bearer a']],
-    [['', '', 'bearer key']],
-    [['', '', 'Basic key']],
-    [['', '', 'key']],
-  ] as [Sent][])('leaves %j to the whole decision', (headers) => {
-    expect(nameOf(headers)).toBeUndefined();
+describe('the text that a question is filed under', () => {
+  it('is that of settings and credential where a credential comes as Bearer', () => {
+    expect(textOf(['', '', 'Bearer key'])).toBe(filedText(settings, 'key'));
   });
 
-  it('names no credential but the one that readCredential reads, or one that can never be admitted', () => {
-    const values = [
-      '',
-      'k',
-      'k, k',
-      ' k',
-      'k ',
-      'a.b.c',
-      'Bearer k',
-      'Bearer  k',
-      'Bearer k, k',
-      'Basic x',
-      'Bearer',
-    ];
+  it('is that of no credential but the one that readCredential reads, or of one that can never be admitted', () => {
+    const values = ['', 'k', 'k, k', 'k,', 'k, ', ' k', 'k ', 'a.b.c', 'Bearer k', 'Bearer  k', 'Bearer k, k', 'Bearer k,', 'Bearer a.b.c', 'Bearer  ', 'bearer k', 'Basic x', 'Bearer']; // prettier-ignore
+    const prefix = filedText('', '');
+    let read = 0;
     for (const apiKey of values)
       for (const xApiKey of values)
         for (const authorization of values) {
-          const name = nameOf([apiKey, xApiKey, authorization]);
-          if (name === undefined) continue;
-          const credential = name.slice(settings.length);
-          const read = readCredential({ apiKey, xApiKey, authorization });
-          const isRead = 'credential' in read && read.credential === credential;
-          expect(
-            isRead || !/^[!-~]+$/.test(credential),
-            JSON.stringify([apiKey, xApiKey, authorization]),
-          ).toBe(true);
+          const text = textOf([apiKey, xApiKey, authorization]);
+          for (const jwks of ['', 'https://a.example/jwks', 'k', 'Bearer k']) {
+            const ofSettings = `aud\niss\n30\nmodels\n${jwks}\n`;
+            if (!text.startsWith(ofSettings + prefix)) continue;
+            const credential = text.slice((ofSettings + prefix).length);
+            const presented = readCredential({ apiKey, xApiKey, authorization });
+            const isRead = jwks === '' && 'credential' in presented && presented.credential === credential;
+            if (isRead) read++;
+            const sent = JSON.stringify([apiKey, xApiKey, authorization, jwks]);
+            expect(isRead || !/^[!-~]+$/.test(credential), sent).toBe(true);
+          }
         }
+    expect(read).toBeGreaterThan(2);
   });
 });
