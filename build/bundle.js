@@ -76,7 +76,10 @@ function inPlaceOf(filter, textOf) {
     name: 'in place of',
     setup(build) {
       build.onResolve({ filter }, ({ path }) => ({ path, namespace: 'in-place' }));
-      build.onLoad({ filter: /.*/, namespace: 'in-place' }, ({ path }) => ({ contents: textOf(path), resolveDir: join(root, 'njs') }));
+      build.onLoad({ filter: /.*/, namespace: 'in-place' }, ({ path }) => ({
+        contents: textOf(path),
+        resolveDir: join(root, 'njs'),
+      }));
     },
   };
 }

@@ -18,7 +18,8 @@ export interface KeySet {
   available: boolean;
 }
 
-const never = 'never';
+/** In the place of Unix seconds: an entry without an end. */
+export const never = 'never';
 
 // Parsed once per context and generation.
 const latest: { generation: string; keySet: KeySet | undefined } = { generation: '', keySet: undefined };
@@ -38,6 +39,12 @@ export function currentKeySet(): KeySet | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as KeySet);
 }
 
+/** What a plaintext or SHA-256 key is found under; see StoredFields. */
+export function digestName(digest: string): string {
+  return 'd' + digest;
+}
+
+// key_shortcut.ts reads the first two.
 type StoredFields = [subject: string, expires: string, fingerprint: string, scopes: string];
 
 /** Where the keys of one generation are. */
@@ -45,7 +52,7 @@ export type KeyZone = NgxSharedDict<string>;
 
 /** Finds a plaintext or SHA-256 key by its digest. */
 export function findRecord(zone: KeyZone, digest: string): KeyRecord | undefined {
-  const text = zone.get('d' + digest);
+  const text = zone.get(digestName(digest));
   if (text === undefined) return undefined;
   const fields = text.split('\n') as StoredFields;
   return {

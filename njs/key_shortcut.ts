@@ -2,11 +2,9 @@
 // admitted one by its digest: from then on, for those settings and that generation, all that remains is to look the key
 // up. Whatever is not exactly such a key is left to the whole decision. QuickJS only: no context lives on elsewhere.
 
-import { checkForm, looksDoubled, usualCredential } from '../auth/credential.js';
-import { decideRecord } from '../auth/key_record.js';
 import { sha256 } from './hash.js';
-import { findRecord, type KeyZone } from './key_set.js';
-import { knownOf, type Known } from './known_admission.js';
+import { digestName, never, type KeyZone } from './key_set.js';
+import type { Known } from './known_admission.js';
 import { rememberHere } from './known_here.js';
 import { readGeneration } from './state.js';
 
@@ -29,31 +27,39 @@ export function openKeyShortcut(shortcut: KeyShortcut): void {
 
 /** @returns whom to admit, or undefined: the whole decision is needed */
 export function admitKey(question: string): Known | undefined {
-  const { shortcut } = opened;
+  const shortcut = opened.shortcut;
   if (shortcut === undefined) return undefined;
-  const { beginning, generation, zone } = shortcut;
-  if (question.length > beginning.length + maxCharacters || !question.startsWith(beginning)) return undefined;
-  const credential = readKey(question.slice(beginning.length));
-  if (credential === undefined || readGeneration() !== generation) return undefined;
-  const record = findRecord(zone, sha256(credential));
-  if (record === undefined) return undefined;
-  const verdict = decideRecord(record, Date.now() / 1000);
+  const start = shortcut.beginning.length;
+  if (question.length > start + maxCharacters || !question.startsWith(shortcut.beginning)) return undefined;
+  const credential = readKey(question, start);
+  const generation = shortcut.generation;
+  if (!usual.test(credential) || readGeneration() !== generation) return undefined;
+  const text = shortcut.zone.get(digestName(sha256(credential)));
+  if (text === undefined) return undefined;
+  const subjectEnd = text.indexOf('\n'); // not `split`: QuickJS takes longer for an array than for all that is done here
+  const expires = text.slice(subjectEnd + 1, text.indexOf('\n', subjectEnd + 1));
+  const expiresMs = expires === never ? Infinity : Number(expires) * 1000;
   // Read again: the zone may have been cleared for other keys meanwhile.
-  if (!verdict.admitted || readGeneration() !== generation) return undefined;
-  const known = knownOf(question, verdict.principal, generation);
+  if (!(expiresMs > Date.now()) || readGeneration() !== generation) return undefined;
+  const subject = text.slice(0, subjectEnd);
+  const known: Known = { question, generation, expiresMs, method: 'api_key', subject, issuer: '' };
   rememberHere(known);
   return known;
 }
 
-/** @param joined three header values, as a question ends: line feeds stand between them and nowhere else */
-function readKey(joined: string): string | undefined {
-  const values = joined.split('\n');
-  const credential = usualCredential({
-    apiKey: values[0] as string,
-    xApiKey: values[1] as string,
-    authorization: values[2] as string,
-  });
-  if (credential === undefined || looksDoubled(credential)) return undefined;
-  const form = checkForm(credential);
-  return 'reason' in form || form.tokenParts !== undefined ? undefined : credential;
+// What readCredential may see in another way is left to it: a comma may come from a header sent twice, dots from a token.
+const usual = /^[!-+\-/-~]+$/;
+
+/**
+ * The credential where one header was sent, else something with a line feed or nothing.
+ * @param start where Api-Key, X-Api-Key and Authorization begin, with line feeds between them and nowhere else
+ */
+function readKey(question: string, start: number): string {
+  const end = question.length;
+  if (question.charCodeAt(start) !== lineFeed) return question.slice(start, end - 2);
+  if (question.charCodeAt(end - 1) === lineFeed) return question.slice(start + 1, end - 1);
+  return question.slice(start, start + bearer.length) === bearer ? question.slice(start + bearer.length) : '';
 }
+
+const lineFeed = 10;
+const bearer = '\n\nBearer ';
