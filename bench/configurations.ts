@@ -19,6 +19,8 @@ export interface Gate {
   jwksPath: string;
   /** Whether RATE_LIMIT_AUTH is as shipped and X-Forwarded-For names the client; else there is no limit. */
   isLimited?: boolean;
+  /** In the place of Keygate's JavaScript. */
+  module?: string | undefined;
 }
 
 /** Files by their path under `nginx/`. */
@@ -69,6 +71,12 @@ export function serviceAuthRequest(place: Place, socket: string): Files {
   return { 'nginx.conf': whole(place, { http, server }) };
 }
 
+/** JavaScript that admits everybody: with Keygate's own configuration, what any gate made of js_access costs at least. */
+export const emptyModule = `const none = () => {};
+const cold = { refresh: none, refreshJwks: none, fetchWantedJwks: none, report: none };
+export default { access(r) { r.decline(); }, cold };
+`;
+
 /** Keygate, embedded as an operator embeds it: identity headers, settings and all. */
 export function gated(place: Place, gate: Gate): Files {
   const snippets = join(root, 'nginx', 'snippets');
@@ -89,7 +97,7 @@ export function gated(place: Place, gate: Gate): Files {
   );
   files['keygate/settings.conf'] = settings.replace(/server unix:[^;]+;/, `server unix:${gate.stateDir}/run/verifier.sock;`);
   const bundle = gate.engine === 'qjs' ? 'keygate.js' : 'keygate.es5.js';
-  files['keygate/keygate.js'] = readFileSync(join(root, 'dist', bundle), 'utf8');
+  files['keygate/keygate.js'] = gate.module ?? readFileSync(join(root, 'dist', bundle), 'utf8');
   const guard = guardFile(gate.entry);
   const clients = gate.isLimited === true ? 'set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;' : '';
   files['nginx.conf'] = whole(place, {

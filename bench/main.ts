@@ -10,7 +10,7 @@ import { compare, type Comparison, type Rounds, type Subject } from './compariso
 import * as configurations from './configurations.js';
 import { makeKeys, makeSigner, signTokens, withoutSignature } from './credentials.js';
 import { measureFlood, writeFloodedKeys, type FloodFigures } from './flood.js';
-import { checkWrk } from './load.js';
+import { checkWrk, runWrk } from './load.js';
 import { measureMemory, type MemorySample } from './memory.js';
 import { measurePeers } from './peers.js';
 import { freePort, startNginx, startSidecar } from './processes.js';
@@ -64,8 +64,8 @@ async function run(): Promise<void> {
   stops.push(sidecar.stop);
   await start('upstream', configurations.upstream);
   const plain = await start('plain', configurations.plain);
-  const gate = (engine: 'qjs' | 'njs', entry: 'access' | 'auth_request') => (at: configurations.Place) =>
-    configurations.gated(at, { engine, entry, modulePath: runtime.modulePath, stateDir, jwksPath });
+  const gate = (engine: 'qjs' | 'njs', entry: 'access' | 'auth_request', module?: string) => (at: configurations.Place) =>
+    configurations.gated(at, { engine, entry, modulePath: runtime.modulePath, stateDir, jwksPath, module });
   const access = await start('access', gate('qjs', 'access'));
   const authRequest = await start('auth_request', gate('qjs', 'auth_request'));
   const old = await start('es5', gate('njs', 'access'));
@@ -104,7 +104,13 @@ async function run(): Promise<void> {
     const crowded = await start('crowded', gate('qjs', 'access'));
     await compare(crowded, plain, { ...known, seconds: 1, connections: 200 }, { count: 1 }); // nginx keeps the contexts, and uses them in turn
     await measure('access_after_crowd', crowded, known, { count });
-    const peers = await measurePeers({ dir, start, plain, known, count, rsaJwk: rsa.jwk, socket: join(stateDir, 'run', 'verifier.sock'), key: keys[0] as string, upstreamPort, stops });
+    const tokens = once('rs256', rsaTokens);
+    const useOnce = async () => {
+      await forget();
+      await runWrk({ ...tokens, port: access.port });
+    };
+    await measure('rs256_elsewhere', access, tokens, { count, prepare: useOnce });
+    const peers = await measurePeers({ dir, start, plain, known, count, gateWith: (module) => gate('qjs', 'access', module), rsaJwk: rsa.jwk, socket: join(stateDir, 'run', 'verifier.sock'), key: keys[0] as string, upstreamPort, stops });
     const halfLoad = await measureHalfLoad(access, plain, { ...known, seconds: 8 }, figures['access_cached'] as Comparison);
     const memory = await measureMemory({ subject: await start('memory', gate('qjs', 'access')), signer: ec, dir, connections });
     sayMemory(memory);

@@ -15,6 +15,8 @@ export interface PeersSetting {
   plain: Subject;
   known: Omit<Load, 'port'>;
   count: number;
+  /** Keygate with other JavaScript. */
+  gateWith: (module: string) => (place: configurations.Place) => configurations.Files;
   rsaJwk: object;
   socket: string;
   /** An API key that the sidecar knows. */
@@ -27,6 +29,8 @@ export interface PeersSetting {
 export async function measurePeers(setting: PeersSetting): Promise<{ [name: string]: Comparison }> {
   const { start, plain, known, count, socket } = setting;
   const peers: { [name: string]: Comparison } = {};
+  const empty = await start('empty', setting.gateWith(configurations.emptyModule));
+  peers['js_access that admits everybody, same configuration'] = await compare(empty, plain, known, { count });
   const native = await start('native', configurations.nativeAuthRequest);
   peers['auth_request to an empty location'] = await compare(native, plain, known, { count });
   const haproxy = await startHaproxy(setting);

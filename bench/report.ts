@@ -32,6 +32,7 @@ const titles: { [name: string]: string } = {
   es5_cached: 'Keygate, known credential (old engine)',
   apikey_first: 'Keygate, first use of a $sha256$ key',
   rs256_fresh: 'Keygate, first use of an RS256 token',
+  rs256_elsewhere: 'Keygate, RS256 token known to other contexts',
   es256_fresh: 'Keygate, first use of an ES256 token',
   deny_random: 'Keygate, forged RS256 token refused',
 };
