@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { parseKeyId } from '../../auth/api_key.js';
 import { parseKeyFile, type KeyFile } from '../../auth/key_file.js';
+import { parseRfc3339 } from '../../auth/rfc3339.js';
 import { readSettings } from '../../settings/read.js';
 import { withoutDemoKey } from '../demo_line.js';
 import { nodePlatform } from '../platform.js';
@@ -48,6 +49,8 @@ async function newKey(name: string, options: KeyAttributes, command: Command): P
   const file = settings.apiKeysFile;
   const { key, id } = makeKey();
   const line = formatLine(name, await hashKey(key, options.bcrypt === true), { ...options, id });
+  if (options.expires !== undefined && (parseRfc3339(options.expires) ?? 0) <= Date.now() / 1000)
+    throw new CommandFault(`--expires ${options.expires} has passed`, 'the key would never be good');
   let hadDemo = false;
   let ofThatName = 0;
   await editLocked(file, (text) => {

@@ -61,7 +61,7 @@ describe('keygate key', () => {
       'new',
       'alice',
       '--expires',
-      '2027-01-31',
+      '2099-01-31',
       '--scope',
       'models,chat',
       '--json',
@@ -109,6 +109,7 @@ describe('keygate key', () => {
     [['key', 'new', 'a b'], 'the name may have'],
     [['key', 'new', 'a:b'], 'the name may have'],
     [['key', 'new', 'alice', '--expires', 'soon'], 'expires= expects a date'],
+    [['key', 'new', 'alice', '--expires', '2026-01-31'], '--expires 2026-01-31 has passed'],
     [['key', 'new', 'alice', '--scope', 'a"b'], 'scope= expects names'],
   ])('%j fails with 1 and changes nothing', (args, message) => {
     writeKeys('old-key\n');
