@@ -153,7 +153,8 @@ function judgeToken({ presented, request, gate }: Question): Promise<Verdict> | 
   return decideToken({ token: credential, tokenParts, nowSeconds, settings, keys, platform });
 }
 
-function checkScopes(verdict: Verdict, settings: LocationSettings): Verdict {
+/** Refuses what was admitted, unless it holds the scopes that a location requires. */
+export function checkScopes(verdict: Verdict, settings: LocationSettings): Verdict {
   if (!verdict.admitted || settings.requiredScopes.length === 0) return verdict;
   const held = holdsScopes(verdict.principal.scopes, settings.requiredScopes);
   return held ? verdict : refuse('insufficient_scope');

@@ -2,8 +2,9 @@
 
 import type { SignatureAlgorithm } from './algorithms.js';
 import { checkClaims, readUnverifiedIssuer, type JwtSettings } from './claims.js';
+import type { UnverifiedObject } from './json.js';
 import { fitsAlgorithm, type Jwk } from './jwk.js';
-import { parseToken, type UnverifiedToken } from './jwt.js';
+import { parseToken, type AcceptedHeader, type UnverifiedToken } from './jwt.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
 import { hasSignatureForm } from './signature.js';
@@ -44,20 +45,30 @@ export function decideToken(question: TokenQuestion): Verdict | Promise<Verdict>
   const { token, tokenParts, settings, keys, platform } = question;
   const parsed = parseToken(token, platform, tokenParts);
   if ('reason' in parsed) return refuse(parsed.reason);
-  const issuer = readUnverifiedIssuer(parsed.unverifiedClaims);
-  const isOurs = keys.minting !== undefined && issuer === keys.minting.issuer;
-  if (
-    !isOurs &&
-    settings.issuers !== 'any' &&
-    (issuer === undefined || settings.issuers.indexOf(issuer) < 0)
-  ) {
-    return refuse('token_issuer');
-  }
+  const source = sourceOf(parsed.unverifiedClaims, settings, keys);
+  if (source === undefined) return refuse('token_issuer');
+  const isOurs = source === 'ours';
   const candidates = selectJwks(parsed, isOurs, keys);
   if ('reason' in candidates) return refuse(candidates.reason);
   const shaped = withSignatureForm(candidates.jwks, parsed);
   if (shaped.length === 0) return refuse('token_signature_length');
-  return verifyThenJudge(parsed, shaped, { question, isOurs });
+  const { nowSeconds } = question;
+  return verifyThenJudge(parsed, shaped, { isOurs, settings, keys, nowSeconds, platform });
+}
+
+/**
+ * Whose a token says it is.
+ * @returns our own, one of the issuers that the location takes, or undefined: nobody's that counts
+ */
+export function sourceOf(
+  claims: UnverifiedObject,
+  { issuers }: JwtSettings,
+  { minting }: TrustedKeys,
+): 'ours' | 'other' | undefined {
+  const issuer = readUnverifiedIssuer(claims);
+  if (minting !== undefined && issuer === minting.issuer) return 'ours';
+  const isTaken = issuers === 'any' || (issuer !== undefined && issuers.indexOf(issuer) >= 0);
+  return isTaken ? 'other' : undefined;
 }
 
 // Loops, here and below: QuickJS takes longer to make a function for `filter` than to look at a few keys.
@@ -72,7 +83,7 @@ function withSignatureForm(jwks: Jwk[], { algorithm, signature }: UnverifiedToke
 
 /** The keys that may have signed a token: of its source, with its kid, fit for its algorithm. */
 export function selectJwks(
-  token: UnverifiedToken,
+  token: AcceptedHeader,
   isOurs: boolean,
   keys: TrustedKeys,
 ): { jwks: Jwk[] } | { reason: Reason } {
@@ -109,15 +120,22 @@ function fittingKeys(jwks: Jwk[], algorithm: SignatureAlgorithm): Jwk[] {
   return fitting;
 }
 
-interface Judging {
-  question: TokenQuestion;
+/** Under what the claims of a verified token are judged. */
+export interface Judging {
   isOurs: boolean;
+  settings: JwtSettings;
+  keys: TrustedKeys;
+  nowSeconds: number;
 }
 
 // More than one key only where the same kid stands in a local and a remote set.
-async function verifyThenJudge(token: UnverifiedToken, jwks: Jwk[], judging: Judging): Promise<Verdict> {
+async function verifyThenJudge(
+  token: UnverifiedToken,
+  jwks: Jwk[],
+  judging: Judging & { platform: Platform },
+): Promise<Verdict> {
   const { algorithm, signedText, signature } = token;
-  const { platform } = judging.question;
+  const { platform } = judging;
   for (let i = 0; i < jwks.length; i++) {
     const jwk = jwks[i] as Jwk;
     const result = await platform.verifySignature({ algorithm, jwk, signedText, signature });
@@ -127,8 +145,9 @@ async function verifyThenJudge(token: UnverifiedToken, jwks: Jwk[], judging: Jud
   return refuse('token_signature');
 }
 
-function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, { question, isOurs }: Judging): Verdict {
-  const { keys, settings, nowSeconds } = question;
+/** The verdict on a token whose signature holds. */
+export function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging): Verdict {
+  const { isOurs, keys, settings, nowSeconds } = judging;
   const claims = checkClaims(token.unverifiedClaims, settings, nowSeconds);
   if ('reason' in claims) return refuse(claims.reason);
   const { jti } = token.unverifiedClaims;

@@ -7,9 +7,9 @@
 import { decide } from '../auth/decide.js';
 import { parseLocationSettings } from '../auth/location_settings.js';
 import { beginningOf, isPlain, parseQuestion, plainBeginning } from '../auth/question.js';
-import { refusals, type Reason } from '../auth/refusals.js';
+import type { SignatureResult } from '../auth/platform.js';
 import { refuse, type Principal, type Verdict } from '../auth/verdict.js';
-import { budgetOf } from './budget.js';
+import { charge } from './charge.js';
 import { credentialHeaders } from './credential_headers.js';
 import { NginxGate } from './gate.js';
 import type { Memory } from './known.js';
@@ -18,8 +18,10 @@ import { fileName, rememberEverywhere } from './known_everywhere.js';
 import { isOvertaken, maxAttempts } from './one_generation.js';
 import { oneLine } from './one_line.js';
 import type { Outcome } from './outcome.js';
+import { NginxPlatform } from './platform.js';
 import { NginxRequest, readTarget } from './request.js';
 import { readGeneration } from './state.js';
+import { judgeShortened, openTokenShortcut, shortenToken, type ShortenedToken } from './token_shortcut.js';
 
 export interface Judging {
   /** `$keygate_question`. */
@@ -47,6 +49,14 @@ function fault(r: NginxHTTPRequest, e: unknown): Outcome {
 }
 
 function judgeOrThrow(r: NginxHTTPRequest, judging: Judging): Outcome | Promise<void> {
+  if (!KEYGATE_QUICKJS) return judgeWhole(r, judging);
+  const platform = new NginxPlatform(r);
+  const shortened = shortenToken(judging.asked, platform);
+  if (shortened === undefined) return judgeWhole(r, judging);
+  return decideLate(platform.verifySignature(shortened.check), new ShortDecision(r, judging, shortened));
+}
+
+function judgeWhole(r: NginxHTTPRequest, judging: Judging): Outcome | Promise<void> {
   const question = parseQuestion(judging.asked, credentialHeaders(r.variables));
   const settings = settingsOf(question.settings);
   if ('fault' in settings) return notConfigured(r, settings.fault);
@@ -82,68 +92,92 @@ function decideNow(request: NginxRequest, judging: Judging, attempt: number): Ou
   if (generation === undefined) return refuse('keys_unavailable');
   const gate = new NginxGate(request, judging, generation);
   const verdict = decide(request, gate);
-  const reached = { request, judging, gate, attempt };
-  return 'admitted' in verdict ? settle(verdict, reached) : decideLate(verdict, reached);
+  const reached = new WholeDecision(request, judging, { gate, attempt });
+  return 'admitted' in verdict ? reached.settle(verdict) : decideLate(verdict, reached);
 }
 
-interface Reached {
-  request: NginxRequest;
-  judging: Judging;
-  gate: NginxGate;
-  attempt: number;
+/** A decision that waits for one value. */
+interface Late<T> {
+  readonly r: NginxHTTPRequest;
+  readonly judging: Judging;
+  /** What comes of it with that value. */
+  settle(value: T): Outcome | Promise<void>;
 }
 
-async function decideLate(deciding: Promise<Verdict>, reached: Reached): Promise<void> {
-  const { r } = reached.request;
+async function decideLate<T>(waiting: Promise<T>, late: Late<T>): Promise<void> {
+  const { r, judging } = late;
   let outcome: Outcome | Promise<void>;
   try {
-    const verdict = await deciding;
-    outcome = settle(verdict, reached);
+    const value = await waiting;
+    outcome = late.settle(value);
   } catch (e) {
     outcome = fault(r, e);
   }
   if (!('admitted' in outcome)) return outcome;
-  reached.judging.answer(r, outcome);
+  judging.answer(r, outcome);
 }
 
-function settle(verdict: Verdict, reached: Reached): Outcome | Promise<void> {
-  const { request, judging, gate, attempt } = reached;
-  if (isOvertaken(verdict, gate.generation)) {
-    if (attempt < maxAttempts) return decideNow(request, judging, attempt + 1);
-    gate.isInDoubt = true;
+class WholeDecision implements Late<Verdict> {
+  readonly r: NginxHTTPRequest;
+
+  constructor(
+    private readonly request: NginxRequest,
+    readonly judging: Judging,
+    private readonly under: { gate: NginxGate; attempt: number },
+  ) {
+    this.r = request.r;
   }
-  if (!verdict.admitted) return chargeFor(verdict.reason, request);
-  const { principal } = verdict;
-  if (isPlain(judging.asked) && principal.method !== '' && !gate.isInDoubt) keepHere(principal, reached);
-  return verdict;
+
+  settle(verdict: Verdict): Outcome | Promise<void> {
+    const { request, judging } = this;
+    const { gate, attempt } = this.under;
+    if (isOvertaken(verdict, gate.generation)) {
+      if (attempt < maxAttempts) return decideNow(request, judging, attempt + 1);
+      gate.isInDoubt = true;
+    }
+    if (!verdict.admitted) return charge(verdict.reason, request);
+    const { principal } = verdict;
+    if (isPlain(judging.asked) && principal.method !== '' && !gate.isInDoubt) this.keep(principal);
+    return verdict;
+  }
+
+  private keep(principal: Principal): void {
+    const { request, judging } = this;
+    const { gate } = this.under;
+    const { asked, memory } = judging;
+    const { generation } = gate;
+    const known = knownOf(asked, principal, generation);
+    if (memory.rememberHere === undefined || memory.openKeyShortcut === undefined) {
+      rememberEverywhere(fileName(asked.slice(plainBeginning.length), memory), known);
+      return;
+    }
+    memory.rememberHere(known);
+    const { settings, headers } = request;
+    const zone = gate.keyZone();
+    if (principal.method === 'jwt') openTokenShortcut(asked, request, gate);
+    else if (zone !== undefined && settings.requiredScopes.length === 0)
+      memory.openKeyShortcut({ beginning: beginningOf(asked, headers), generation, zone });
+  }
 }
 
-function keepHere(principal: Principal, { request, judging, gate }: Reached): void {
-  const { asked, memory } = judging;
-  const known = knownOf(asked, principal, gate.generation);
-  if (memory.rememberHere === undefined || memory.openKeyShortcut === undefined) {
+/** Of a token that begins like one before: only its signature is waited for. */
+class ShortDecision implements Late<SignatureResult> {
+  constructor(
+    readonly r: NginxHTTPRequest,
+    readonly judging: Judging,
+    private readonly shortened: ShortenedToken,
+  ) {}
+
+  settle(result: SignatureResult): Outcome | Promise<void> {
+    const { r, judging, shortened } = this;
+    const { generation, settings } = shortened.shortcut;
+    const verdict = judgeShortened(shortened, result);
+    if (isOvertaken(verdict, generation)) return judgeWhole(r, judging);
+    if (!verdict.admitted) return charge(verdict.reason, { r, settings });
+    const { asked, memory } = judging;
+    const known = knownOf(asked, verdict.principal, generation);
     rememberEverywhere(fileName(asked.slice(plainBeginning.length), memory), known);
-    return;
+    if (memory.rememberHere !== undefined) memory.rememberHere(known);
+    return verdict;
   }
-  memory.rememberHere(known);
-  const { settings, headers } = request;
-  const zone = gate.keyZone();
-  if (principal.method !== 'api_key' || zone === undefined || settings.requiredScopes.length > 0) return;
-  memory.openKeyShortcut({ beginning: beginningOf(asked, headers), generation: gate.generation, zone });
-}
-
-function chargeFor(reason: Reason, { r, settings }: NginxRequest): Outcome {
-  if (!failsCredential(reason) && reason !== 'rate_limited')
-    return { admitted: false, reason, requiredScope: settings.requiredScope };
-  const budget = budgetOf(r);
-  const isSpent = reason === 'rate_limited' || !budget.spend();
-  if (!isSpent) return refuse(reason);
-  return { admitted: false, reason: 'rate_limited', retryAfterSeconds: budget.retryAfterSeconds() };
-}
-
-// A wrong credential counts against its sender; none at all does not.
-function failsCredential(reason: Reason): boolean {
-  return (
-    refusals[reason].status === 401 && reason !== 'missing_credential' && reason !== 'unsupported_scheme'
-  );
 }

@@ -1,0 +1,100 @@
+// The short way for a token that begins like one before: with the same settings and the same header, so that the same key
+// must have signed it. The whole decision opens it when it has admitted a token; what it comes to from there on is what
+// that would come to. Whatever is not exactly such a token is left to it. QuickJS only: no context lives on elsewhere.
+
+import { maxCredentialBytes } from '../auth/credential.js';
+import { checkScopes } from '../auth/decide.js';
+import type { Jwk } from '../auth/jwk.js';
+import { parsePayload, readHeader, type AcceptedHeader, type UnverifiedToken } from '../auth/jwt.js';
+import type { LocationSettings } from '../auth/location_settings.js';
+import type { Platform, SignatureCheck, SignatureResult } from '../auth/platform.js';
+import { hasSignatureForm } from '../auth/signature.js';
+import { judgeClaims, selectJwks, sourceOf, type TrustedKeys } from '../auth/token_verdict.js';
+import { refuse, type Verdict } from '../auth/verdict.js';
+import type { NginxGate } from './gate.js';
+import type { NginxRequest } from './request.js';
+import { readGeneration } from './state.js';
+
+/** What is known of tokens that begin alike. */
+export interface TokenShortcut {
+  /** How a question begins with them: settings that are good, `Bearer `, the header and its dot. */
+  beginning: string;
+  /** Where in a question the header begins. */
+  tokenStart: number;
+  header: AcceptedHeader;
+  /** The one key that may have signed them. */
+  jwk: Jwk;
+  generation: string;
+  settings: LocationSettings;
+  keys: TrustedKeys;
+}
+
+/** A token whose signature is all that is to be checked before its claims. */
+export interface ShortenedToken {
+  shortcut: TokenShortcut;
+  check: SignatureCheck;
+  token: UnverifiedToken;
+}
+
+const opened: TokenShortcut[] = [];
+const maxOpened = 4;
+
+/**
+ * Opens the short way for what begins like the question of a token that was admitted.
+ * @param asked a plain question
+ */
+export function openTokenShortcut(asked: string, { headers, settings }: NginxRequest, gate: NginxGate): void {
+  const { authorization, xApiKey, apiKey } = headers;
+  if (authorization.slice(0, bearer.length) !== bearer || xApiKey !== '' || apiKey !== '') return;
+  const headerEnd = authorization.indexOf('.');
+  const header = readHeader(authorization.slice(bearer.length, headerEnd), gate.platform);
+  if ('reason' in header || header.kid === undefined) return;
+  const keys = gate.trustedKeys();
+  const { generation } = gate;
+  const candidates = selectJwks(header, false, keys);
+  const jwk = 'reason' in candidates || candidates.jwks.length > 1 ? undefined : candidates.jwks[0];
+  if (jwk === undefined) return;
+  const start = asked.length - authorization.length;
+  const beginning = asked.slice(0, start + headerEnd + 1);
+  if (opened.some((one) => one.beginning === beginning && one.generation === generation)) return;
+  if (opened.length === maxOpened) opened.pop();
+  const tokenStart = start + bearer.length;
+  opened.unshift({ beginning, tokenStart, header, jwk, generation, settings, keys });
+}
+
+const bearer = 'Bearer ';
+
+/** Takes the token of a question apart, where it begins like one before and has the form that its key asks for. */
+export function shortenToken(asked: string, platform: Platform): ShortenedToken | undefined {
+  for (let i = 0; i < opened.length; i++) {
+    const shortcut = opened[i] as TokenShortcut;
+    if (!asked.startsWith(shortcut.beginning)) continue;
+    const isCurrent = shortcut.generation === readGeneration();
+    if (!isCurrent) opened.splice(i, 1);
+    return isCurrent ? takeApart(asked, shortcut, platform) : undefined;
+  }
+  return undefined;
+}
+
+function takeApart(asked: string, shortcut: TokenShortcut, platform: Platform): ShortenedToken | undefined {
+  const { beginning, tokenStart, header, jwk, settings, keys } = shortcut;
+  const { algorithm, kid } = header;
+  const payloadEnd = asked.indexOf('.', beginning.length);
+  if (payloadEnd < 0 || asked.length - tokenStart > maxCredentialBytes) return undefined;
+  const signature = platform.decodeBase64url(asked.slice(payloadEnd + 1));
+  if (signature === undefined || !hasSignatureForm(algorithm, jwk, signature)) return undefined;
+  const payload = parsePayload(asked.slice(beginning.length, payloadEnd), platform);
+  if ('reason' in payload || sourceOf(payload.object, settings.jwt, keys) !== 'other') return undefined;
+  const signedText = asked.slice(tokenStart, payloadEnd);
+  const token = { algorithm, kid, unverifiedClaims: payload.object, signedText, signature };
+  return { shortcut, check: { algorithm, jwk, signedText, signature }, token };
+}
+
+/** The verdict on such a token, as the whole decision comes to it. */
+export function judgeShortened({ shortcut, token }: ShortenedToken, result: SignatureResult): Verdict {
+  if (result === 'unavailable') return refuse('verifier_unavailable');
+  if (result === 'invalid') return refuse('token_signature');
+  const { jwk, keys, settings } = shortcut;
+  const judging = { isOurs: false, settings: settings.jwt, keys, nowSeconds: Date.now() / 1000 };
+  return checkScopes(judgeClaims(token, jwk, judging), settings);
+}
