@@ -2,10 +2,13 @@
 // comes back to life with the content it was reached under.
 
 import { hashSync } from '@node-rs/bcrypt';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { entryOf, startImpostor, type Question } from './harness/impostor.js';
+import { jwksOf, makeSigner } from './harness/tokens.js';
 import { variants } from './harness/variants.js';
 
 const alice = `alice:${hashSync('alice-key', 4)}\n`;
@@ -15,8 +18,8 @@ const bob = 'bob-key\n';
 describe.each(variants)('$name: generations', (variant) => {
   let gateway: Gateway;
 
-  const open = async () => {
-    gateway = await startGateway({ variant, keys: alice, sidecar: false });
+  const open = async (env: { [name: string]: string } = {}) => {
+    gateway = await startGateway({ variant, keys: alice, sidecar: false, env });
   };
   const status = async (key = 'alice-key') =>
     (await gateway.send('/', { headers: { 'x-api-key': key } })).status;
@@ -52,6 +55,34 @@ describe.each(variants)('$name: generations', (variant) => {
     impostor.stop();
     if (expected === 200) expect(await status(), 'the last answer is remembered').toBe(200);
   });
+
+  it('refuses a token that was revoked while the sidecar was thinking about it, also on the short way', async () => {
+    const signer = await makeSigner('EdDSA', 'kid');
+    const jwksPath = join(mkdtempSync(join(tmpdir(), 'keygate-jwks-')), 'jwks.json');
+    writeFileSync(jwksPath, jwksOf(signer));
+    await open({ JWKS_PATH: jwksPath });
+    const denied = join(dirname(gateway.keysFile), 'denied.txt');
+    let asked = 0;
+    let thinking: Promise<unknown> | undefined;
+    const impostor = await startImpostor(gateway, async () => {
+      asked++;
+      await thinking;
+      return { valid: true };
+    });
+    const statusOf = async (jti: string) => {
+      const authorization = `Bearer ${await signer.sign({ jti })}`;
+      return (await gateway.send('/', { headers: { authorization } })).status;
+    };
+    for (const jti of ['first', 'second']) {
+      thinking = undefined;
+      expect(await statusOf(`${jti}-opens`)).toBe(200);
+      thinking = new Promise((resolve) => setTimeout(resolve, 1300)); // the deny list is taken up meanwhile
+      writeFileSync(denied, `jti:first\njti:${jti}\n`);
+      expect(await statusOf(jti), jti).toBe(401);
+    }
+    expect(asked).toBeGreaterThanOrEqual(4);
+    impostor.stop();
+  }, 20000);
 
   it('forgets what was admitted under the same content before it was changed and changed back', async () => {
     await open();
