@@ -135,7 +135,11 @@ class WholeDecision implements Late<Verdict> {
       if (attempt < maxAttempts) return decideNow(request, judging, attempt + 1);
       gate.isInDoubt = true;
     }
-    if (!verdict.admitted) return charge(verdict.reason, request);
+    if (!verdict.admitted) {
+      const isForged = verdict.reason === 'token_signature' && isPlain(judging.asked) && !gate.isInDoubt;
+      if (isForged) this.openShortcut(false); // or each of a flood of them would go the whole way
+      return charge(verdict.reason, request);
+    }
     const { principal } = verdict;
     if (isPlain(judging.asked) && principal.method !== '' && !gate.isInDoubt) this.keep(principal);
     return verdict;
@@ -154,9 +158,15 @@ class WholeDecision implements Late<Verdict> {
     memory.rememberHere(known);
     const { settings, headers } = request;
     const zone = gate.keyZone();
-    if (principal.method === 'jwt') openTokenShortcut(asked, request, gate);
+    if (principal.method === 'jwt') this.openShortcut(true);
     else if (zone !== undefined && settings.requiredScopes.length === 0)
       memory.openKeyShortcut({ beginning: beginningOf(asked, headers), generation, zone });
+  }
+
+  private openShortcut(isAdmitted: boolean): void {
+    if (!KEYGATE_QUICKJS) return;
+    const { request, judging } = this;
+    openTokenShortcut(judging.asked, { request, gate: this.under.gate, isAdmitted });
   }
 }
 

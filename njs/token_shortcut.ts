@@ -1,6 +1,6 @@
 // The short way for a token that begins like one before: with the same settings and the same header, so that the same key
-// must have signed it. The whole decision opens it when it has admitted a token; what it comes to from there on is what
-// that would come to. Whatever is not exactly such a token is left to it. QuickJS only: no context lives on elsewhere.
+// must have signed it. The whole decision opens it when it has come as far as a signature; what it comes to from there on
+// is what that would come to. Whatever is not exactly such a token is left to it. QuickJS only: no context lives on elsewhere.
 
 import { maxCredentialBytes } from '../auth/credential.js';
 import { checkScopes } from '../auth/decide.js';
@@ -39,11 +39,20 @@ export interface ShortenedToken {
 const opened: TokenShortcut[] = [];
 const maxOpened = 4;
 
+export interface Opening {
+  request: NginxRequest;
+  gate: NginxGate;
+  /** Whether the token was admitted: only such a one takes the place of another. */
+  isAdmitted: boolean;
+}
+
 /**
- * Opens the short way for what begins like the question of a token that was admitted.
+ * Opens the short way for what begins like the question of a token whose signature was checked.
  * @param asked a plain question
  */
-export function openTokenShortcut(asked: string, { headers, settings }: NginxRequest, gate: NginxGate): void {
+export function openTokenShortcut(asked: string, { request, gate, isAdmitted }: Opening): void {
+  if (opened.length === maxOpened && !isAdmitted) return;
+  const { headers, settings } = request;
   const { authorization, xApiKey, apiKey } = headers;
   if (authorization.slice(0, bearer.length) !== bearer || xApiKey !== '' || apiKey !== '') return;
   const headerEnd = authorization.indexOf('.');
