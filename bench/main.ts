@@ -107,7 +107,7 @@ async function run(): Promise<void> {
     const tokens = once('rs256', rsaTokens);
     const useOnce = async () => {
       await forget();
-      await runWrk({ ...tokens, port: access.port });
+      await runWrk({ ...tokens, port: access.port, isOnce: true, seconds: 60 });
     };
     await measure('rs256_elsewhere', access, tokens, { count, prepare: useOnce });
     const peers = await measurePeers({ dir, start, plain, known, count, gateWith: (module) => gate('qjs', 'access', module), rsaJwk: rsa.jwk, socket: join(stateDir, 'run', 'verifier.sock'), key: keys[0] as string, upstreamPort, stops });
