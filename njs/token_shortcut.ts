@@ -51,6 +51,9 @@ export interface Opening {
  * @param asked a plain question
  */
 export function openTokenShortcut(asked: string, { request, gate, isAdmitted }: Opening): void {
+  const { generation } = gate;
+  while (opened.length > 0 && (opened[opened.length - 1] as TokenShortcut).generation !== generation)
+    opened.pop();
   if (opened.length === maxOpened && !isAdmitted) return;
   const { headers, settings } = request;
   const { authorization, xApiKey, apiKey } = headers;
@@ -59,7 +62,6 @@ export function openTokenShortcut(asked: string, { request, gate, isAdmitted }: 
   const header = readHeader(authorization.slice(bearer.length, headerEnd), gate.platform);
   if ('reason' in header || header.kid === undefined) return;
   const keys = gate.trustedKeys();
-  const { generation } = gate;
   const candidates = selectJwks(header, false, keys);
   const jwk = 'reason' in candidates || candidates.jwks.length > 1 ? undefined : candidates.jwks[0];
   if (jwk === undefined) return;
