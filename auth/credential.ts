@@ -52,6 +52,11 @@ export function looksDoubled(credential: string): boolean {
   return credential.charAt(credential.length - 1) === ',';
 }
 
+/** Whether any header may be two that nginx has joined: no verdict on it may be kept, for only the raw list tells. */
+export function mayBeDoubled({ authorization, xApiKey, apiKey }: CredentialHeaders): boolean {
+  return looksDoubled(trim(authorization)) || looksDoubled(trim(xApiKey)) || looksDoubled(trim(apiKey));
+}
+
 /** @returns what follows `Bearer ` or stands in one key header, where nothing else is presented; undefined for any other form */
 export function usualCredential({ authorization, xApiKey, apiKey }: CredentialHeaders): string | undefined {
   if (authorization === '') return xApiKey === '' ? apiKey : apiKey === '' ? xApiKey : undefined;
@@ -59,8 +64,8 @@ export function usualCredential({ authorization, xApiKey, apiKey }: CredentialHe
   return isBearer && xApiKey === '' && apiKey === '' ? authorization.slice(7) : undefined;
 }
 
-/** Judges the form of a credential; see readCredential. */
-export function checkForm(credential: string): PresentedCredential | { reason: Reason } {
+// Judges the form of a credential; see readCredential.
+function checkForm(credential: string): PresentedCredential | { reason: Reason } {
   if (credential === '') return { reason: 'missing_credential' };
   const parts = credential.split('.'); // faster than looking for dots: engines do it character by character
   const tokenParts = parts.length === 3 ? (parts as [string, string, string]) : undefined;

@@ -4,6 +4,7 @@
 // No function is made for a request, here and in what it calls: QuickJS takes longer for that than for a step of the
 // decision. What belongs to a request is in objects with methods.
 
+import { mayBeDoubled, usualCredential } from '../auth/credential.js';
 import { decide } from '../auth/decide.js';
 import { parseLocationSettings } from '../auth/location_settings.js';
 import { beginningOf, isPlain, parseQuestion, plainBeginning } from '../auth/question.js';
@@ -53,6 +54,7 @@ function judgeOrThrow(r: NginxHTTPRequest, judging: Judging): Outcome | Promise<
   const platform = new NginxPlatform(r);
   const shortened = shortenToken(judging.asked, platform);
   if (shortened === undefined) return judgeWhole(r, judging);
+  if ('reason' in shortened) return charge(shortened.reason, { r, settings: shortened.settings });
   return decideLate(platform.verifySignature(shortened.check), new ShortDecision(r, judging, shortened));
 }
 
@@ -150,13 +152,16 @@ class WholeDecision implements Late<Verdict> {
     const { gate } = this.under;
     const { asked, memory } = judging;
     const { generation } = gate;
+    const { settings, headers } = request;
+    if (mayBeDoubled(headers)) return;
     const known = knownOf(asked, principal, generation);
     if (memory.rememberHere === undefined || memory.openKeyShortcut === undefined) {
+      // Not in a form that can be varied at will: one key could fill the zone.
+      if (usualCredential(headers) === undefined) return;
       rememberEverywhere(fileName(asked.slice(plainBeginning.length), memory), known);
       return;
     }
     memory.rememberHere(known);
-    const { settings, headers } = request;
     const zone = gate.keyZone();
     if (principal.method === 'jwt') this.openShortcut(true);
     else if (zone !== undefined && settings.requiredScopes.length === 0)

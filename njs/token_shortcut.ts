@@ -7,6 +7,7 @@ import { checkScopes } from '../auth/decide.js';
 import type { Jwk } from '../auth/jwk.js';
 import { parsePayload, readHeader, type AcceptedHeader, type UnverifiedToken } from '../auth/jwt.js';
 import type { LocationSettings } from '../auth/location_settings.js';
+import type { Reason } from '../auth/refusals.js';
 import type { Platform, SignatureCheck, SignatureResult } from '../auth/platform.js';
 import { hasSignatureForm } from '../auth/signature.js';
 import { judgeClaims, selectJwks, sourceOf, type TrustedKeys } from '../auth/token_verdict.js';
@@ -75,8 +76,17 @@ export function openTokenShortcut(asked: string, { request, gate, isAdmitted }: 
 
 const bearer = 'Bearer ';
 
+/** A refusal that takes no signature, and the settings under which it was reached. */
+export interface RefusedToken {
+  reason: Reason;
+  settings: LocationSettings;
+}
+
+// Of what is taken apart here and may be left to the whole decision all the same, which then does it again.
+const maxPayloadCharacters = 4096;
+
 /** Takes the token of a question apart, where it begins like one before and has the form that its key asks for. */
-export function shortenToken(asked: string, platform: Platform): ShortenedToken | undefined {
+export function shortenToken(asked: string, platform: Platform): ShortenedToken | RefusedToken | undefined {
   for (let i = 0; i < opened.length; i++) {
     const shortcut = opened[i] as TokenShortcut;
     if (!asked.startsWith(shortcut.beginning)) continue;
@@ -87,15 +97,27 @@ export function shortenToken(asked: string, platform: Platform): ShortenedToken 
   return undefined;
 }
 
-function takeApart(asked: string, shortcut: TokenShortcut, platform: Platform): ShortenedToken | undefined {
+function takeApart(
+  asked: string,
+  shortcut: TokenShortcut,
+  platform: Platform,
+): ShortenedToken | RefusedToken | undefined {
   const { beginning, tokenStart, header, jwk, settings, keys } = shortcut;
   const { algorithm, kid } = header;
   const payloadEnd = asked.indexOf('.', beginning.length);
-  if (payloadEnd < 0 || asked.length - tokenStart > maxCredentialBytes) return undefined;
+  const payloadCharacters = payloadEnd - beginning.length;
+  if (!(payloadCharacters > 0) || payloadCharacters > maxPayloadCharacters) return undefined;
+  if (asked.length - tokenStart > maxCredentialBytes) return undefined;
   const signature = platform.decodeBase64url(asked.slice(payloadEnd + 1));
   if (signature === undefined || !hasSignatureForm(algorithm, jwk, signature)) return undefined;
   const payload = parsePayload(asked.slice(beginning.length, payloadEnd), platform);
-  if ('reason' in payload || sourceOf(payload.object, settings.jwt, keys) !== 'other') return undefined;
+  if ('reason' in payload) {
+    const { reason } = payload;
+    return reason === 'token_bad_base64url' ? undefined : { reason, settings }; // which may be two headers
+  }
+  const source = sourceOf(payload.object, settings.jwt, keys);
+  if (source === undefined) return { reason: 'token_issuer', settings };
+  if (source === 'ours') return undefined;
   const signedText = asked.slice(tokenStart, payloadEnd);
   const token = { algorithm, kid, unverifiedClaims: payload.object, signedText, signature };
   return { shortcut, check: { algorithm, jwk, signedText, signature }, token };

@@ -199,6 +199,16 @@ describe.each(variants)('$name: verdict cache', (variant) => {
     expect(sidecar.asked(key)).toBe(1);
   });
 
+  it('files no verdict for each form in which one key may come: a single key could drive out all others', async () => {
+    const key = `one${last48}`;
+    const filed = async () => (await readZone(gateway, 'keygate_verdicts')).length;
+    expect(await userOf('/', { 'x-api-key': key })).toBe('one');
+    const before = await filed();
+    for (let i = 0; i < 5; i++)
+      expect(await userOf('/', { 'x-api-key': key, authorization: `Basic ${i}` })).toBe('one');
+    expect(await filed()).toBe(before);
+  });
+
   it('has nothing of a credential in shared memory', async () => {
     const token = await signer.sign({ sub: 'alice', note: 'n'.repeat(60) });
     const key = 'secret-of-the-key-file';
