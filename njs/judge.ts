@@ -7,14 +7,14 @@
 import { mayBeDoubled, usualCredential } from '../auth/credential.js';
 import { decide } from '../auth/decide.js';
 import { parseLocationSettings } from '../auth/location_settings.js';
-import { beginningOf, isPlain, parseQuestion, plainBeginning } from '../auth/question.js';
 import type { SignatureResult } from '../auth/platform.js';
+import { beginningOf, isPlain, parseQuestion, plainBeginning } from '../auth/question.js';
 import { refuse, type Principal, type Verdict } from '../auth/verdict.js';
 import { charge } from './charge.js';
 import { credentialHeaders } from './credential_headers.js';
 import { NginxGate } from './gate.js';
 import type { Memory } from './known.js';
-import { knownOf } from './known_admission.js';
+import { knownOf, type Known } from './known_admission.js';
 import { fileName, rememberEverywhere } from './known_everywhere.js';
 import { isOvertaken, maxAttempts } from './one_generation.js';
 import { oneLine } from './one_line.js';
@@ -22,7 +22,13 @@ import type { Outcome } from './outcome.js';
 import { NginxPlatform } from './platform.js';
 import { NginxRequest, readTarget } from './request.js';
 import { readGeneration } from './state.js';
-import { judgeShortened, openTokenShortcut, shortenToken, type ShortenedToken } from './token_shortcut.js';
+import {
+  judgeShortened,
+  openTokenShortcut,
+  shortenToken,
+  verifyShortened,
+  type ShortenedToken,
+} from './token_shortcut.js';
 
 export interface Judging {
   /** `$keygate_question`. */
@@ -55,7 +61,7 @@ function judgeOrThrow(r: NginxHTTPRequest, judging: Judging): Outcome | Promise<
   const shortened = shortenToken(judging.asked, platform);
   if (shortened === undefined) return judgeWhole(r, judging);
   if ('reason' in shortened) return charge(shortened.reason, { r, settings: shortened.settings });
-  return decideLate(platform.verifySignature(shortened.check), new ShortDecision(r, judging, shortened));
+  return decideLate(verifyShortened(shortened, platform), new ShortDecision(r, judging, shortened));
 }
 
 function judgeWhole(r: NginxHTTPRequest, judging: Judging): Outcome | Promise<void> {
@@ -137,13 +143,14 @@ class WholeDecision implements Late<Verdict> {
       if (attempt < maxAttempts) return decideNow(request, judging, attempt + 1);
       gate.isInDoubt = true;
     }
+    const mayStay = isPlain(judging.asked) && !gate.isInDoubt;
     if (!verdict.admitted) {
-      const isForged = verdict.reason === 'token_signature' && isPlain(judging.asked) && !gate.isInDoubt;
-      if (isForged) this.openShortcut(false); // or each of a flood of them would go the whole way
+      // Forged, or each of a flood of them would go the whole way.
+      if (mayStay && verdict.reason === 'token_signature') this.openShortcut(false);
       return charge(verdict.reason, request);
     }
     const { principal } = verdict;
-    if (isPlain(judging.asked) && principal.method !== '' && !gate.isInDoubt) this.keep(principal);
+    if (mayStay && principal.method !== '') this.keep(principal);
     return verdict;
   }
 
@@ -157,8 +164,7 @@ class WholeDecision implements Late<Verdict> {
     const known = knownOf(asked, principal, generation);
     if (memory.rememberHere === undefined || memory.openKeyShortcut === undefined) {
       // Not in a form that can be varied at will: one key could fill the zone.
-      if (usualCredential(headers) === undefined) return;
-      rememberEverywhere(fileName(asked.slice(plainBeginning.length), memory), known);
+      if (usualCredential(headers) !== undefined) fileQuestion(known, memory);
       return;
     }
     memory.rememberHere(known);
@@ -191,8 +197,12 @@ class ShortDecision implements Late<SignatureResult> {
     if (!verdict.admitted) return charge(verdict.reason, { r, settings });
     const { asked, memory } = judging;
     const known = knownOf(asked, verdict.principal, generation);
-    rememberEverywhere(fileName(asked.slice(plainBeginning.length), memory), known);
+    fileQuestion(known, memory);
     if (memory.rememberHere !== undefined) memory.rememberHere(known);
     return verdict;
   }
+}
+
+function fileQuestion(known: Known, memory: Memory): void {
+  rememberEverywhere(fileName(known.question.slice(plainBeginning.length), memory), known);
 }

@@ -1,6 +1,6 @@
 // What is known about a question without deciding it: in this context, or everywhere.
 
-import { plainBeginning } from '../auth/question.js';
+import { isPlain, plainBeginning } from '../auth/question.js';
 import { admitKey, openKeyShortcut } from './key_shortcut.js';
 import type { Known } from './known_admission.js';
 import { recallEverywhere, type LastFiled } from './known_everywhere.js';
@@ -38,6 +38,7 @@ export function exposeKnown(question: string, variables: NginxVariables): boolea
       known = admitKey(question) || recallToken(question);
     }
   } else if (question.slice(0, plainBeginning.length) === plainBeginning) {
+    // isPlain() would be one more function
     known = recallEverywhere(question.slice(plainBeginning.length), memory);
     if (known === undefined) memory.missed = question;
   }
@@ -51,8 +52,7 @@ export function exposeKnown(question: string, variables: NginxVariables): boolea
 // A token that another context or worker knows: with many of both, most requests of a client come upon one that has not
 // seen its token. Only for what looks like a token: keys have the short way above, and for a wrong one an HMAC is dear.
 function recallToken(question: string): Known | undefined {
-  if (question.slice(0, plainBeginning.length) !== plainBeginning) return undefined;
-  if (question.indexOf(tokenBeginning) < 0) return undefined;
+  if (!isPlain(question) || question.indexOf(tokenBeginning) < 0) return undefined;
   const known = recallEverywhere(question.slice(plainBeginning.length), memory);
   if (known === undefined) {
     memory.missed = question;

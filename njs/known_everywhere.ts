@@ -2,7 +2,7 @@
 // credential, so that no credential stands in it and a verdict counts only where it was reached. The first level on the
 // old engine, which makes every function anew for each request and so has all of a hit in one.
 
-import { nodeCrypto } from './hash.js';
+import { hmacSha256, nodeCrypto } from './hash.js';
 import type { Known } from './known_admission.js';
 import { readHmacSecret } from './state.js';
 
@@ -60,7 +60,7 @@ export function rememberEverywhere(name: string, known: Known): void {
 /** Makes a name that gives nothing away. */
 export function fileName(filed: string, last: LastFiled): string {
   if (last.filed !== filed) {
-    last.name = nodeCrypto.createHmac('sha256', readHmacSecret()).update(filed).digest('base64url');
+    last.name = hmacSha256(readHmacSecret(), filed);
     last.filed = filed;
   }
   return last.name;

@@ -1,5 +1,5 @@
-// Level one of the verdict cache: inside a QuickJS context, found by the end of a question, then compared as a whole. Synchronous; on the old
-// engine, where each request starts anew, it is left out of the bundle.
+// Level one of the verdict cache: inside a QuickJS context, found by the end of a question, then compared as a whole.
+// Synchronous; on the old engine, where each request starts anew, it is left out of the bundle.
 
 import type { Known } from './known_admission.js';
 

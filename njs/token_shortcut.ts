@@ -1,14 +1,14 @@
 // The short way for a token that begins like one before: with the same settings and the same header, so that the same key
 // must have signed it. The whole decision opens it when it has come as far as a signature; what it comes to from there on
-// is what that would come to. Whatever is not exactly such a token is left to it. QuickJS only: no context lives on elsewhere.
+// is what that would come to. What may be no such token is left to it. QuickJS only: no context lives on elsewhere.
 
-import { maxCredentialBytes } from '../auth/credential.js';
+import { maxCredentialBytes, usualCredential } from '../auth/credential.js';
 import { checkScopes } from '../auth/decide.js';
 import type { Jwk } from '../auth/jwk.js';
 import { parsePayload, readHeader, type AcceptedHeader, type UnverifiedToken } from '../auth/jwt.js';
 import type { LocationSettings } from '../auth/location_settings.js';
+import type { Platform, SignatureResult } from '../auth/platform.js';
 import type { Reason } from '../auth/refusals.js';
-import type { Platform, SignatureCheck, SignatureResult } from '../auth/platform.js';
 import { hasSignatureForm } from '../auth/signature.js';
 import { judgeClaims, selectJwks, sourceOf, type TrustedKeys } from '../auth/token_verdict.js';
 import { refuse, type Verdict } from '../auth/verdict.js';
@@ -33,7 +33,6 @@ export interface TokenShortcut {
 /** A token whose signature is all that is to be checked before its claims. */
 export interface ShortenedToken {
   shortcut: TokenShortcut;
-  check: SignatureCheck;
   token: UnverifiedToken;
 }
 
@@ -57,8 +56,8 @@ export function openTokenShortcut(asked: string, { request, gate, isAdmitted }: 
     opened.pop();
   if (opened.length === maxOpened && !isAdmitted) return;
   const { headers, settings } = request;
-  const { authorization, xApiKey, apiKey } = headers;
-  if (authorization.slice(0, bearer.length) !== bearer || xApiKey !== '' || apiKey !== '') return;
+  const { authorization } = headers;
+  if (authorization === '' || usualCredential(headers) === undefined) return;
   const headerEnd = authorization.indexOf('.');
   const header = readHeader(authorization.slice(bearer.length, headerEnd), gate.platform);
   if ('reason' in header || header.kid === undefined) return;
@@ -120,7 +119,16 @@ function takeApart(
   if (source === 'ours') return undefined;
   const signedText = asked.slice(tokenStart, payloadEnd);
   const token = { algorithm, kid, unverifiedClaims: payload.object, signedText, signature };
-  return { shortcut, check: { algorithm, jwk, signedText, signature }, token };
+  return { shortcut, token };
+}
+
+/** Verifies its signature. */
+export function verifyShortened(
+  { shortcut, token }: ShortenedToken,
+  platform: Platform,
+): Promise<SignatureResult> {
+  const { algorithm, signedText, signature } = token;
+  return platform.verifySignature({ algorithm, jwk: shortcut.jwk, signedText, signature });
 }
 
 /** The verdict on such a token, as the whole decision comes to it. */
