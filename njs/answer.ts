@@ -1,10 +1,10 @@
 // What an outcome means to nginx, for the two ways in.
 
 import { expose } from './identity.js';
-import { judge } from './judge.js';
+import { judge } from './decision/attempts.js';
 import type { Memory } from './known.js';
 import type { Outcome } from './outcome.js';
-import { recordRefusal, sendRefusal } from './refusal_answer.js';
+import { recordRefusal, sendRefusal } from './decision/refusal.js';
 
 /** js_access: an admitted request goes on, a refused one is answered. */
 export function judgeAccess(r: NginxHTTPRequest, question: string, memory: Memory): Promise<void> | void {

@@ -3,7 +3,7 @@
 import type { LocationSettings } from '../auth/location_settings.js';
 import { refusals, type Reason } from '../auth/refusals.js';
 import { refuse } from '../auth/verdict.js';
-import { budgetOf } from './budget.js';
+import { budgetOf } from './decision/failure_limit.js';
 import type { Outcome } from './outcome.js';
 
 /** The refusal of a request, or that of a sender who has failed too often. */

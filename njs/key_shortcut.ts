@@ -3,10 +3,10 @@
 // up. Whatever is not exactly such a key is left to the whole decision. QuickJS only: no context lives on elsewhere.
 
 import { sha256 } from './hash.js';
-import { digestName, never, type KeyZone } from './key_set.js';
+import { digestName, never, type KeyZone } from './keys/key_set.js';
 import type { Known } from './known_admission.js';
 import { rememberHere } from './known_here.js';
-import { readGeneration } from './state.js';
+import { readGeneration } from './keys/shared_state.js';
 
 export interface KeyShortcut {
   /** How a question begins with settings that are good and require no scope; what follows are its three headers. */

@@ -3,7 +3,7 @@
 import { isPlain, plainBeginning } from '../auth/question.js';
 import { admitKey, openKeyShortcut } from './key_shortcut.js';
 import type { Known } from './known_admission.js';
-import { recallEverywhere, type LastFiled } from './known_everywhere.js';
+import { recallEverywhere, type LastFiled } from './decision/verdict_cache.js';
 import { endCharacters, here, rememberHere } from './known_here.js';
 
 /** What stays in a context and is handed to the decision, which fills it. */

@@ -1,7 +1,7 @@
 // What nginx may call: each name here stands in a directive of nginx/snippets.
 
-import { access } from './access.js';
-import { verify } from './auth_request.js';
+import { access } from './decision/access.js';
+import { verify } from './decision/ask.js';
 import { loadCold } from './load_cold.js';
 
 export default {

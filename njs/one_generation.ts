@@ -3,7 +3,7 @@
 
 import { refusals } from '../auth/refusals.js';
 import type { Verdict } from '../auth/verdict.js';
-import { readGeneration } from './state.js';
+import { readGeneration } from './keys/shared_state.js';
 
 /** How often one request is decided at most. */
 export const maxAttempts = 3;

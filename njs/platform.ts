@@ -4,7 +4,7 @@ import type { Jwk } from '../auth/jwk.js';
 import type { Platform, SignatureCheck, SignatureResult } from '../auth/platform.js';
 import { algorithms } from '../auth/algorithms.js';
 import { hmacSha256, sha256 } from './hash.js';
-import { askSignature } from './sidecar.js';
+import { askSignature } from './sidecar/sidecar.js';
 
 /** @returns the bytes of strict base64url, else undefined: njs itself stops silently at a bad character */
 export function decodeBase64url(text: string): Uint8Array | undefined {

@@ -12,9 +12,9 @@ import type { Reason } from '../auth/refusals.js';
 import { hasSignatureForm } from '../auth/signature.js';
 import { judgeClaims, selectJwks, sourceOf, type TrustedKeys } from '../auth/token_verdict.js';
 import { refuse, type Verdict } from '../auth/verdict.js';
-import type { NginxGate } from './gate.js';
-import type { NginxRequest } from './request.js';
-import { readGeneration } from './state.js';
+import type { NginxGate } from './decision/gate.js';
+import type { NginxRequest } from './decision/question.js';
+import { readGeneration } from './keys/shared_state.js';
 
 /** What is known of tokens that begin alike. */
 export interface TokenShortcut {

@@ -1,8 +1,8 @@
 // One fetch of JWKS_URL: https, no redirects, bounded in size; each failure says why in one log line.
 
-import { complain } from './complaint.js';
-import { oneLine } from './one_line.js';
-import { readState, switchGeneration, writeState } from './state.js';
+import { complain } from './source_faults.js';
+import { oneLine } from '../log.js';
+import { readState, switchGeneration, writeState } from './shared_state.js';
 import { storeJwksText } from './store_jwks.js';
 
 const maxBytes = 262144;

@@ -1,10 +1,10 @@
 // A JWKS text taken up: usable keys are stored, the others reported by place and kid; a text that is no JWKS
 // leaves the last good set in use.
 
-import { parseJwks } from '../auth/jwk.js';
-import { complain, recover } from './complaint.js';
-import { parsingPlatform } from './platform.js';
-import { writeState } from './state.js';
+import { parseJwks } from '../../auth/jwk.js';
+import { complain, recover } from './source_faults.js';
+import { parsingPlatform } from '../platform.js';
+import { writeState } from './shared_state.js';
 import type { StoredJwks } from './trusted_keys.js';
 
 const sources = { minting: 'public/jwks.json of the sidecar', local: 'JWKS_PATH', remote: 'JWKS_URL' };

@@ -1,9 +1,9 @@
 // What is read of a request, as nginx shows it.
 
-import type { CredentialHeaders } from '../auth/credential.js';
-import type { RequestFacts } from '../auth/decide.js';
-import type { LocationSettings } from '../auth/location_settings.js';
-import type { TargetFacts } from '../auth/target.js';
+import type { CredentialHeaders } from '../../auth/credential.js';
+import type { RequestFacts } from '../../auth/decide.js';
+import type { LocationSettings } from '../../auth/location_settings.js';
+import type { TargetFacts } from '../../auth/target.js';
 
 /** One request as a decision looks at it. */
 export class NginxRequest implements RequestFacts {

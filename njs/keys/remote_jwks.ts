@@ -2,10 +2,10 @@
 // fetches, never a request: a client that goes away would end its fetch. Requests wait by looking at shared memory
 // (rule 3), and any failure leaves the last good set in use.
 
-import type { JwksRefresh } from '../auth/decide.js';
-import { isFaulty } from './complaint.js';
+import type { JwksRefresh } from '../../auth/decide.js';
+import { isFaulty } from './source_faults.js';
 import { fetchSet } from './fetch_jwks.js';
-import { readState, switchGeneration, writeState, type StateName } from './state.js';
+import { readState, switchGeneration, writeState, type StateName } from './shared_state.js';
 import { readStoredJwks } from './trusted_keys.js';
 
 const windowMs = 10000; // one fetch for unknown kids in this time

@@ -1,14 +1,14 @@
 // js_periodic, every 300 ms in one worker: takes up changed files. The generation changes last, so that no
 // request meets a set that is not complete.
 
-import { parseDenyList } from '../auth/deny_list.js';
-import { parseList } from '../auth/location_settings.js';
-import { complain, isFaulty, recover, type Source } from './complaint.js';
-import { forgetLook, lookAt } from './file_look.js';
-import { oneLine } from './one_line.js';
-import { refreshKeys } from './refresh_keys.js';
-import { checkAtStart } from './start_checks.js';
-import { clearState, readState, switchGeneration, writeState } from './state.js';
+import { parseDenyList } from '../../auth/deny_list.js';
+import { parseList } from '../../auth/location_settings.js';
+import { complain, isFaulty, recover, type Source } from './source_faults.js';
+import { forgetLook, lookAt } from './watched_file.js';
+import { oneLine } from '../log.js';
+import { refreshKeys } from './load_keys.js';
+import { checkAtStart } from '../start_checks.js';
+import { clearState, readState, switchGeneration, writeState } from './shared_state.js';
 import { storeJwksText } from './store_jwks.js';
 import { readStoredJwks, type StoredDenials } from './trusted_keys.js';
 

@@ -1,25 +1,25 @@
 // What nginx knows and can do for a decision: sets of keys in shared memory, the sidecar, the verdict cache.
 
-import { parseKeyId } from '../auth/api_key.js';
-import type { Decided, Gate, JwksRefresh } from '../auth/decide.js';
-import { decideRecord, type KeyRecord } from '../auth/key_record.js';
-import { filedText } from '../auth/question.js';
-import { encodeSubject } from '../auth/subject.js';
-import type { TrustedKeys } from '../auth/token_verdict.js';
-import { admit, refuse, type Principal, type Verdict } from '../auth/verdict.js';
-import { budgetOf } from './budget.js';
-import { findRecord, mayBeHashed, readKeySet, zoneOf, type KeySet, type KeyZone } from './key_set.js';
-import type { Memory } from './known.js';
-import { knownOf, type Known } from './known_admission.js';
-import { fileName, recallEverywhere, rememberEverywhere, type LastFiled } from './known_everywhere.js';
-import { NginxPlatform } from './platform.js';
-import { recallRefusal, rememberRefusal } from './refused.js';
-import type { NginxRequest } from './request.js';
-import { refreshForUnknownKid } from './remote_jwks.js';
-import { askSidecar, isObject, type Unverified } from './sidecar.js';
-import { readGeneration } from './state.js';
-import { lacksJwks, readTrustedKeys } from './trusted_keys.js';
-import { isQueueFull, noteQueue } from './verifier_queue.js';
+import { parseKeyId } from '../../auth/api_key.js';
+import type { Decided, Gate, JwksRefresh } from '../../auth/decide.js';
+import { decideRecord, type KeyRecord } from '../../auth/key_record.js';
+import { filedText } from '../../auth/question.js';
+import { encodeSubject } from '../../auth/subject.js';
+import type { TrustedKeys } from '../../auth/token_verdict.js';
+import { admit, refuse, type Principal, type Verdict } from '../../auth/verdict.js';
+import { budgetOf } from './failure_limit.js';
+import { findRecord, mayBeHashed, readKeySet, zoneOf, type KeySet, type KeyZone } from '../keys/key_set.js';
+import type { Memory } from '../known.js';
+import { knownOf, type Known } from '../known_admission.js';
+import { fileName, recallEverywhere, rememberEverywhere, type LastFiled } from './verdict_cache.js';
+import { NginxPlatform } from '../platform.js';
+import { recallRefusal, rememberRefusal } from '../refused.js';
+import type { NginxRequest } from './question.js';
+import { refreshForUnknownKid } from '../keys/remote_jwks.js';
+import { askSidecar, isObject, type Unverified } from '../sidecar/sidecar.js';
+import { readGeneration } from '../keys/shared_state.js';
+import { lacksJwks, readTrustedKeys } from '../keys/trusted_keys.js';
+import { isQueueFull, noteQueue } from '../sidecar/queue.js';
 
 /** The gate of one decision; everything it reads belongs to one generation. */
 export class NginxGate implements Gate {

@@ -1,10 +1,10 @@
 // GET /health/ready: which parts can do their work. No names, paths or reasons: those are in the log.
 
-import { isFaulty, type Source } from './complaint.js';
-import { currentKeySet } from './key_set.js';
-import { askSidecar } from './sidecar.js';
-import { readState, writeState } from './state.js';
-import { readStoredJwks, type StoredJwks } from './trusted_keys.js';
+import { isFaulty, type Source } from '../keys/source_faults.js';
+import { currentKeySet } from '../keys/key_set.js';
+import { askSidecar } from '../sidecar/sidecar.js';
+import { readState, writeState } from '../keys/shared_state.js';
+import { readStoredJwks, type StoredJwks } from '../keys/trusted_keys.js';
 
 type Condition = 'ok' | 'degraded' | 'failing';
 

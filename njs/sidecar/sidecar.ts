@@ -1,7 +1,7 @@
 // Asking the sidecar. Its answer counts only with status 200, our content type and the shape that was asked
 // for; anything else, and no answer within 2 s, is no answer (rule 2).
 
-import type { SignatureCheck, SignatureResult } from '../auth/platform.js';
+import type { SignatureCheck, SignatureResult } from '../../auth/platform.js';
 
 const contentType = 'application/vnd.keygate+json';
 

@@ -1,7 +1,7 @@
 // RATE_LIMIT_AUTH: how many failed credentials and minting requests one client network may send. The same leaky
 // bucket as nginx's limit_req with nodelay, kept as the time at which it will be empty again.
 
-import { clientNetwork } from '../auth/client_network.js';
+import { clientNetwork } from '../../auth/client_network.js';
 
 export interface Budget {
   /** @returns whether nothing is left, without spending any */

@@ -1,11 +1,11 @@
 // The JWKs to trust, by source: our own minting keys, JWKS_PATH, JWKS_URL; and what is denied. Stored as JSON by
 // refresh.ts and remote_jwks.ts, parsed once per context and generation.
 
-import type { Jwk } from '../auth/jwk.js';
-import type { TrustedKeys } from '../auth/token_verdict.js';
+import type { Jwk } from '../../auth/jwk.js';
+import type { TrustedKeys } from '../../auth/token_verdict.js';
 import { entryEnds, readKeySet } from './key_set.js';
-import { forgetImportedKeys } from './platform.js';
-import { readState, type StateName } from './state.js';
+import { forgetImportedKeys } from '../platform.js';
+import { readState, type StateName } from './shared_state.js';
 
 /** A set of JWKs as it is stored. `keys` is missing while none could be loaded. */
 export interface StoredJwks {

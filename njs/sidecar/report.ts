@@ -1,7 +1,7 @@
 // Tells the sidecar which keys nginx uses, once after each change, so that the admin command can say so.
 
-import { currentKeySet } from './key_set.js';
-import { readState, writeState } from './state.js';
+import { currentKeySet } from '../keys/key_set.js';
+import { readState, writeState } from '../keys/shared_state.js';
 
 const apartMs = 10000; // nginx logs each connection that fails
 

@@ -1,16 +1,16 @@
 // POST /token: an API key in, a JWT out. nginx passes the credential on; the sidecar looks it up and mints.
 
-import { looksDoubled, readCredential } from '../auth/credential.js';
-import { isReason, type Reason } from '../auth/refusals.js';
-import { budgetOf } from './budget.js';
-import { credentialHeaders } from './credential_headers.js';
-import { readKeySet } from './key_set.js';
-import { oneLine } from './one_line.js';
-import type { RefusedOutcome } from './outcome.js';
-import { sendRefusal } from './refusal_answer.js';
-import { isDoubled } from './request.js';
-import { askSidecar, isObject } from './sidecar.js';
-import { readGeneration } from './state.js';
+import { looksDoubled, readCredential } from '../../auth/credential.js';
+import { isReason, type Reason } from '../../auth/refusals.js';
+import { budgetOf } from '../decision/failure_limit.js';
+import { credentialHeaders } from '../credential_headers.js';
+import { readKeySet } from '../keys/key_set.js';
+import { oneLine } from '../log.js';
+import type { RefusedOutcome } from '../outcome.js';
+import { sendRefusal } from '../decision/refusal.js';
+import { isDoubled } from '../decision/question.js';
+import { askSidecar, isObject } from '../sidecar/sidecar.js';
+import { readGeneration } from '../keys/shared_state.js';
 
 const maxTypeCharacters = 200; // the sidecar looks at the media type alone, and refuses to read 20 KB of it
 

@@ -4,31 +4,31 @@
 // No function is made for a request, here and in what it calls: QuickJS takes longer for that than for a step of the
 // decision. What belongs to a request is in objects with methods.
 
-import { mayBeDoubled, usualCredential } from '../auth/credential.js';
-import { decide } from '../auth/decide.js';
-import { parseLocationSettings } from '../auth/location_settings.js';
-import type { SignatureResult } from '../auth/platform.js';
-import { beginningOf, isPlain, parseQuestion, plainBeginning } from '../auth/question.js';
-import { refuse, type Principal, type Verdict } from '../auth/verdict.js';
-import { charge } from './charge.js';
-import { credentialHeaders } from './credential_headers.js';
+import { mayBeDoubled, usualCredential } from '../../auth/credential.js';
+import { decide } from '../../auth/decide.js';
+import { parseLocationSettings } from '../../auth/location_settings.js';
+import type { SignatureResult } from '../../auth/platform.js';
+import { beginningOf, isPlain, parseQuestion, plainBeginning } from '../../auth/question.js';
+import { refuse, type Principal, type Verdict } from '../../auth/verdict.js';
+import { charge } from '../charge.js';
+import { credentialHeaders } from '../credential_headers.js';
 import { NginxGate } from './gate.js';
-import type { Memory } from './known.js';
-import { knownOf, type Known } from './known_admission.js';
-import { fileName, rememberEverywhere } from './known_everywhere.js';
-import { isOvertaken, maxAttempts } from './one_generation.js';
-import { oneLine } from './one_line.js';
-import type { Outcome } from './outcome.js';
-import { NginxPlatform } from './platform.js';
-import { NginxRequest, readTarget } from './request.js';
-import { readGeneration } from './state.js';
+import type { Memory } from '../known.js';
+import { knownOf, type Known } from '../known_admission.js';
+import { fileName, rememberEverywhere } from './verdict_cache.js';
+import { isOvertaken, maxAttempts } from '../one_generation.js';
+import { oneLine } from '../log.js';
+import type { Outcome } from '../outcome.js';
+import { NginxPlatform } from '../platform.js';
+import { NginxRequest, readTarget } from './question.js';
+import { readGeneration } from '../keys/shared_state.js';
 import {
   judgeShortened,
   openTokenShortcut,
   shortenToken,
   verifyShortened,
   type ShortenedToken,
-} from './token_shortcut.js';
+} from '../token_shortcut.js';
 
 export interface Judging {
   /** `$keygate_question`. */

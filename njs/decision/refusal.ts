@@ -1,10 +1,10 @@
 // A refusal put into nginx: into variables for the log, and into an answer. auth_request lets only variables through,
 // so the named locations of server.conf answer with what was recorded there (rule 4).
 
-import { formatRefusal } from '../auth/answer.js';
-import { isReason, type Reason } from '../auth/refusals.js';
-import { oneLine } from './one_line.js';
-import type { RefusedOutcome } from './outcome.js';
+import { formatRefusal } from '../../auth/answer.js';
+import { isReason, type Reason } from '../../auth/refusals.js';
+import { oneLine } from '../log.js';
+import type { RefusedOutcome } from '../outcome.js';
 
 /** Records a refusal for the log and, through auth_request, for the named location that answers. */
 export function recordRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {

@@ -1,7 +1,7 @@
 // Faults of the sources of keys: in the log when they begin, once a minute while they last, sooner when they become
 // others, and when they end; /health/ready reads them.
 
-import { clearState, readState, writeState } from './state.js';
+import { clearState, readState, writeState } from './shared_state.js';
 
 /** What may be at fault. */
 export type Source = 'keys' | 'minting' | 'local' | 'remote' | 'denied';

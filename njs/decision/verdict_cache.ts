@@ -2,9 +2,9 @@
 // credential, so that no credential stands in it and a verdict counts only where it was reached. The first level on the
 // old engine, which makes every function anew for each request and so has all of a hit in one.
 
-import { hmacSha256, nodeCrypto } from './hash.js';
-import type { Known } from './known_admission.js';
-import { readHmacSecret } from './state.js';
+import { hmacSha256, nodeCrypto } from '../hash.js';
+import type { Known } from '../known_admission.js';
+import { readHmacSecret } from '../keys/shared_state.js';
 
 /** What was looked up or filed last, and its name: that takes an HMAC. */
 export interface LastFiled {

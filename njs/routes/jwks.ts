@@ -1,8 +1,8 @@
 // GET /.well-known/jwks.json: the public halves of the minting keys (RFC 7517 section 5).
 
-import type { Jwk } from '../auth/jwk.js';
-import { sendRefusal } from './refusal_answer.js';
-import { readStoredJwks } from './trusted_keys.js';
+import type { Jwk } from '../../auth/jwk.js';
+import { sendRefusal } from '../decision/refusal.js';
+import { readStoredJwks } from '../keys/trusted_keys.js';
 
 /** Answers with the keys that verify our own tokens. */
 export function jwks(r: NginxHTTPRequest): void {

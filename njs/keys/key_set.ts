@@ -1,10 +1,10 @@
 // The API keys in shared memory, found by the digest of a key: one lookup however many there are. Two zones: a
 // new set is written completely into the unused one, then switched to.
 
-import { entryFingerprint, entrySubject, type KeyEntry } from '../auth/key_entry.js';
-import type { KeyRecord } from '../auth/key_record.js';
-import type { Platform } from '../auth/platform.js';
-import { clearState, readState, writeState } from './state.js';
+import { entryFingerprint, entrySubject, type KeyEntry } from '../../auth/key_entry.js';
+import type { KeyRecord } from '../../auth/key_record.js';
+import type { Platform } from '../../auth/platform.js';
+import { clearState, readState, writeState } from './shared_state.js';
 
 /** Which set is in use, and what it lacks. */
 export interface KeySet {

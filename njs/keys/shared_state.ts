@@ -1,7 +1,7 @@
 // What all workers share: one dictionary of strings. The generation names everything a verdict rests on
 // (API keys, JWKs, deny list); it is read on every request and changes last.
 
-import { sha256 } from './hash.js';
+import { sha256 } from '../hash.js';
 
 /** Names in the dictionary `keygate_state`. */
 export type StateName =

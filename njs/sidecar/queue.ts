@@ -1,7 +1,7 @@
 // While the sidecar's queue of keys is full, nobody is sent there: the answer would be the same, at the price of a
 // subrequest for each of a flood of wrong keys.
 
-import type { Verdict } from '../auth/verdict.js';
+import type { Verdict } from '../../auth/verdict.js';
 
 const longestMs = 200; // keys whose askers have given up waiting leave the queue without a word
 

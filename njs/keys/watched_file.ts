@@ -2,8 +2,8 @@
 
 import nodeCrypto from 'crypto';
 import fs from 'fs';
-import { judgeChange, markOf, noteRead, type SeenFile } from '../auth/file_change.js';
-import { readState, writeState } from './state.js';
+import { judgeChange, markOf, noteRead, type SeenFile } from '../../auth/file_change.js';
+import { readState, writeState } from './shared_state.js';
 
 /** What a look found; `unusable` says why nothing could be read, in words fit for a log. */
 export type Look =

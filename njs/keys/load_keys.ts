@@ -1,13 +1,13 @@
 // The key file and the keys of the environment taken up together. A file that is gone, unreadable, zero bytes long or
 // no key file at all keeps the last good set for KEYS_MAX_STALE seconds.
 
-import { keysGeneration, maxKeyFileBytes, parseEnvironmentKeys, parseKeyFile } from '../auth/key_file.js';
-import type { KeyEntry } from '../auth/key_entry.js';
-import { complain, recover } from './complaint.js';
-import { forgetLook, lookAt } from './file_look.js';
+import { keysGeneration, maxKeyFileBytes, parseEnvironmentKeys, parseKeyFile } from '../../auth/key_file.js';
+import type { KeyEntry } from '../../auth/key_entry.js';
+import { complain, recover } from './source_faults.js';
+import { forgetLook, lookAt } from './watched_file.js';
 import { currentKeySet, retireKeySet, storeKeySet } from './key_set.js';
-import { parsingPlatform } from './platform.js';
-import { clearState, readHmacSecret, readState, writeState } from './state.js';
+import { parsingPlatform } from '../platform.js';
+import { clearState, readHmacSecret, readState, writeState } from './shared_state.js';
 
 const shownProblems = 20;
 const maxSecretBytes = 1024;

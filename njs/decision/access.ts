@@ -1,8 +1,8 @@
 // js_access: the decision in nginx's access phase. js_access admits whatever does not refuse, also a handler
 // that never ends, so a refusal comes first and `r.decline()` is the one way past it (rule 1).
 
-import { exposeKnown, memory } from './known.js';
-import { loadCold } from './load_cold.js';
+import { exposeKnown, memory } from '../known.js';
+import { loadCold } from '../load_cold.js';
 
 /** Lets an admitted request go on and answers a refused one. */
 export function access(r: NginxHTTPRequest): Promise<void> | void {
