@@ -22,51 +22,34 @@ const schemeAndRest = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ /;
 const printable = /^[\x21-\x7e]+$/;
 
 /**
- * Reads the one credential of a request. A header that was sent twice comes out as a value that no credential has.
- * @returns the credential, 1 to 12,288 printable ASCII characters without a space (of any kind where it has the two dots
- * of a token), or the reason why there is none
+ * Chooses the one credential of a request.
+ * @returns a text that is not empty, or the reason why there is none
  */
-export function readCredential(headers: CredentialHeaders): PresentedCredential | { reason: Reason } {
-  const usual = usualCredential(headers);
-  if (usual !== undefined && !isBlank(usual.charCodeAt(0)) && !isBlank(usual.charCodeAt(usual.length - 1)))
-    return checkForm(usual);
-  const xApiKey = trim(headers.xApiKey);
-  const apiKey = trim(headers.apiKey);
-  if (xApiKey !== '' && apiKey !== '' && xApiKey !== apiKey) return { reason: 'two_credentials' };
-  const fromKeyHeaders = xApiKey || apiKey;
-  const value = trim(headers.authorization);
-  const isBearer =
-    value.slice(0, 6).toLowerCase() === 'bearer' && (value.length === 6 || value.charAt(6) === ' ');
+export function chooseCredential(headers: CredentialHeaders): { credential: string } | { reason: Reason } {
+  const { authorization, xApiKey, apiKey } = headers;
+  // nginx joins repeated headers by a comma, which no key has; a repeated Authorization it refuses itself.
+  if (xApiKey.indexOf(',') >= 0 || apiKey.indexOf(',') >= 0) return { reason: 'doubled_header' };
+  const fromKeyHeaders = trim(xApiKey) || trim(apiKey);
+  if (fromKeyHeaders !== '' && trim(apiKey) !== '' && trim(apiKey) !== fromKeyHeaders) return { reason: 'two_credentials' }; // prettier-ignore
+  const value = trim(authorization);
+  const isBearer = /^bearer(?: |$)/i.test(value);
   if (!isBearer && schemeAndRest.test(value)) {
-    return fromKeyHeaders === '' ? { reason: 'unsupported_scheme' } : checkForm(fromKeyHeaders);
+    return fromKeyHeaders === '' ? { reason: 'unsupported_scheme' } : { credential: fromKeyHeaders };
   }
-  const fromAuthorization = isBearer ? trim(value.slice(6)) : value;
+  const fromAuthorization = isBearer ? trim(value.slice('bearer'.length)) : value;
   if (fromAuthorization !== '' && fromKeyHeaders !== '' && fromAuthorization !== fromKeyHeaders) {
     return { reason: 'two_credentials' };
   }
-  return checkForm(fromAuthorization || fromKeyHeaders);
+  const credential = fromAuthorization || fromKeyHeaders;
+  return credential === '' ? { reason: 'missing_credential' } : { credential };
 }
 
-/** Whether a credential looks like a key and an empty second header, which nginx joins to `KEY, `. */
-export function looksDoubled(credential: string): boolean {
-  return credential.charAt(credential.length - 1) === ',';
-}
-
-/** Whether any header may be two that nginx has joined: no verdict on it may be kept, for only the raw list tells. */
-export function mayBeDoubled({ authorization, xApiKey, apiKey }: CredentialHeaders): boolean {
-  return looksDoubled(trim(authorization)) || looksDoubled(trim(xApiKey)) || looksDoubled(trim(apiKey));
-}
-
-/** @returns what follows `Bearer ` or stands in one key header, where nothing else is presented; undefined for any other form */
-export function usualCredential({ authorization, xApiKey, apiKey }: CredentialHeaders): string | undefined {
-  if (authorization === '') return xApiKey === '' ? apiKey : apiKey === '' ? xApiKey : undefined;
-  const isBearer = authorization.slice(0, 7) === 'Bearer ';
-  return isBearer && xApiKey === '' && apiKey === '' ? authorization.slice(7) : undefined;
-}
-
-// Judges the form of a credential; see readCredential.
-function checkForm(credential: string): PresentedCredential | { reason: Reason } {
-  if (credential === '') return { reason: 'missing_credential' };
+/**
+ * Judges the form of a credential.
+ * @returns 1 to 12,288 printable ASCII characters without a space (of any kind where they have the two dots of a
+ * token), or the reason why this is no credential
+ */
+export function readCredential(credential: string): PresentedCredential | { reason: Reason } {
   const parts = credential.split('.'); // faster than looking for dots: engines do it character by character
   const tokenParts = parts.length === 3 ? (parts as [string, string, string]) : undefined;
   if (credential.length > maxCredentialBytes) {

@@ -1,13 +1,14 @@
-// The decision, step by step, for both entry points: target, credential, JWT or API key, scopes.
+// The decision, step by step, for both entry points: target, credential, JWT or API key, scopes. Nothing else admits.
 
 import { checkKeyForm } from './api_key.js';
 import type { CredentialHeaders, PresentedCredential } from './credential.js';
-import { looksDoubled, readCredential } from './credential.js';
+import { chooseCredential, readCredential } from './credential.js';
 import { decideRecord, type KeyRecord } from './key_record.js';
 import type { LocationSettings } from './location_settings.js';
 import type { Platform } from './platform.js';
+import type { Reason } from './refusals.js';
 import { holdsScopes } from './scopes.js';
-import { checkTarget, type TargetFacts } from './target.js';
+import { checkTarget } from './target.js';
 import type { TrustedKeys } from './token_verdict.js';
 import { decideToken } from './token_verdict.js';
 import { admit, refuse, type Principal, type Verdict } from './verdict.js';
@@ -15,16 +16,14 @@ import { admit, refuse, type Principal, type Verdict } from './verdict.js';
 /** What is looked at of a request. */
 export interface RequestFacts {
   headers: CredentialHeaders;
-  /** Undefined where nginx found nothing unusual. */
-  unusualTarget: TargetFacts | undefined;
+  /** See checkTarget. */
+  target: string;
   settings: LocationSettings;
   /** @returns whether this is a CORS preflight that the operator lets through (CORS_PREFLIGHT=pass) */
   isPreflight: () => boolean;
-  /** @returns whether one of the credential headers was sent more than once */
-  isDoubled: () => boolean;
 }
 
-/** What the gate knows and can do; njs/gate.ts builds it from nginx. */
+/** What the gate knows and can do; njs/decision/gate.ts builds it from nginx. */
 export interface Gate {
   platform: Platform;
   nowSeconds: number;
@@ -42,15 +41,18 @@ export interface Gate {
   lacksJwks: () => boolean;
   /** Fetches the remote JWKS for an unknown kid, within bounds. */
   refreshJwks: () => Promise<JwksRefresh>;
-  /** @returns what was decided about a credential under these settings, scopes included */
-  recall: (credential: string, isToken: boolean) => Verdict | undefined;
+  /** @returns an admission of this credential under these settings, while it holds */
+  recall: (credential: string) => Verdict | undefined;
+  /** The same of what took a signature or the sidecar in any worker, refusals by the sidecar included. */
+  recallCostly: (credential: string) => Verdict | undefined;
   remember: (decided: Decided) => void;
 }
 
-/** A verdict that took a signature or the sidecar, and that a cache may keep. */
+/** A verdict that a cache may keep. */
 export interface Decided {
   credential: string;
-  isToken: boolean;
+  /** What it took beside a lookup. */
+  cost: 'nothing' | 'signature' | 'bcrypt';
   verdict: Verdict;
 }
 
@@ -63,21 +65,23 @@ export type JwksRefresh = 'current' | 'failed' | 'none';
  * means a fault of ours and admits nobody
  */
 export function decide(request: RequestFacts, gate: Gate): Verdict | Promise<Verdict> {
-  const { settings, unusualTarget } = request;
-  const fault = unusualTarget === undefined ? undefined : checkTarget(unusualTarget);
+  const fault = checkTarget(request.target, request.settings);
   if (fault !== undefined) return refuse(fault);
-  const presented = readCredential(request.headers);
-  if ('reason' in presented) {
-    if (presented.reason === 'missing_credential')
-      return request.isPreflight() ? admit(nobody) : refuse('missing_credential');
-    return explainRefusal(refuse(presented.reason), request);
-  }
-  const { credential, tokenParts } = presented;
-  if (looksDoubled(credential) && request.isDoubled()) return refuse('doubled_header');
-  const digestKey = tokenParts === undefined ? decideDigestKey(credential, gate) : undefined;
-  if (digestKey !== undefined) return checkScopes(digestKey, settings);
-  const remembered = gate.recall(credential, tokenParts !== undefined);
-  return remembered === undefined ? decideAtCost({ presented, request, gate }) : remembered;
+  const chosen = chooseCredential(request.headers);
+  if ('reason' in chosen) return decideWithout(chosen.reason, request);
+  const { credential } = chosen;
+  const remembered = gate.recall(credential);
+  if (remembered !== undefined) return remembered;
+  const presented = readCredential(credential);
+  if ('reason' in presented) return refuse(presented.reason);
+  const question = { presented, request, gate };
+  if (presented.tokenParts !== undefined) return recallOr(decideJwt, question);
+  const found = decideDigestKey(credential, gate);
+  return found === undefined ? recallOr(decideHashedKey, question) : conclude(found, question, 'nothing');
+}
+
+function decideWithout(reason: Reason, request: RequestFacts): Verdict {
+  return reason === 'missing_credential' && request.isPreflight() ? admit(nobody) : refuse(reason);
 }
 
 // A browser sends preflights without a credential (Fetch standard, CORS-preflight fetch).
@@ -90,16 +94,25 @@ const nobody: Principal = {
   keyId: '',
 };
 
-// nginx joins repeated headers, so what was sent twice looks like one value that is wrong.
-function explainRefusal(verdict: Verdict, request: RequestFacts): Verdict {
-  return request.isDoubled() ? refuse('doubled_header') : verdict;
+interface Question {
+  presented: PresentedCredential;
+  request: RequestFacts;
+  gate: Gate;
+}
+
+function recallOr(
+  decideAtCost: (question: Question) => Verdict | Promise<Verdict>,
+  question: Question,
+): Verdict | Promise<Verdict> {
+  const remembered = question.gate.recallCostly(question.presented.credential);
+  return remembered === undefined ? decideAtCost(question) : remembered;
 }
 
 /**
  * Decides about an API key as far as that takes no sidecar.
  * @returns the verdict, or undefined when a bcrypt entry may match
  */
-export function decideDigestKey(credential: string, gate: Gate): Verdict | undefined {
+function decideDigestKey(credential: string, gate: Gate): Verdict | undefined {
   if (!gate.hasKeys()) return refuse('keys_unavailable');
   const record = gate.findKey(gate.platform.sha256(credential));
   if (record !== undefined) return decideRecord(record, gate.nowSeconds);
@@ -108,32 +121,22 @@ export function decideDigestKey(credential: string, gate: Gate): Verdict | undef
   return undefined;
 }
 
-interface Question {
-  presented: PresentedCredential;
-  request: RequestFacts;
-  gate: Gate;
+async function decideHashedKey(question: Question): Promise<Verdict> {
+  const verdict = await question.gate.checkHashedKey(question.presented.credential);
+  return conclude(verdict, question, 'bcrypt');
 }
 
-function decideAtCost(question: Question): Verdict | Promise<Verdict> {
-  const { presented, gate } = question;
-  const judged =
-    presented.tokenParts === undefined ? gate.checkHashedKey(presented.credential) : judgeToken(question);
-  const isOver = 'admitted' in judged && (judged.admitted || judged.reason !== 'token_unknown_kid');
-  return isOver ? conclude(judged, question) : decideLate(judged, question);
+function decideJwt(question: Question): Verdict | Promise<Verdict> {
+  const judged = judgeToken(question);
+  return 'admitted' in judged && judged.admitted === false && judged.reason !== 'token_unknown_kid'
+    ? judged
+    : decideJwtLater(judged, question);
 }
 
-async function decideLate(judging: Verdict | Promise<Verdict>, question: Question): Promise<Verdict> {
+async function decideJwtLater(judging: Verdict | Promise<Verdict>, question: Question): Promise<Verdict> {
   let judged = await judging;
   if (!judged.admitted && judged.reason === 'token_unknown_kid') judged = await judgeAfterRefresh(question);
-  return conclude(judged, question);
-}
-
-function conclude(judged: Verdict, { presented, request, gate }: Question): Verdict {
-  const { credential, tokenParts } = presented;
-  const verdict = checkScopes(judged, request.settings);
-  gate.remember({ credential, isToken: tokenParts !== undefined, verdict });
-  const isUndecodable = !verdict.admitted && verdict.reason === 'token_bad_base64url';
-  return isUndecodable ? explainRefusal(verdict, request) : verdict;
+  return conclude(judged, question, 'signature');
 }
 
 async function judgeAfterRefresh(question: Question): Promise<Verdict> {
@@ -153,8 +156,13 @@ function judgeToken({ presented, request, gate }: Question): Promise<Verdict> | 
   return decideToken({ token: credential, tokenParts, nowSeconds, settings, keys, platform });
 }
 
-/** Refuses what was admitted, unless it holds the scopes that a location requires. */
-export function checkScopes(verdict: Verdict, settings: LocationSettings): Verdict {
+function conclude(judged: Verdict, { presented, request, gate }: Question, cost: Decided['cost']): Verdict {
+  const verdict = checkScopes(judged, request.settings);
+  gate.remember({ credential: presented.credential, cost, verdict });
+  return verdict;
+}
+
+function checkScopes(verdict: Verdict, settings: LocationSettings): Verdict {
   if (!verdict.admitted || settings.requiredScopes.length === 0) return verdict;
   const held = holdsScopes(verdict.principal.scopes, settings.requiredScopes);
   return held ? verdict : refuse('insufficient_scope');

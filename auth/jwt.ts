@@ -17,7 +17,7 @@ export interface UnverifiedToken {
 }
 
 /** What a decision needs to know of a token's header. */
-export interface AcceptedHeader {
+interface AcceptedHeader {
   algorithm: SignatureAlgorithm;
   kid: string | undefined;
 }
@@ -42,7 +42,7 @@ export function parseToken(
   if (signature === undefined) return { reason: 'token_bad_base64url' };
   const checked = readHeader(header, platform);
   if ('reason' in checked) return checked;
-  const readPayload = parsePayload(payload, platform);
+  const readPayload = parsePart(payload, 'token_payload_not_json', platform);
   if ('reason' in readPayload) return readPayload;
   const signedText = token.slice(0, header.length + 1 + payload.length);
   return {
@@ -52,14 +52,6 @@ export function parseToken(
     signedText,
     signature,
   };
-}
-
-/** Parses what stands between the dots of a token. */
-export function parsePayload(
-  payload: string,
-  platform: Platform,
-): { object: UnverifiedObject } | { reason: Reason } {
-  return parsePart(payload, 'token_payload_not_json', platform);
 }
 
 function parsePart(
@@ -81,8 +73,8 @@ const accepted = { headers: Object.create(null) as { [header: string]: AcceptedH
 const maxAccepted = 16;
 const maxAcceptedCharacters = 512;
 
-/** Reads what stands before the first dot of a token. */
-export function readHeader(header: string, platform: Platform): AcceptedHeader | { reason: Reason } {
+// Reads what stands before the first dot of a token.
+function readHeader(header: string, platform: Platform): AcceptedHeader | { reason: Reason } {
   const known = accepted.headers[header];
   if (known !== undefined) return known;
   const read = parsePart(header, 'token_header_not_json', platform);

@@ -10,8 +10,8 @@ export interface KeyEntry {
   hash: string;
   /** The `id=` attribute: the second part of keys `kg_<id>_<secret>`; empty for none. */
   id: string;
-  /** From when the entry no longer holds, in Unix seconds; undefined for never. */
-  expiresSeconds: number | undefined;
+  /** From when the entry no longer holds, in Unix seconds; null for never. */
+  expiresSeconds: number | null;
   scopes: string[];
   /** The stored text: the line without white space at its ends. */
   text: string;

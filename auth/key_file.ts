@@ -116,7 +116,7 @@ function plaintextEntry(key: string, platform: Platform): KeyEntry {
     name: '',
     hash,
     id: '',
-    expiresSeconds: undefined,
+    expiresSeconds: null,
     scopes: [],
     text: key,
     line: 0,

@@ -24,7 +24,7 @@ export const maxBcryptCost = 14;
 
 interface Attributes {
   id: string;
-  expiresSeconds: number | undefined;
+  expiresSeconds: number | null;
   scopes: string[];
 }
 
@@ -68,7 +68,7 @@ function readUsualLine(text: string, line: number): KeyEntry | undefined {
   const hash = text.slice(start, end);
   const rest = text.slice(end + 1);
   if (rest === '' || usualId.test(rest))
-    return { kind, name, hash, id: rest.slice(3), expiresSeconds: undefined, scopes: [], text, line };
+    return { kind, name, hash, id: rest.slice(3), expiresSeconds: null, scopes: [], text, line };
   const attributes = parseAttributes(rest.split(' '), true);
   if ('problem' in attributes) return undefined;
   const { id, expiresSeconds, scopes } = attributes;
@@ -109,7 +109,7 @@ function parsePlaintext(key: string, platform: Platform): Secret | { problem: st
 }
 
 function parseAttributes(words: string[], hasHash: boolean): Attributes | { problem: string } {
-  const attributes: Attributes = { id: '', expiresSeconds: undefined, scopes: [] };
+  const attributes: Attributes = { id: '', expiresSeconds: null, scopes: [] };
   let seen = ' ';
   for (let i = 0; i < words.length; i++) {
     const word = words[i] as string;
@@ -137,10 +137,10 @@ function setAttribute(
     return goodId.test(value) ? undefined : 'id= expects 8 letters or digits';
   }
   if (name === 'expires') {
-    attributes.expiresSeconds = parseRfc3339(value);
-    return attributes.expiresSeconds === undefined
-      ? 'expires= expects a date such as 2027-01-31, or RFC 3339'
-      : undefined;
+    const expiresSeconds = parseRfc3339(value);
+    if (expiresSeconds === undefined) return 'expires= expects a date such as 2027-01-31, or RFC 3339';
+    attributes.expiresSeconds = expiresSeconds;
+    return undefined;
   }
   const scopes = parseScope(value, ',');
   attributes.scopes = scopes === undefined ? [] : scopes;

@@ -47,6 +47,13 @@ const failure = (status: number, code: string, message: string): Refusal => ({
   message,
 });
 
+const nothingHere: Refusal = {
+  status: 404,
+  type: 'not_found_error',
+  code: 'not_found',
+  message: 'There is nothing at this path.',
+};
+
 const tokenFormat = 'The token is not a well-formed JWT.';
 const tokenKey = 'The token was not signed by a key that is trusted here.';
 
@@ -57,15 +64,21 @@ export const refusals = {
     'location_not_configured',
     'This location is not set up for authentication.',
   ),
-  bad_target: invalidRequest(400, 'The request target holds a character that is not allowed.'),
-  bad_host: invalidRequest(400, 'The Host header holds a character that is not allowed.'),
+  bad_target: invalidRequest(
+    400,
+    'The request target holds a backslash, a space, a fragment or a control character.',
+  ),
+  identity_header: invalidRequest(
+    400,
+    'X-Auth-User, X-Auth-Issuer and X-Auth-Method are not for clients to send.',
+  ),
+  bad_host: invalidRequest(
+    400,
+    'The Host header holds a character other than letters, digits and . - _ : [ ].',
+  ),
   bad_request: invalidRequest(400, 'The request could not be understood.'),
-  not_found: {
-    status: 404,
-    type: 'not_found_error',
-    code: 'not_found',
-    message: 'There is nothing at this path.',
-  },
+  not_found: nothingHere,
+  hidden_route: nothingHere,
   method_not_allowed: {
     status: 405,
     type: 'invalid_request_error',
@@ -167,6 +180,10 @@ export const refusals = {
   keys_unavailable: unavailable(
     'keys_unavailable',
     'The keys needed to check this are not available just now. Try again.',
+  ),
+  decision_unavailable: unavailable(
+    'overloaded',
+    'The gateway could not decide about this request just now. Try again.',
   ),
   no_signing_key: unavailable('no_signing_key', 'No token can be issued just now. Try again.'),
   internal_error: failure(500, 'internal_error', 'The gateway failed to decide about this request.'),

@@ -3,25 +3,33 @@
 
 import type { Reason } from './refusals.js';
 
-/** What a target that nginx found unusual is judged by. */
-export interface TargetFacts {
-  /** The Host header and the host that nginx took from it or from the target, one after the other. */
-  hosts: string;
-  /** The path as nginx judges it, decoded once and after rewrites: `$uri`. */
-  path: string;
-  /** The target as the client sent it: `$request_uri`. */
-  rawTarget: string;
+/** What a location asks of the target of its requests. */
+export interface TargetSettings {
+  /** Whether the upstream's own /token is hidden: copilot-api gives its GitHub token away there. */
+  hidesTokenRoute: boolean;
 }
+
+// No identity claimed, the two hosts, the raw target: what nearly every request is.
+const usual = /^= [A-Za-z0-9._:[\]-]* [A-Za-z0-9._:[\]-]* [^\x00-\x20\x5c\x7f#]*$/;
 
 /**
  * Checks the target of a request that would be proxied.
+ * @param target what `$keygate_target` holds (nginx/snippets/asking.conf), with spaces between: `=` and the identity
+ * headers that the client sent, the Host header, the host that nginx took from it or from the target, the target as the
+ * client sent it
  * @returns the reason to refuse it, or undefined
  */
-export function checkTarget(facts: TargetFacts): Reason | undefined {
-  if (/[\x00-\x1f\x5c\x7f#]/.test(facts.rawTarget)) return 'bad_target';
-  if (/[^A-Za-z0-9.:[\]-]/.test(facts.hosts)) return 'bad_host';
-  if (namesTokenRoute(facts.path) || namesTokenRoute(withoutQuery(facts.rawTarget))) return 'not_found';
-  return undefined;
+export function checkTarget(target: string, settings: TargetSettings): Reason | undefined {
+  if (!usual.test(target)) return explainUnusual(target);
+  if (!settings.hidesTokenRoute) return undefined;
+  const path = withoutQuery(target.slice(target.lastIndexOf(' ') + 1));
+  return /%|token/i.test(path) && namesTokenRoute(path) ? 'hidden_route' : undefined;
+}
+
+function explainUnusual(target: string): Reason {
+  if (target.slice(0, 2) !== '= ') return 'identity_header';
+  const [, header = '', host = ''] = target.split(' ');
+  return /[^A-Za-z0-9._:[\]-]/.test(header + host) ? 'bad_host' : 'bad_target';
 }
 
 const maxDecodings = 5;

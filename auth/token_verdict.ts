@@ -4,11 +4,12 @@ import type { SignatureAlgorithm } from './algorithms.js';
 import { checkClaims, readUnverifiedIssuer, type JwtSettings } from './claims.js';
 import type { UnverifiedObject } from './json.js';
 import { fitsAlgorithm, type Jwk } from './jwk.js';
-import { parseToken, type AcceptedHeader, type UnverifiedToken } from './jwt.js';
+import { checkEntry, type KeyTerms } from './key_record.js';
+import { parseToken, type UnverifiedToken } from './jwt.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
 import { hasSignatureForm } from './signature.js';
-import { admit, refuse, type Verdict } from './verdict.js';
+import { admit, refuse, type Principal, type Verdict } from './verdict.js';
 
 /** The keys that verify tokens, each set bound to its issuers. */
 export interface TrustedKeys {
@@ -20,11 +21,8 @@ export interface TrustedKeys {
   remote: Jwk[] | undefined;
   isDeniedKid: (kid: string) => boolean;
   isDeniedJti: (jti: string) => boolean;
-  /**
-   * Until when the entry of the key file holds from which a token of ours was minted.
-   * @returns Unix seconds, Infinity for an entry without an end, undefined when it no longer holds
-   */
-  entryEnds: (fingerprint: string) => number | undefined;
+  /** @returns the entry of the key file from which a token of ours was minted, or undefined when it is gone */
+  findEntry: (fingerprint: string) => KeyTerms | undefined;
 }
 
 export interface TokenQuestion {
@@ -60,7 +58,7 @@ export function decideToken(question: TokenQuestion): Verdict | Promise<Verdict>
  * Whose a token says it is.
  * @returns our own, one of the issuers that the location takes, or undefined: nobody's that counts
  */
-export function sourceOf(
+function sourceOf(
   claims: UnverifiedObject,
   { issuers }: JwtSettings,
   { minting }: TrustedKeys,
@@ -82,8 +80,8 @@ function withSignatureForm(jwks: Jwk[], { algorithm, signature }: UnverifiedToke
 }
 
 /** The keys that may have signed a token: of its source, with its kid, fit for its algorithm. */
-export function selectJwks(
-  token: AcceptedHeader,
+function selectJwks(
+  token: UnverifiedToken,
   isOurs: boolean,
   keys: TrustedKeys,
 ): { jwks: Jwk[] } | { reason: Reason } {
@@ -121,7 +119,7 @@ function fittingKeys(jwks: Jwk[], algorithm: SignatureAlgorithm): Jwk[] {
 }
 
 /** Under what the claims of a verified token are judged. */
-export interface Judging {
+interface Judging {
   isOurs: boolean;
   settings: JwtSettings;
   keys: TrustedKeys;
@@ -145,8 +143,8 @@ async function verifyThenJudge(
   return refuse('token_signature');
 }
 
-/** The verdict on a token whose signature holds. */
-export function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging): Verdict {
+// The verdict on a token whose signature holds.
+function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging): Verdict {
   const { isOurs, keys, settings, nowSeconds } = judging;
   const claims = checkClaims(token.unverifiedClaims, settings, nowSeconds);
   if ('reason' in claims) return refuse(claims.reason);
@@ -156,9 +154,17 @@ export function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Ju
     return refuse('token_kid_denied');
   if (typeof jti === 'string' && keys.isDeniedJti(jti)) return refuse('token_revoked');
   const { subject, issuer, scopes } = claims;
-  const entryEnds = isOurs ? keys.entryEnds(claims.key || '') : Infinity;
-  if (entryEnds === undefined) return refuse('token_revoked');
-  const expiresSeconds = Math.min(claims.expiresSeconds, entryEnds); // leeway is for clocks of others
-  const keyId = isOurs ? (claims.key as string) : verifiedBy.kid || '';
-  return admit({ method: 'jwt', subject, issuer, scopes, expiresSeconds, keyId });
+  const principal: Principal = { method: 'jwt', subject, issuer, scopes, expiresSeconds: claims.expiresSeconds, keyId: verifiedBy.kid || '' }; // prettier-ignore
+  return isOurs ? bindToEntry(principal, claims.key || '', judging) : admit(principal);
+}
+
+// A token that was minted here lives no longer than the entry that it came from: leeway is for clocks of others.
+function bindToEntry(principal: Principal, fingerprint: string, { keys, nowSeconds }: Judging): Verdict {
+  const entry = keys.findEntry(fingerprint);
+  if (entry === undefined || checkEntry(entry, nowSeconds) !== undefined) return refuse('token_revoked');
+  const { expiresSeconds } = entry;
+  if (expiresSeconds !== null)
+    principal.expiresSeconds = Math.min(Number(principal.expiresSeconds), expiresSeconds);
+  principal.keyId = fingerprint;
+  return admit(principal);
 }

@@ -1,8 +1,8 @@
 // The nginx configurations that are compared: one worker, no TLS, no access log, connections kept on both sides.
 
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { guardFile } from '../nginx/installed_files.js';
+import { snippetFiles } from '../nginx/snippet_files.js';
 
 export interface Place {
   /** Absolute; holds `nginx/`, logs and temporary files. */
@@ -15,6 +15,9 @@ export interface Gate {
   engine: 'qjs' | 'njs';
   entry: 'access' | 'auth_request';
   modulePath: string;
+  nginxVersion: string;
+  /** Where the decision server listens; a Unix socket unless it is named. */
+  decisionAddress?: string;
   stateDir: string;
   jwksPath: string;
   /** Whether RATE_LIMIT_AUTH is as shipped and X-Forwarded-For names the client; else there is no limit. */
@@ -73,15 +76,18 @@ export function serviceAuthRequest(place: Place, socket: string): Files {
 
 /** JavaScript that admits everybody: with Keygate's own configuration, what any gate made of js_access costs at least. */
 export const emptyModule = `const none = () => {};
-const cold = { refresh: none, refreshJwks: none, fetchWantedJwks: none, report: none };
-export default { access(r) { r.decline(); }, cold };
+export default {
+  access(r) { r.decline(); },
+  ask(r) { r.headersOut['X-Keygate-Admitted'] = 'api_key'; r.return(204); },
+  refresh: none, refreshJwks: none, fetchWantedJwks: none, report: none,
+};
 `;
 
 /** Keygate, embedded as an operator embeds it: identity headers, settings and all. */
 export function gated(place: Place, gate: Gate): Files {
-  const snippets = join(root, 'nginx', 'snippets');
   const files: Files = {};
-  for (const name of readdirSync(snippets)) files[`keygate/${name}`] = readFileSync(join(snippets, name), 'utf8');
+  const facts = { sourceDir: join(root, 'nginx'), engine: gate.engine, nginxVersion: gate.nginxVersion, decisionAddress: gate.decisionAddress ?? `unix:${place.dir}/decision.sock`, decisionSecret: 'bench' };
+  for (const [name, text] of Object.entries(snippetFiles(facts))) files[`keygate/${name}`] = text;
   const values: { [name: string]: string } = {
     api_keys_file: join(gate.stateDir, 'keys', 'api_keys.txt'),
     state_dir: gate.stateDir,
@@ -98,12 +104,13 @@ export function gated(place: Place, gate: Gate): Files {
   files['keygate/settings.conf'] = settings.replace(/server unix:[^;]+;/, `server unix:${gate.stateDir}/run/verifier.sock;`);
   const bundle = gate.engine === 'qjs' ? 'keygate.js' : 'keygate.es5.js';
   files['keygate/keygate.js'] = gate.module ?? readFileSync(join(root, 'dist', bundle), 'utf8');
-  const guard = guardFile(gate.entry);
   const clients = gate.isLimited === true ? 'set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;' : '';
   files['nginx.conf'] = whole(place, {
     main: `load_module ${gate.modulePath}; env API_KEY; env API_KEYS;`,
-    http: `${clients} js_engine ${gate.engine}; js_context_reuse 128; include keygate/settings.conf; include keygate/http.conf;`,
-    server: `include keygate/server.conf; location / { include keygate/${guard}; include keygate/proxy_headers.conf; ${proxy} }`,
+    http: `${clients} include keygate/http.conf;`,
+    server: gate.entry === 'access'
+      ? `include keygate/locations.conf; location / { include keygate/guard_access.conf; include keygate/proxy_headers.conf; ${proxy} }`
+      : `include keygate/guard.conf; location / { include keygate/proxy_headers.conf; ${proxy} }`,
   });
   return files;
 } // prettier-ignore

@@ -65,7 +65,7 @@ async function run(): Promise<void> {
   await start('upstream', configurations.upstream);
   const plain = await start('plain', configurations.plain);
   const gate = (engine: 'qjs' | 'njs', entry: 'access' | 'auth_request', module?: string) => (at: configurations.Place) =>
-    configurations.gated(at, { engine, entry, modulePath: runtime.modulePath, stateDir, jwksPath, module });
+    configurations.gated(at, { engine, entry, modulePath: runtime.modulePath, nginxVersion: runtime.nginxVersion, stateDir, jwksPath, module });
   const access = await start('access', gate('qjs', 'access'));
   const authRequest = await start('auth_request', gate('qjs', 'auth_request'));
   const old = await start('es5', gate('njs', 'access'));
@@ -122,7 +122,7 @@ async function run(): Promise<void> {
       await floodedSidecar.stop();
       floodedSidecar = await startSidecar(floodDir);
     };
-    const flooded = await start('flooded', (at) => configurations.gated(at, { engine: 'qjs', entry: 'access', modulePath: runtime.modulePath, stateDir: floodDir, jwksPath, isLimited: true }));
+    const flooded = await start('flooded', (at) => configurations.gated(at, { engine: 'qjs', entry: 'access', modulePath: runtime.modulePath, nginxVersion: runtime.nginxVersion, stateDir: floodDir, jwksPath, isLimited: true }));
     await pause(1500);
     const flood = await measureFlood({ subject: flooded, aim: { ...known, header: 'x-api-key', value: key }, rounds: 3, dir, restartSidecar });
     sayFlood(flood);

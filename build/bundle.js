@@ -22,9 +22,9 @@ const nodePrograms = {
 };
 
 /** Options for what nginx runs: no Node.js, no npm package, and only the modules that njs brings. */
-function njsBundle(isQuickJs, entry = 'njs/main.ts') {
+function njsBundle(isQuickJs) {
   return {
-    entryPoints: [join(root, entry)],
+    entryPoints: [join(root, 'njs/main.ts')],
     bundle: true,
     write: false,
     format: 'esm',
@@ -41,56 +41,12 @@ function njsBundle(isQuickJs, entry = 'njs/main.ts') {
   };
 }
 
-/**
- * The old engine runs all top-level code on every request, QuickJS in every context, and each function there costs time
- * or memory. So everything that a known credential does not need (njs/cold.ts) becomes the body of one function, which
- * is run when it is first asked for.
- */
-async function bundleForEngine(isQuickJs) {
-  const builtIns = { crypto: 'export default keygateCrypto;', fs: 'export default keygateFs;' };
-  const cold = await build({
-    ...njsBundle(isQuickJs, 'njs/cold.ts'),
-    external: [],
-    banner: {},
-    plugins: [inPlaceOf(/^(?:crypto|fs)$/, (path) => builtIns[path])],
-  });
-  // Not esbuild's `iife`: engines keep the source of each function, that of a function within a function twice.
-  const coldText = isQuickJs ? cold.outputFiles[0].text : await lower(cold.outputFiles[0].text);
-  const body = coldText.replace(/export \{\s*(\w+) as default\s*\};/, 'return $1;');
-  const loadCold = `
-import { nodeCrypto as keygateCrypto } from './hash.js';
-import keygateFs from 'fs';
-const made = { cold: undefined };
-export function loadCold() {
-  if (made.cold === undefined) made.cold = makeCold();
-  return made.cold;
-}
-function makeCold() {
-${body}
-}`;
-  return build({ ...njsBundle(isQuickJs), plugins: [inPlaceOf(/\/load_cold\.js$/, () => loadCold)] });
-}
-
-function inPlaceOf(filter, textOf) {
-  return {
-    name: 'in place of',
-    setup(build) {
-      build.onResolve({ filter }, ({ path }) => ({ path, namespace: 'in-place' }));
-      build.onLoad({ filter: /.*/, namespace: 'in-place' }, ({ path }) => ({
-        contents: textOf(path),
-        resolveDir: join(root, 'njs'),
-      }));
-    },
-  };
-}
-
 async function bundleForNginx() {
-  const [quick, old] = await Promise.all([bundleForEngine(true), bundleForEngine(false)]);
+  const [quick, old] = await Promise.all([build(njsBundle(true)), build(njsBundle(false))]);
   writeFileSync(join(dist, 'keygate.js'), quick.outputFiles[0].text);
   writeFileSync(join(dist, 'keygate.es5.js'), await lower(old.outputFiles[0].text));
 }
 
-// Before cold.ts is put into its function, too: what Babel adds would otherwise stand outside of it.
 async function lower(text) {
   const options = { presets: ['babel-preset-njs'], configFile: false, babelrc: false, compact: false };
   const lowered = await transformAsync(text, options);

@@ -4,10 +4,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { isAtLeast } from '../nginx/snippet_files.js';
 import {
   describeNginx,
   findProgram,
-  isAtLeast,
   modulePaths,
   RuntimeFault,
   type NginxRuntime,

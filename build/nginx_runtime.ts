@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { isAtLeast } from '../nginx/snippet_files.js';
 import { askNjsVersion } from './probe_njs.js';
 import { unpackNginx, type Suite } from './unpack_nginx.js';
 
@@ -98,11 +99,4 @@ export async function describeNginx(
   const runtime = { name, command, modulePath, nginxVersion, njsVersion, engines, hasJsAccess };
   described.set(pair, runtime);
   return runtime;
-}
-
-/** Compares dotted versions by their numbers. */
-export function isAtLeast(version: string, least: string): boolean {
-  const [a, b] = [version, least].map((one) => one.split('.').map(Number)) as [number[], number[]];
-  const place = b.findIndex((part, index) => part !== a[index]);
-  return place < 0 || (a[place] ?? 0) > (b[place] as number);
 }

@@ -1,5 +1,6 @@
 // What is where in the containers. docker-compose.yml and the Dockerfiles name the same paths.
 
+import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { CertificateFiles } from '../demo/certificate.js';
@@ -36,7 +37,11 @@ export function containerFacts(
     tempDir: '/tmp',
     modulePath: '/usr/lib/nginx/modules/ngx_http_js_module.so',
     engine: settings.jsEngine === 'auto' ? 'qjs' : settings.jsEngine,
-    guard: settings.authEntry === 'auto' ? 'access' : settings.authEntry,
+    nginxVersion: '1.30.0', // or newer: nginx/container/check_njs.sh
+    decisionAddress: '127.0.0.1:9147', // of the container alone
+    decisionSecret: randomBytes(16).toString('hex'),
+    openFiles: 65536, // as docker-compose.yml allows
+    guard: settings.authEntry === 'access' ? 'access' : 'auth_request',
     userDirective: '',
     certificate: certificate.certificate,
     certificateKey: certificate.key,

@@ -1,7 +1,8 @@
 // The gateway's configuration for this machine: which nginx, engine and entry point, and all files under STATE_DIR.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findNginx, type NginxRuntime } from '../build/nginx_runtime.js';
 import { renderGateway, type GatewayFacts } from '../nginx/render.js';
@@ -33,8 +34,10 @@ export async function chooseGateway(settings: Settings): Promise<ChosenGateway> 
   if (settings.authEntry === 'access' && !hasJsAccess) {
     throw new StartFault(`AUTH_ENTRY=access: njs ${njsVersion} is too old: expected 1.0.1 or newer (0.9.9 to 1.0.0 can be bypassed, CVE-2026-18329): set AUTH_ENTRY=auto`); // prettier-ignore
   }
-  const guard =
-    settings.authEntry === 'auto' ? (hasJsAccess ? 'access' : 'auth_request') : settings.authEntry;
+  if (settings.authEntry === 'access' && engine !== 'qjs') {
+    throw new StartFault(`AUTH_ENTRY=access needs the engine qjs, and JS_ENGINE=${engine} is chosen: set AUTH_ENTRY=auto`);
+  }
+  const guard = settings.authEntry === 'access' ? 'access' : 'auth_request';
   return { runtime, engine, guard };
 }
 
@@ -47,6 +50,9 @@ export async function writeGateway(
   const dir = join(settings.stateDir, 'run', 'nginx');
   const certificate = await findCertificate(settings);
   rmSync(join(dir, 'conf'), { recursive: true, force: true });
+  // A killed nginx leaves its socket behind, and the next one would not start; nobody but nginx may enter the folder.
+  rmSync(join(dir, 'sockets'), { recursive: true, force: true });
+  mkdirSync(join(dir, 'sockets'), { recursive: true, mode: 0o700 });
   for (const part of ['logs', 'temp']) mkdirSync(join(dir, part), { recursive: true });
   const { files } = renderGateway(
     settings,
@@ -74,6 +80,10 @@ function gatewayFacts(settings: Settings, { gateway, upstreamUrl, dir, certifica
     tempDir: join(dir, 'temp'),
     modulePath: gateway.runtime.modulePath,
     engine: gateway.engine,
+    nginxVersion: gateway.runtime.nginxVersion,
+    decisionAddress: `unix:${join(dir, 'sockets', 'decision.sock')}`,
+    decisionSecret: randomBytes(16).toString('hex'),
+    openFiles: openFileLimit(),
     guard: gateway.guard,
     userDirective: process.getuid?.() === 0 ? 'user root;' : '',
     certificate: certificate.certificate,
@@ -93,6 +103,15 @@ function gatewayFacts(settings: Settings, { gateway, upstreamUrl, dir, certifica
     resolver: findResolver(),
     caFile: findCaFile() ?? certificate.certificate,
   };
+}
+
+const wantedOpenFiles = 65536;
+
+// A process may raise its limit as far as the hard one.
+function openFileLimit(): number {
+  const limits = existsSync('/proc/self/limits') ? readFileSync('/proc/self/limits', 'utf8') : '';
+  const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(limits)?.[1];
+  return Math.min(wantedOpenFiles, Number(hard ?? 4096));
 }
 
 // The machine's own name server: nginx does not read resolv.conf by itself.

@@ -1,15 +1,15 @@
 // The files of a folder that an operator's nginx.conf includes: the shipped snippets with their references made
 // absolute, and the bundle for one engine. Nothing is read but the package; nothing is written.
 
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
+import { snippetFiles, type SnippetFacts } from './snippet_files.js';
 
-export interface Installation {
+export interface Installation extends Omit<SnippetFacts, 'sourceDir'> {
   /** The absolute folder that the files are for, such as /etc/nginx/keygate. */
   dir: string;
-  engine: 'qjs' | 'njs';
   /** What goes before the paths of routes.conf, such as /auth; empty for none. */
-  prefix?: string;
+  prefix: string;
 }
 
 const packageDir = join(import.meta.dirname, '..');
@@ -27,17 +27,13 @@ const bundles = { qjs: 'keygate.js', njs: 'keygate.es5.js' };
 const unsafe = /[\s"'`;{}$\\*?[\]#\x00-\x1f\x7f]/;
 const prefixForm = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$/;
 
-/** The file that holds the guard of a location. */
-export function guardFile(entry: 'access' | 'auth_request'): string {
-  return entry === 'access' ? 'location.conf' : 'location_auth_request.conf';
-}
-
 /**
  * Renders every file of the folder.
  * @returns contents by file name; keygate.js is the bundle
  * @throws Error when the folder or the prefix can't stand in nginx's configuration
  */
-export function installedFiles({ dir, engine, prefix = '' }: Installation): { [name: string]: string } {
+export function installedFiles(installation: Installation): { [name: string]: string } {
+  const { dir, engine, prefix } = installation;
   if (!isAbsolute(dir) || unsafe.test(dir)) {
     throw new Error(`${dir}: expected an absolute folder without white space, quotes or any of ;{}$\\*?[]#`);
   }
@@ -45,9 +41,8 @@ export function installedFiles({ dir, engine, prefix = '' }: Installation): { [n
     throw new Error(`prefix ${prefix}: expected a path such as /auth, without a slash at its end`);
   }
   const files: { [name: string]: string } = {};
-  const snippets = join(packageDir, 'nginx', 'snippets');
-  for (const name of readdirSync(snippets)) {
-    const text = readFileSync(join(snippets, name), 'utf8');
+  const sourceDir = join(packageDir, 'nginx');
+  for (const [name, text] of Object.entries(snippetFiles({ ...installation, sourceDir }))) {
     files[name] = text.replace(/(include |from )keygate\//g, (_, word: string) => `${word}${join(dir, '/')}`);
   }
   files['routes.conf'] = withPrefix(files['routes.conf'] as string, prefix);

@@ -1,14 +1,10 @@
 // The lines that an operator adds to nginx.conf, by context; each can be copied as it is.
 
 import { join } from 'node:path';
-import { guardFile } from './installed_files.js';
 import type { OperatorConfig } from './operator_config.js';
 
 export interface Wanted {
   dir: string;
-  entry: 'access' | 'auth_request';
-  /** Whether `js_engine qjs;` has to be added to http. */
-  addsEngine: boolean;
   /** The module to load; empty where njs is built in. */
   modulePath: string;
 }
@@ -18,7 +14,10 @@ export interface LinesToAdd {
   main: string[];
   http: string[];
   server: string[];
-  location: string[];
+  /** Of a location that passes requests on. */
+  passing: string[];
+  /** Of a location that nobody is asked for. */
+  open: string[];
 }
 
 /**
@@ -28,8 +27,7 @@ export interface LinesToAdd {
 export function linesToAdd(wanted: Wanted, config: OperatorConfig | undefined): LinesToAdd {
   const include = (name: string) => `include ${join(wanted.dir, name)};`;
   const main = wanted.modulePath === '' || config?.loadsNjs ? [] : [`load_module ${wanted.modulePath};`];
-  const http = [include('settings.conf'), include('http.conf')];
-  if (wanted.addsEngine) http.unshift('js_engine qjs;');
+  const http = [include('http.conf')];
   if (config?.headerBuffers === undefined) {
     http.push('large_client_header_buffers 4 32k;    # room for tokens of up to 12 KB');
   }
@@ -39,8 +37,9 @@ export function linesToAdd(wanted: Wanted, config: OperatorConfig | undefined): 
   return {
     main,
     http,
-    server: [include('server.conf'), `${include('routes.conf')}    # optional: /token, /health, JWKS`],
-    location: [include(guardFile(wanted.entry)), include('errors.conf'), include('proxy_headers.conf')],
+    server: [include('guard.conf'), `${include('routes.conf')}    # optional: /keygate/token, /keygate/health`],
+    passing: [include('proxy_headers.conf')],
+    open: [include('open.conf')],
   };
 }
 

@@ -1,14 +1,7 @@
-// What an operator's configuration already has, read from `nginx -T`: what Keygate's lines must not repeat, and
-// which JavaScript engine the operator's own scripts run on.
+// What an operator's configuration already has, read from `nginx -T`: what Keygate's lines must not repeat.
 
 export interface OperatorConfig {
-  /** The engine that stands in it; `mixed` where both do. */
-  engine: 'qjs' | 'njs' | 'mixed' | undefined;
-  /** Whether it has njs scripts that are not ours. */
-  hasScripts: boolean;
-  /** Whether it includes Keygate already. */
-  runsKeygate: boolean;
-  /** Whether a location of it is guarded by location.conf. */
+  /** Whether a location of it is guarded by guard_access.conf. */
   usesJsAccess: boolean;
   loadsNjs: boolean;
   /** The values of directives that may stand once only in a context; undefined where they are not used. */
@@ -22,20 +15,12 @@ export interface OperatorConfig {
   user: string | undefined;
 }
 
-const scripts =
-  /^js_(?:content|access|set|header_filter|body_filter|periodic|preload_object)\s+(?!keygate\.)/;
-
 /** Reads the text of `nginx -T`; Keygate's own files in it don't count. */
 export function readOperatorConfig(dump: string): OperatorConfig {
   const directives = splitDirectives(dump);
   const valueOf = (name: string) =>
     directives.find((one) => one.startsWith(`${name} `))?.slice(name.length + 1);
-  const engines = new Set(directives.flatMap((one) => /^js_engine\s+(qjs|njs)$/.exec(one)?.[1] ?? []));
-  const [engine] = engines as Set<'qjs' | 'njs'>;
   return {
-    engine: engines.size > 1 ? 'mixed' : engine,
-    hasScripts: directives.some((one) => scripts.test(one)),
-    runsKeygate: directives.some((one) => one.startsWith('js_import keygate from ')),
     usesJsAccess: directives.includes('js_access keygate.access'),
     loadsNjs: directives.some((one) => /^load_module .*ngx_http_js_module\.so"?$/.test(one)),
     headerBuffers: valueOf('large_client_header_buffers'),

@@ -1,23 +1,23 @@
 // The full gateway's configuration: settings put into the template and into settings.conf. Every value was
 // checked in settings/, so none can leave its directive.
 
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { guardFile } from './installed_files.js';
+import { requestIdPattern } from '../auth/request_id.js';
 import type { RateLimit, Settings } from '../settings/read.js';
+import { fillBodies, snippetFiles, type SnippetFacts } from './snippet_files.js';
 
 /** What is known only at the start. Paths are absolute. */
-export interface GatewayFacts {
-  /** The package's folder `nginx/`. */
-  sourceDir: string;
+export interface GatewayFacts extends SnippetFacts {
   /** Where the bundles are. */
   distDir: string;
   /** Where nginx.pid and temporary files go. */
   runDir: string;
   tempDir: string;
   modulePath: string;
-  engine: 'qjs' | 'njs';
   guard: 'access' | 'auth_request';
+  /** How many files a worker may open; connections are fitted into it. */
+  openFiles: number;
   /** `user NAME GROUP;` when nginx starts as root, else empty. */
   userDirective: string;
   certificate: string;
@@ -49,15 +49,18 @@ export interface RenderedGateway {
 /** Renders every file that nginx needs. */
 export function renderGateway(settings: Settings, facts: GatewayFacts): RenderedGateway {
   const files: { [path: string]: string } = {};
-  const snippets = join(facts.sourceDir, 'snippets');
-  for (const name of readdirSync(snippets))
-    files[`keygate/${name}`] = readFileSync(join(snippets, name), 'utf8');
+  for (const [name, text] of Object.entries(snippetFiles(facts))) files[`keygate/${name}`] = text;
   files['keygate/settings.conf'] = renderSettings(files['keygate/settings.conf'] as string, settings, facts);
+  files['keygate/request_id.conf'] = requestIds;
   const bundle = facts.engine === 'qjs' ? 'keygate.js' : 'keygate.es5.js';
   files['keygate/keygate.js'] = readFileSync(join(facts.distDir, bundle), 'utf8');
   files['gateway/trusted_proxies.conf'] = renderTrustedProxies(settings.trustedProxies);
   files['gateway/limits.conf'] = renderLimits(settings);
   files['gateway/limit_api.conf'] = renderLimitApi(settings);
+  const headers = readFileSync(join(facts.sourceDir, 'gateway', 'security_headers.conf'), 'utf8');
+  files['gateway/security_headers.conf'] = headers;
+  files['keygate/refusal_headers.conf'] = headers;
+  delete files['keygate/since_1_29_3.conf']; // or refusals would have them, and X-Request-Id, twice
   files['gateway/upstream.conf'] = renderUpstream(facts);
   files['gateway/to_upstream.conf'] = renderToUpstream(settings, facts);
   files['gateway/jwks.conf'] = renderJwks(settings, facts);
@@ -65,9 +68,23 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
     files['keygate/sidecar_secret.conf'] = `proxy_set_header X-Keygate-Secret ${facts.sidecarSecret};\n`;
   }
   const template = readFileSync(join(facts.sourceDir, 'gateway', 'nginx.conf.template'), 'utf8');
-  files['nginx.conf'] = fill(template, templateValues(settings, facts));
+  files['nginx.conf'] = fillBodies(fill(template, templateValues(settings, facts)));
   return { files };
 }
+
+// One worker with 10,000 streams, each with its client's and its upstream's connection, and room for questions.
+const mostConnections = 32768;
+const otherFiles = 64; // logs, shared memory, listening sockets
+
+const accessGuard = 'include keygate/guard_access.conf; include keygate/errors.conf;';
+
+// A client's own id is kept also where nothing is decided (limits, bad requests): no captures are lost in this server.
+const requestIds = `# The id of a request: the client's X-Request-Id, where it does no harm in headers and logs, else a new id.
+map $http_x_request_id $keygate_request_id {
+    "~${requestIdPattern}" $http_x_request_id;
+    default $request_id;
+}
+`;
 
 function templateValues(settings: Settings, facts: GatewayFacts): { [name: string]: string } {
   return {
@@ -78,12 +95,13 @@ function templateValues(settings: Settings, facts: GatewayFacts): { [name: strin
     TEMP_DIR: facts.tempDir,
     ERROR_LOG: facts.errorLog,
     ACCESS_LOG: `${facts.accessLog} keygate${facts.isProbed ? ' if=$keygate_is_logged' : ''}`,
-    ENGINE: facts.engine,
-    CONTEXTS: '128', // a request keeps its context until it has ended; one more costs a millisecond
+    OPEN_FILES: String(facts.openFiles),
+    CONNECTIONS: String(Math.min(mostConnections, facts.openFiles - otherFiles)),
     LISTEN: formatListen(settings.listenAddress, settings.listenPort),
     CERTIFICATE: facts.certificate,
     CERTIFICATE_KEY: facts.certificateKey,
-    GUARD: guardFile(facts.guard),
+    SERVER_GUARD: facts.guard === 'access' ? 'locations.conf' : 'guard.conf',
+    LOCATION_GUARD: facts.guard === 'access' ? accessGuard : '',
     UPSTREAM: renderProxyPass(new URL(facts.upstreamUrl)),
   };
 }
@@ -115,9 +133,11 @@ export function renderSettings(snippet: string, settings: Settings, facts: Gatew
     jwt_issuer: settings.jwtIssuer ?? '',
     jwt_leeway: String(settings.jwtLeewaySeconds),
     require_scope: settings.requireScope ?? '',
+    hide_token_route: 'on',
     forward_credential: settings.forwardCredential ? 'on' : 'off',
     rate_limit_auth: formatRate(settings.rateLimitAuth),
     rate_limit_auth_burst: String(settings.rateLimitAuthBurst),
+    identity_headers: 'drop',
     cors_preflight: settings.corsPreflight,
     sidecar: facts.sidecarAddress,
   };

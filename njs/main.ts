@@ -1,14 +1,12 @@
 // What nginx may call: each name here stands in a directive of nginx/snippets.
 
 import { access } from './decision/access.js';
-import { verify } from './decision/ask.js';
-import { loadCold } from './load_cold.js';
+import { ask } from './decision/ask.js';
+import { refresh } from './keys/refresh.js';
+import { fetchWantedJwks, refreshJwks } from './keys/remote_jwks.js';
+import { ready } from './routes/health.js';
+import { jwks } from './routes/jwks.js';
+import { token } from './routes/token.js';
+import { report } from './sidecar/report.js';
 
-export default {
-  access,
-  verify,
-  /** All else, as `keygate.cold.NAME`: for a function of its own each name would cost the old engine time on every request. */
-  get cold() {
-    return loadCold();
-  },
-};
+export default { access, ask, token, jwks, ready, refresh, refreshJwks, fetchWantedJwks, report };

@@ -16,12 +16,11 @@ interface NginxHTTPRequest {
 }
 
 interface NginxVariables {
-  keygate_question?: string;
-  keygate_armed?: string;
+  keygate_client_request_id?: string;
+  keygate_admitted?: string;
   keygate_user?: string;
   keygate_issuer?: string;
   keygate_reason?: string;
-  keygate_retry_after?: string;
 }
 
 interface NgxGlobalShared {

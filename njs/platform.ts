@@ -1,10 +1,27 @@
 // auth/'s platform inside nginx: hashes, encodings and WebCrypto of njs.
 
+import nodeCrypto from 'crypto'; // named `crypto` it would hide WebCrypto
 import type { Jwk } from '../auth/jwk.js';
 import type { Platform, SignatureCheck, SignatureResult } from '../auth/platform.js';
 import { algorithms } from '../auth/algorithms.js';
-import { hmacSha256, sha256 } from './hash.js';
 import { askSignature } from './sidecar/sidecar.js';
+
+/** @returns SHA-256 as base64url */
+export function sha256(text: string | Buffer): string {
+  return nodeCrypto.createHash('sha256').update(text).digest('base64url');
+}
+
+/** @returns HMAC-SHA-256 as base64url */
+export function hmacSha256(secret: string, text: string): string {
+  return nodeCrypto.createHmac('sha256', secret).update(text).digest('base64url');
+}
+
+/** @returns so many random bytes as base64url */
+export function randomText(bytes: number): string {
+  const random = new Uint8Array(bytes);
+  crypto.getRandomValues(random);
+  return Buffer.from(random).toString('base64url');
+}
 
 /** @returns the bytes of strict base64url, else undefined: njs itself stops silently at a bad character */
 export function decodeBase64url(text: string): Uint8Array | undefined {

@@ -5,15 +5,16 @@
 import { randomBytes } from 'node:crypto';
 import { checkKeyForm, parseKeyId } from '../auth/api_key.js';
 import type { KeyEntry } from '../auth/key_entry.js';
+import { checkEntry } from '../auth/key_record.js';
+import type { Reason } from '../auth/refusals.js';
 import type { BcryptPool } from './bcrypt_pool.js';
 import type { LoadedKeys } from './loaded_keys.js';
 import { nodePlatform } from './platform.js';
 
 export type KeyCheck =
   | { entry: KeyEntry }
-  | { reason: 'unknown_key' | 'expired_key' }
-  /** Not checked in time; with a full queue, the next key will not be either. */
-  | { reason: 'verifier_busy'; isQueueFull?: boolean };
+  /** With `verifier_busy` it was not checked in time; with a full queue, the next key will not be either. */
+  | { reason: Reason; isQueueFull?: boolean };
 
 /** Checks a credential; `onWork` is called when it was not being checked already and takes bcrypt. */
 export type CheckKey = (credential: string, keys: LoadedKeys, onWork?: () => void) => Promise<KeyCheck>;
@@ -65,6 +66,6 @@ function candidatesFor(credential: string, keys: LoadedKeys): KeyEntry[] {
 
 function describe(entry: KeyEntry | undefined): KeyCheck {
   if (entry === undefined) return { reason: 'unknown_key' };
-  const isExpired = entry.expiresSeconds !== undefined && entry.expiresSeconds <= Date.now() / 1000;
-  return isExpired ? { reason: 'expired_key' } : { entry };
+  const reason = checkEntry(entry, Date.now() / 1000);
+  return reason === undefined ? { entry } : { reason };
 }

@@ -20,8 +20,8 @@ export interface Minting {
   subject: string;
   scopes: string[];
   ttlSeconds: number;
-  /** From when the key's entry itself no longer holds, in Unix seconds. */
-  entryExpiresSeconds: number | undefined;
+  /** From when the key's entry itself no longer holds, in Unix seconds; null for never. */
+  entryExpiresSeconds: number | null;
   /** What ties the token to the entry it came from. */
   fingerprint: string;
 }

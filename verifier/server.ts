@@ -3,7 +3,8 @@
 
 import { timingSafeEqual, createHash } from 'node:crypto';
 import fastify, { LogController, type FastifyInstance } from 'fastify';
-import { entryFingerprint, entrySubject, type KeyEntry } from '../auth/key_entry.js';
+import type { KeyEntry } from '../auth/key_entry.js';
+import { recordOf } from '../auth/key_record.js';
 import { contentType } from './content_type.js';
 import type { CheckKey, KeyCheck } from './check_key.js';
 import type { KeyStore } from './key_store.js';
@@ -125,13 +126,10 @@ async function verify(sidecar: Sidecar, question: Question): Promise<object> {
   const found = await findEntry(sidecar, question);
   if ('refusal' in found) return found.refusal;
   const { keys, entry } = found;
-  const fingerprint = entryFingerprint(entry, sidecar.entrySecret, nodePlatform);
-  const subject = entrySubject(entry, fingerprint);
-  const { scopes, expiresSeconds = null } = entry;
   return {
     generation: keys.generation,
     admitted: true,
-    entry: { subject, scopes, expiresSeconds, fingerprint },
+    entry: recordOf(entry, sidecar.entrySecret, nodePlatform),
   };
 }
 
@@ -146,15 +144,15 @@ async function token(sidecar: Sidecar, question: Question): Promise<object> {
   if ('reason' in wanted) return { generation, admitted: false, reason: wanted.reason };
   const signingKey = await sidecar.signingKey();
   if (signingKey === undefined) return { generation, admitted: false, reason: 'no_signing_key' };
-  const fingerprint = entryFingerprint(entry, sidecar.entrySecret, nodePlatform);
+  const { subject, fingerprint, expiresSeconds } = recordOf(entry, sidecar.entrySecret, nodePlatform);
   const minted = await mintToken({
     signingKey,
     issuer: sidecar.mintIssuer,
     audience: sidecar.mintAudience,
-    subject: entrySubject(entry, fingerprint),
+    subject,
     scopes: wanted.scopes,
     ttlSeconds: wanted.ttlSeconds,
-    entryExpiresSeconds: entry.expiresSeconds,
+    entryExpiresSeconds: expiresSeconds,
     fingerprint,
   });
   return { generation, admitted: true, token: minted };

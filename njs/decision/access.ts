@@ -1,17 +1,31 @@
-// js_access: the decision in nginx's access phase. js_access admits whatever does not refuse, also a handler
-// that never ends, so a refusal comes first and `r.decline()` is the one way past it (rule 1).
+// js_access: the same decision inside the guarded request (nginx/snippets/guard_access.conf). js_access admits whatever
+// does not refuse, also a handler that never ends, so a refusal comes first and `r.decline()` is the one way past it
+// (rule 1 in docs/maintaining.md).
 
-import { exposeKnown, memory } from '../known.js';
-import { loadCold } from '../load_cold.js';
+import { isRequestId } from '../../auth/request_id.js';
+import { decideAndAnswer, type Outcome } from './attempts.js';
+import { ownVariables } from './question.js';
+import { sendRefusal } from './refusal.js';
 
 /** Lets an admitted request go on and answers a refused one. */
 export function access(r: NginxHTTPRequest): Promise<void> | void {
   r.return(500);
   const variables = r.variables;
-  const question = variables.keygate_question as string;
-  if (exposeKnown(question, variables)) {
-    r.decline();
+  const clientsId = variables.http_x_request_id;
+  if (clientsId && isRequestId(clientsId)) variables.keygate_client_request_id = clientsId;
+  return decideAndAnswer(r, ownVariables, answer);
+}
+
+function answer(r: NginxHTTPRequest, outcome: Outcome): void {
+  const variables = r.variables;
+  if (outcome.admitted !== true) {
+    variables.keygate_reason = outcome.reason;
+    sendRefusal(r, outcome);
     return;
   }
-  return loadCold().judgeAccess(r, question, memory);
+  const { method, subject, issuer } = outcome.principal;
+  variables.keygate_admitted = method || 'preflight';
+  variables.keygate_user = subject;
+  if (issuer !== '') variables.keygate_issuer = issuer;
+  r.decline();
 }

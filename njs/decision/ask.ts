@@ -1,16 +1,24 @@
-// auth_request: the same decision in a subrequest. nginx takes 2xx, 401 and 403 from it and nothing else of the
-// answer, so the real status travels in variables to the named locations (rules 2 and 4; refusal_answer.ts).
+// The decision server's answer to a guarded location: 204 admits, 401 and 403 refuse (rules 2 and 4 in
+// docs/maintaining.md). js_content begins with a 500, so whatever goes wrong here admits nobody.
 
-import { exposeKnown, memory } from '../known.js';
-import { loadCold } from '../load_cold.js';
+import { isRequestId } from '../../auth/request_id.js';
+import { decideAndAnswer, type Outcome } from './attempts.js';
+import { askedVariables } from './question.js';
+import { sendVerdict } from './refusal.js';
 
-/** The target of auth_request: 204 admits, 403 refuses. */
-export function verify(r: NginxHTTPRequest): Promise<void> | void {
-  const variables = r.variables;
-  const question = variables.keygate_question as string;
-  if (exposeKnown(question, variables)) {
-    r.return(204);
-    return;
-  }
-  return loadCold().judgeVerify(r, question, memory);
+/** js_content of the decision server. */
+export function ask(r: NginxHTTPRequest): Promise<void> | void {
+  return decideAndAnswer(r, askedVariables, answer);
+}
+
+function answer(r: NginxHTTPRequest, outcome: Outcome): void {
+  const headersOut = r.headersOut;
+  const clientsId = r.variables.http_x_request_id;
+  if (clientsId && isRequestId(clientsId)) headersOut['X-Keygate-Request-Id'] = clientsId;
+  if (outcome.admitted !== true) return sendVerdict(r, outcome);
+  const { method, subject, issuer } = outcome.principal;
+  headersOut['X-Keygate-Admitted'] = method || 'preflight';
+  if (subject !== '') headersOut['X-Keygate-User'] = subject;
+  if (issuer !== '') headersOut['X-Keygate-Issuer'] = issuer;
+  r.return(204);
 }

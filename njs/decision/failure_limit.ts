@@ -2,8 +2,10 @@
 // bucket as nginx's limit_req with nodelay, kept as the time at which it will be empty again.
 
 import { clientNetwork } from '../../auth/client_network.js';
+import { refusals, type Reason } from '../../auth/refusals.js';
+import { log } from '../log.js';
 
-export interface Budget {
+export interface FailureLimit {
   /** @returns whether nothing is left, without spending any */
   isSpent: () => boolean;
   /** Takes one; @returns false when nothing was left */
@@ -12,19 +14,22 @@ export interface Budget {
   retryAfterSeconds: () => number;
 }
 
-const unlimited: Budget = { isSpent: () => false, spend: () => true, retryAfterSeconds: () => 1 };
+const unlimited: FailureLimit = { isSpent: () => false, spend: () => true, retryAfterSeconds: () => 1 };
 
-/** The budget of the client that sent a request; a limit that can't be read counts as the strictest. */
-export function budgetOf(r: NginxHTTPRequest): Budget {
-  const rate = String(r.variables.keygate_rate_limit_auth);
+/**
+ * The limit of one client; a limit that can't be read counts as the strictest.
+ * @param address of the client, as nginx writes it
+ */
+export function failureLimit(variables: NginxVariables, address: string): FailureLimit {
+  const rate = String(variables.keygate_rate_limit_auth);
   if (rate === 'off') return unlimited;
   const match = /^([1-9]\d{0,6})r\/([sm])$/.exec(rate);
   const eachMs = match === null ? 3600000 : (match[2] === 's' ? 1000 : 60000) / Number(match[1]);
-  const burst = Number(r.variables.keygate_rate_limit_auth_burst) || 0;
-  return bucket(clientNetwork(r.remoteAddress), eachMs, eachMs * burst);
+  const burst = Number(variables.keygate_rate_limit_auth_burst) || 0;
+  return bucket(clientNetwork(address), eachMs, eachMs * burst);
 }
 
-function bucket(key: string, eachMs: number, toleranceMs: number): Budget {
+function bucket(key: string, eachMs: number, toleranceMs: number): FailureLimit {
   const budgets = ngx.shared.keygate_budgets;
   const aheadMs = () => ((budgets.get(key) as number | undefined) || 0) - Date.now() - toleranceMs;
   return {
@@ -46,6 +51,13 @@ function take(key: string, eachMs: number, toleranceMs: number): void {
     const emptyAt = budgets.incr(key, eachMs, now, keepMs);
     if (emptyAt < now + eachMs) budgets.set(key, now + eachMs, keepMs);
   } catch (_) {
-    ngx.log(ngx.ERR, 'keygate: the zone keygate_budgets is full; a failed credential was not counted');
+    log(ngx.ERR, 'the zone keygate_budgets is full; a failed credential was not counted');
   }
+}
+
+/** Whether a refusal counts against the limit: a wrong credential does, none at all does not. */
+export function isFailure(reason: Reason): boolean {
+  return (
+    refusals[reason].status === 401 && reason !== 'missing_credential' && reason !== 'unsupported_scheme'
+  );
 }

@@ -1,63 +1,102 @@
-// What is read of a request, as nginx shows it.
+// One question: what is read of a request, either from the headers that a guarded location asks with
+// (nginx/snippets/ask.conf), or with js_access from the variables of the guarded request itself.
 
 import type { CredentialHeaders } from '../../auth/credential.js';
 import type { RequestFacts } from '../../auth/decide.js';
-import type { LocationSettings } from '../../auth/location_settings.js';
-import type { TargetFacts } from '../../auth/target.js';
+import { parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
 
-/** One request as a decision looks at it. */
-export class NginxRequest implements RequestFacts {
-  readonly unusualTarget: TargetFacts | undefined;
-  readonly settings: LocationSettings;
-  /** The settings of the location, as nginx joins them. */
-  readonly joined: string;
+/** The variables that hold the parts of a question. */
+export interface QuestionVariables {
+  settings: string;
+  target: string;
+  client: string;
+  requestId: string;
+  preflight: string;
+}
+
+/** Of a request to the decision server. */
+export const askedVariables: QuestionVariables = {
+  settings: 'http_x_keygate_settings',
+  target: 'http_x_keygate_target',
+  client: 'http_x_keygate_client',
+  requestId: 'http_x_keygate_request_id',
+  preflight: 'http_x_keygate_preflight',
+};
+
+/** Of the guarded request. */
+export const ownVariables: QuestionVariables = {
+  settings: 'keygate_settings',
+  target: 'keygate_target',
+  client: 'remote_addr',
+  requestId: 'keygate_request_id',
+  preflight: 'keygate_preflight',
+};
+
+/** A question whose settings are good. */
+export class Question implements RequestFacts {
+  readonly headers: CredentialHeaders;
+  readonly target: string;
 
   constructor(
     readonly r: NginxHTTPRequest,
-    readonly headers: CredentialHeaders,
-    at: { target: TargetFacts | undefined; settings: LocationSettings; joined: string },
+    private readonly names: QuestionVariables,
+    /** Parsed, and as nginx joined them. */
+    readonly configured: { settings: LocationSettings; joined: string },
   ) {
-    this.unusualTarget = at.target;
-    this.settings = at.settings;
-    this.joined = at.joined;
+    this.headers = credentialHeaders(r.variables);
+    this.target = this.read('target');
+  }
+
+  get settings(): LocationSettings {
+    return this.configured.settings;
+  }
+
+  /** The address that failures count against. */
+  client(): string {
+    return this.read('client');
+  }
+
+  /** The id that the client sees. */
+  requestId(): string {
+    return this.read('requestId');
   }
 
   isPreflight(): boolean {
-    return isPreflight(this.r);
+    return /^\S+ \S+$/.test(this.read('preflight'));
   }
 
-  isDoubled(): boolean {
-    return isDoubled(this.r);
+  private read(part: keyof QuestionVariables): string {
+    return this.r.variables[this.names[part]] || '';
   }
 }
 
-const names = ['authorization', 'x-api-key', 'api-key'];
-
-/**
- * Whether one of the headers that may carry a credential was sent more than once: only the raw list shows it. With
- * `underscores_in_headers on` nginx takes X_Api_Key for x-api-key, so it counts as such.
- */
-export function isDoubled(r: NginxHTTPRequest): boolean {
-  const raw = r.rawHeadersIn as unknown as [string, string][];
-  const found = raw
-    .map((header) => header[0].toLowerCase().replace(/_/g, '-'))
-    .filter((name) => names.indexOf(name) >= 0);
-  return found.some((name, index) => found.indexOf(name) !== index);
+/** Reads the credential headers of a request. */
+export function credentialHeaders(variables: NginxVariables): CredentialHeaders {
+  return {
+    authorization: variables.http_authorization || '',
+    xApiKey: variables.http_x_api_key || '',
+    apiKey: variables.http_api_key || '',
+  };
 }
 
-/** What an unusual target is judged by. */
-export function readTarget(r: NginxHTTPRequest): TargetFacts {
-  const { http_host, host, uri, request_uri } = r.variables;
-  return { hosts: `${http_host || ''}${host || ''}`, path: String(uri), rawTarget: String(request_uri) };
-}
+// Parsed once per context and location: settings are few.
+const parsed: { [joined: string]: ReturnType<typeof parseLocationSettings> } = Object.create(null) as never;
+const count = { parsed: 0 };
+const maxParsed = 64;
 
-/** Whether a request is a CORS preflight and the operator lets those through. */
-export function isPreflight(r: NginxHTTPRequest): boolean {
-  const { variables, headersIn } = r;
-  return (
-    variables.request_method === 'OPTIONS' &&
-    variables.keygate_cors_preflight === 'pass' &&
-    headersIn['Origin'] !== undefined &&
-    headersIn['Access-Control-Request-Method'] !== undefined
-  );
+/** Reads the settings of the location that asks, or why they can't be used. */
+export function readSettings(
+  variables: NginxVariables,
+  names: QuestionVariables,
+): { settings: LocationSettings; joined: string } | { fault: string } {
+  const joined = variables[names.settings] || '';
+  let settings = parsed[joined];
+  if (settings === undefined) {
+    settings = parseLocationSettings(joined, Boolean(variables.keygate_jwks_url));
+    if (count.parsed < maxParsed) {
+      parsed[joined] = settings;
+      count.parsed++;
+    }
+  }
+  return 'fault' in settings ? settings : { settings, joined };
 }

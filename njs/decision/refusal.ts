@@ -1,24 +1,36 @@
-// A refusal put into nginx: into variables for the log, and into an answer. auth_request lets only variables through,
-// so the named locations of server.conf answer with what was recorded there (rule 4).
+// A refusal put into nginx: as a verdict's headers, which the guarded request's own nginx turns into the answer
+// (nginx/snippets/locations.conf), or as the answer itself.
 
-import { formatRefusal } from '../../auth/answer.js';
-import { isReason, type Reason } from '../../auth/refusals.js';
-import { oneLine } from '../log.js';
-import type { RefusedOutcome } from '../outcome.js';
+import { formatRefusal, type AnswerDetails } from '../../auth/answer.js';
+import type { Refused } from '../../auth/verdict.js';
 
-/** Records a refusal for the log and, through auth_request, for the named location that answers. */
-export function recordRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
-  const variables = r.variables;
-  variables.keygate_armed = '';
-  variables.keygate_user = '';
-  variables.keygate_issuer = '';
-  variables.keygate_reason = outcome.reason || 'internal_error'; // a decision that was none
-  variables.keygate_retry_after = String(outcome.retryAfterSeconds || '');
+export type RefusedOutcome = Refused & AnswerDetails;
+
+/** How the headers of a refusal are named in a verdict; every other header of a refusal is set by the snippets. */
+const verdictNames: { [header: string]: string } = {
+  'Retry-After': 'X-Keygate-Retry-After',
+};
+
+/**
+ * Answers the auth subrequest of a guarded location. It takes 401 and 403 and nothing else, so the status that the client
+ * gets is a header of the verdict. A 401 bears the challenge itself: nginx carries it on to the client.
+ */
+export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
+  const { status, headers, body } = formatRefusal(outcome.reason, outcome);
+  const headersOut = r.headersOut;
+  for (let i = 0; i < headers.length; i++) {
+    const [name, value] = headers[i] as [string, string];
+    if (name === 'WWW-Authenticate') headersOut[status === 401 ? name : 'X-Keygate-Challenge'] = value;
+    else if (verdictNames[name] !== undefined) headersOut[verdictNames[name] as string] = value;
+  }
+  headersOut['X-Keygate-Status'] = String(status);
+  headersOut['X-Keygate-Body'] = body;
+  headersOut['X-Keygate-Reason'] = outcome.reason;
+  r.return(status === 401 ? 401 : 403, ''); // without a body nginx would send a page, and close the connection
 }
 
-/** Records a refusal and answers with it. */
+/** Answers a request with its refusal. */
 export function sendRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
-  recordRefusal(r, outcome);
   const answer = formatRefusal(outcome.reason, outcome);
   const headersOut = r.headersOut;
   for (let i = 0; i < answer.headers.length; i++) {
@@ -28,35 +40,8 @@ export function sendRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void 
   r.return(answer.status, answer.body);
 }
 
-/** 403 of a guarded location: ours, or the operator's own `deny`. */
-export function denied(r: NginxHTTPRequest): void {
-  answerRecorded(r, 'forbidden');
-}
-
-/** 500 of a guarded location: no decision was reached. */
-export function failed(r: NginxHTTPRequest): void {
-  if (r.variables.request_length === '0') return refuseSubrequest(r);
-  answerRecorded(r, 'internal_error');
-}
-
-// Variables are the main request's too, so nothing is recorded.
-function refuseSubrequest(r: NginxHTTPRequest): void {
-  const path = oneLine(r.variables.uri);
-  r.error('keygate: a subrequest to a guarded location is refused, nginx would ask nobody: ' + path);
-  r.return(500, 'a guarded location takes no subrequests');
-}
-
-/** What nginx itself refuses; the location has set the reason. */
-export function refuse(r: NginxHTTPRequest): void {
-  answerRecorded(r, 'internal_error');
-}
-
-function answerRecorded(r: NginxHTTPRequest, otherwise: Reason): void {
-  const recorded = r.variables.keygate_reason;
-  sendRefusal(r, {
-    admitted: false,
-    reason: isReason(recorded) ? recorded : otherwise,
-    retryAfterSeconds: Number(r.variables.keygate_retry_after) || 1,
-    requiredScope: r.variables.keygate_require_scope || '',
-  });
+/** Answers a request to a route of ours; the front's log reads the reason (nginx/snippets/asking.conf). */
+export function sendRouteRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
+  r.headersOut['X-Keygate-Reason'] = outcome.reason;
+  sendRefusal(r, outcome);
 }

@@ -1,67 +1,123 @@
-// Level two of the verdict cache: shared by all workers, filed under an HMAC of the location's settings and the whole
-// credential, so that no credential stands in it and a verdict counts only where it was reached. The first level on the
-// old engine, which makes every function anew for each request and so has all of a hit in one.
+// The verdict cache. It remembers what decide() concluded and judges nothing itself: a verdict is found again only for the
+// same credential, under the same settings of the location and the same generation of keys, until it expires.
+// Two places: a bounded Map inside a QuickJS context, and for what took a signature or bcrypt shared memory.
 
-import { hmacSha256, nodeCrypto } from '../hash.js';
-import type { Known } from '../known_admission.js';
+import type { Decided } from '../../auth/decide.js';
+import { isReason, refusals, type Reason } from '../../auth/refusals.js';
+import { admit, refuse, type Admitted, type Principal, type Verdict } from '../../auth/verdict.js';
+import { hmacSha256 } from '../platform.js';
 import { readHmacSecret } from '../keys/shared_state.js';
 
-/** What was looked up or filed last, and its name: that takes an HMAC. */
-export interface LastFiled {
-  filed: string;
-  name: string;
+/** Everything that a verdict depends on beside the time. */
+export interface CacheKey {
+  /** The location's settings, as nginx joins them. */
+  settings: string;
+  credential: string;
+  generation: string;
 }
 
-/**
- * Looks an admission up.
- * @param filed the settings and credential headers, as a question ends with them
- * @returns undefined when there is none of the current generation that still holds
- */
-export function recallEverywhere(filed: string, last: LastFiled): Known | undefined {
-  const state = ngx.shared.keygate_state;
-  if (last.filed !== filed) {
-    const secret = state.get('hmac_secret') as string | undefined;
-    if (secret === undefined) return undefined;
-    last.name = nodeCrypto.createHmac('sha256', secret).update(filed).digest('base64url');
-    last.filed = filed;
+interface Remembered extends CacheKey {
+  /** Unix milliseconds; Infinity for a credential without an end. */
+  expiresMs: number;
+  verdict: Admitted;
+}
+
+type Half = Map<string, Remembered>;
+
+interface Context {
+  young: Half;
+  /** What the young half was until it was full. */
+  old: Half;
+  /** Of the credentials in the young half. */
+  characters: number;
+}
+
+const maxEntries = 1024; // a half
+const maxCharacters = 524288;
+const endCharacters = 48; // the end of a key or of a signature: QuickJS hashes a text character by character
+
+const context: Context = KEYGATE_QUICKJS
+  ? { young: emptyHalf(), old: emptyHalf(), characters: 0 }
+  : (undefined as never);
+
+function emptyHalf(): Half {
+  return new Map<string, Remembered>();
+}
+
+function contextName({ settings, credential }: CacheKey): string {
+  return credential.slice(-endCharacters) + settings;
+}
+
+/** Looks an admission up in this context; on the old engine, whose contexts end with their request, there is none. */
+export function recallHere(key: CacheKey): Verdict | undefined {
+  if (!KEYGATE_QUICKJS) return undefined;
+  const name = contextName(key);
+  const found = context.young.get(name) || context.old.get(name);
+  if (found === undefined || found.credential !== key.credential || found.settings !== key.settings)
+    return undefined;
+  return found.generation === key.generation && found.expiresMs > Date.now() ? found.verdict : undefined;
+}
+
+/** Remembers an admission in this context. */
+export function rememberHere(key: CacheKey, verdict: Verdict): void {
+  if (!KEYGATE_QUICKJS || !verdict.admitted) return;
+  const { settings, credential, generation } = key;
+  if (context.young.size >= maxEntries || context.characters + credential.length > maxCharacters) {
+    context.old = context.young;
+    context.young = emptyHalf();
+    context.characters = 0;
   }
-  const text = ngx.shared.keygate_verdicts.get(last.name);
-  if (text === undefined) return undefined;
-  const fields = text.split('\n') as FiledFields;
-  const generation = fields[0];
-  const expiresMs = Number(fields[2]);
-  if (generation !== state.get('generation') || !(expiresMs > Date.now())) return undefined;
-  return { question: filed, generation, expiresMs, method: fields[1], subject: fields[3], issuer: fields[4] };
+  context.characters += credential.length;
+  const expiresMs = expiryMs(verdict.principal);
+  context.young.set(contextName(key), { settings, credential, generation, expiresMs, verdict });
 }
 
-type FiledFields = [
-  generation: string,
-  method: Known['method'],
-  expiresMs: string,
-  subject: string,
-  issuer: string,
-];
+function expiryMs({ expiresSeconds }: Principal): number {
+  return expiresSeconds === undefined ? Infinity : expiresSeconds * 1000;
+}
+
+/** @returns a name under which a verdict is filed in shared memory: it gives neither credential nor settings away */
+export function sharedName({ settings, credential }: CacheKey): string {
+  return hmacSha256(readHmacSecret(), settings + '\n' + credential);
+}
+
+/** Looks up what any worker has concluded at a cost. */
+export function recallShared(name: string, generation: string): Verdict | undefined {
+  const refused = ngx.shared.keygate_refused.get(name);
+  const reason = refused === undefined ? undefined : afterGeneration(refused, generation);
+  if (isReason(reason)) return refuse(reason);
+  const text = ngx.shared.keygate_verdicts.get(name);
+  const principal = text === undefined ? undefined : afterGeneration(text, generation);
+  if (principal === undefined) return undefined;
+  const known = JSON.parse(principal) as Principal;
+  return expiryMs(known) > Date.now() ? admit(known) : undefined;
+}
+
+// What is filed belongs to one generation of keys, which it begins with.
+function afterGeneration(text: string, generation: string): string | undefined {
+  return text.slice(0, generation.length) === generation ? text.slice(generation.length) : undefined;
+}
 
 const maxMs = 3600000;
 
-/** Files an admission; a full zone never fails a request. */
-export function rememberEverywhere(name: string, known: Known): void {
-  const { generation, method, expiresMs, subject, issuer } = known;
-  const restMs = Math.min(maxMs, expiresMs - Date.now());
-  if (!(restMs > 0)) return;
+/** Files what took a signature or bcrypt; a full zone never fails a request. */
+export function rememberShared(name: string, { verdict, cost }: Decided, generation: string): void {
   try {
-    const text = [generation, method, expiresMs, subject, issuer].join('\n');
-    ngx.shared.keygate_verdicts.set(name, text, Math.max(1, Math.floor(restMs)));
+    if (verdict.admitted) {
+      const restMs = Math.min(maxMs, expiryMs(verdict.principal) - Date.now());
+      if (!(restMs > 0)) return;
+      const text = generation + JSON.stringify(verdict.principal);
+      ngx.shared.keygate_verdicts.set(name, text, Math.max(1, Math.floor(restMs)));
+    } else if (cost === 'bcrypt' && isAboutCredential(verdict.reason)) {
+      ngx.shared.keygate_refused.set(name, generation + verdict.reason);
+    }
   } catch (_) {
     // Not remembered: the next request decides again.
   }
 }
 
-/** Makes a name that gives nothing away. */
-export function fileName(filed: string, last: LastFiled): string {
-  if (last.filed !== filed) {
-    last.name = hmacSha256(readHmacSecret(), filed);
-    last.filed = filed;
-  }
-  return last.name;
+// Of a failure of ours, or a limit, the next request must not hear.
+function isAboutCredential(reason: Reason): boolean {
+  const { status } = refusals[reason];
+  return status === 401 || status === 403;
 }

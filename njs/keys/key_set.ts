@@ -1,8 +1,8 @@
 // The API keys in shared memory, found by the digest of a key: one lookup however many there are. Two zones: a
 // new set is written completely into the unused one, then switched to.
 
-import { entryFingerprint, entrySubject, type KeyEntry } from '../../auth/key_entry.js';
-import type { KeyRecord } from '../../auth/key_record.js';
+import type { KeyEntry } from '../../auth/key_entry.js';
+import { recordOf, type KeyRecord } from '../../auth/key_record.js';
 import type { Platform } from '../../auth/platform.js';
 import { clearState, readState, writeState } from './shared_state.js';
 
@@ -17,9 +17,6 @@ export interface KeySet {
   /** False once the last good set is too old to be used. */
   available: boolean;
 }
-
-/** In the place of Unix seconds: an entry without an end. */
-export const never = 'never';
 
 // Parsed once per context and generation.
 const latest: { generation: string; keySet: KeySet | undefined } = { generation: '', keySet: undefined };
@@ -39,44 +36,24 @@ export function currentKeySet(): KeySet | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as KeySet);
 }
 
-/** What a plaintext or SHA-256 key is found under; see StoredFields. */
-export function digestName(digest: string): string {
-  return 'd' + digest;
+/** Finds a plaintext or SHA-256 key by its digest. */
+export function findRecord(keySet: KeySet, digest: string): KeyRecord | undefined {
+  return readStored(keySet, 'd' + digest);
 }
 
-// key_shortcut.ts reads the first two.
-type StoredFields = [subject: string, expires: string, fingerprint: string, scopes: string];
+/** Finds the entry that a minted token names. */
+export function findByFingerprint(keySet: KeySet, fingerprint: string): KeyRecord | undefined {
+  return readStored(keySet, 'f' + fingerprint);
+}
 
-/** Where the keys of one generation are. */
-export type KeyZone = NgxSharedDict<string>;
-
-/** Finds a plaintext or SHA-256 key by its digest. */
-export function findRecord(zone: KeyZone, digest: string): KeyRecord | undefined {
-  const text = zone.get(digestName(digest));
-  if (text === undefined) return undefined;
-  const fields = text.split('\n') as StoredFields;
-  return {
-    subject: fields[0],
-    scopes: fields[3] === '' ? [] : fields[3].split(' '),
-    expiresSeconds: fields[1] === never ? undefined : Number(fields[1]),
-    fingerprint: fields[2],
-  };
+function readStored(keySet: KeySet, name: string): KeyRecord | undefined {
+  const text = zoneOf(keySet.zone).get(name);
+  return text === undefined ? undefined : (JSON.parse(text) as KeyRecord);
 }
 
 /** Whether a bcrypt entry could match a key with this id (empty for a key that was not generated). */
 export function mayBeHashed(keySet: KeySet, id: string): boolean {
   return id === '' ? keySet.hashedWithoutId > 0 : zoneOf(keySet.zone).get('i' + id) !== undefined;
-}
-
-/**
- * Until when the entry holds that a minted token came from.
- * @returns Unix seconds, Infinity for one without an end, undefined when it does not stand or has expired
- */
-export function entryEnds(keySet: KeySet, fingerprint: string, nowSeconds: number): number | undefined {
-  const expires = zoneOf(keySet.zone).get('f' + fingerprint);
-  if (expires === undefined) return undefined;
-  const ends = expires === never ? Infinity : Number(expires);
-  return ends > nowSeconds ? ends : undefined;
 }
 
 export interface StoringKeys {
@@ -136,28 +113,21 @@ export function retireKeySet(): void {
     writeState('keys', JSON.stringify(Object.assign({}, before, { available: false })));
 }
 
-// One line as its fields, apart by line feeds, which none of them can hold.
-function storeEntry(dictionary: NgxSharedDict<string>, entry: KeyEntry, storing: StoringKeys): boolean {
-  const fingerprint = entryFingerprint(entry, storing.secret, storing.platform);
-  const expires = entry.expiresSeconds === undefined ? never : String(entry.expiresSeconds); // 0 is 1970
+function storeEntry(dictionary: KeyZone, entry: KeyEntry, storing: StoringKeys): boolean {
+  const record = recordOf(entry, storing.secret, storing.platform);
+  const text = JSON.stringify(record);
   try {
-    dictionary.set('f' + fingerprint, expires);
-    if (entry.kind === 'bcrypt') {
-      if (entry.id !== '') dictionary.set('i' + entry.id, '1');
-      return true;
-    }
-    const subject = entrySubject(entry, fingerprint);
-    dictionary.set(
-      'd' + entry.hash,
-      subject + '\n' + expires + '\n' + fingerprint + '\n' + entry.scopes.join(' '),
-    );
+    dictionary.set('f' + record.fingerprint, text);
+    if (entry.kind !== 'bcrypt') dictionary.set('d' + entry.hash, text);
+    else if (entry.id !== '') dictionary.set('i' + entry.id, '1');
     return true;
   } catch (_) {
     return false; // SharedMemoryError
   }
 }
 
-/** The zone with the entries of a set. */
-export function zoneOf(zone: KeySet['zone']): KeyZone {
+type KeyZone = NgxSharedDict<string>;
+
+function zoneOf(zone: KeySet['zone']): KeyZone {
   return zone === 'a' ? ngx.shared.keygate_keys_a : ngx.shared.keygate_keys_b;
 }

@@ -5,9 +5,8 @@ import { parseDenyList } from '../../auth/deny_list.js';
 import { parseList } from '../../auth/location_settings.js';
 import { complain, isFaulty, recover, type Source } from './source_faults.js';
 import { forgetLook, lookAt } from './watched_file.js';
-import { oneLine } from '../log.js';
+import { log, oneLine } from '../log.js';
 import { refreshKeys } from './load_keys.js';
-import { checkAtStart } from '../start_checks.js';
 import { clearState, readState, switchGeneration, writeState } from './shared_state.js';
 import { storeJwksText } from './store_jwks.js';
 import { readStoredJwks, type StoredDenials } from './trusted_keys.js';
@@ -58,6 +57,17 @@ function startAnewWithOtherSources(variables: NginxVariables): boolean {
   writeState('remote_url', keygate_jwks_url || '');
   writeState('remote', JSON.stringify({ configured: Boolean(keygate_jwks_url) }));
   return true;
+}
+
+// What a configuration lacks without nginx or a request noticing: said once, when the configuration is first run.
+function checkAtStart(variables: NginxVariables): void {
+  if (!KEYGATE_QUICKJS && njs.engine === 'QuickJS') {
+    log(ngx.WARN, 'keygate.js is the bundle for js_engine njs, but the engine is qjs: slower than need be; run `keygate install` again'); // prettier-ignore
+  }
+  const { keygate_jwks_url, keygate_jwt_issuer, keygate_jwt_audience } = variables;
+  if (keygate_jwks_url && (!keygate_jwt_issuer || !keygate_jwt_audience)) {
+    log(ngx.WARN, '$keygate_jwks_url is set: $keygate_jwt_issuer and $keygate_jwt_audience need values, or the word any, in settings.conf or in each guarded location'); // prettier-ignore
+  }
 }
 
 // The sidecar makes its keys when it first starts, so a missing file is no fault.

@@ -1,7 +1,7 @@
 // What all workers share: one dictionary of strings. The generation names everything a verdict rests on
 // (API keys, JWKs, deny list); it is read on every request and changes last.
 
-import { sha256 } from '../hash.js';
+import { randomText, sha256 } from '../platform.js';
 
 /** Names in the dictionary `keygate_state`. */
 export type StateName =
@@ -85,10 +85,4 @@ export function readHmacSecret(): string {
   if (found.hmacSecret !== undefined) return found.hmacSecret;
   ngx.shared.keygate_state.add('hmac_secret', randomText(32));
   return readState('hmac_secret') as string;
-}
-
-function randomText(bytes: number): string {
-  const random = new Uint8Array(bytes);
-  crypto.getRandomValues(random);
-  return Buffer.from(random).toString('base64url');
 }

@@ -3,7 +3,7 @@
 
 import type { Jwk } from '../../auth/jwk.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
-import { entryEnds, readKeySet } from './key_set.js';
+import { findByFingerprint, readKeySet } from './key_set.js';
 import { forgetImportedKeys } from '../platform.js';
 import { readState, type StateName } from './shared_state.js';
 
@@ -60,10 +60,10 @@ function parseSets(generation: string): Sets {
     remote: remote.configured ? remote.keys || [] : undefined,
     isDeniedKid: (kid: string) => has(denied.kids, kid),
     isDeniedJti: (jti: string) => has(denied.jtis, jti),
-    entryEnds: (fingerprint: string) => {
+    findEntry: (fingerprint: string) => {
       const keySet = readKeySet(generation);
       const isUsable = keySet !== undefined && keySet.available;
-      return isUsable ? entryEnds(keySet, fingerprint, Date.now() / 1000) : undefined;
+      return isUsable ? findByFingerprint(keySet, fingerprint) : undefined;
     },
   };
   return { trusted, lacksJwks: lacks(local) || lacks(remote) };

@@ -1,8 +1,8 @@
 // Whether a file has changed since the last look. Cheap while it has not: one stat.
 
-import nodeCrypto from 'crypto';
 import fs from 'fs';
 import { judgeChange, markOf, noteRead, type SeenFile } from '../../auth/file_change.js';
+import { sha256 } from '../platform.js';
 import { readState, writeState } from './shared_state.js';
 
 /** What a look found; `unusable` says why nothing could be read, in words fit for a log. */
@@ -41,7 +41,7 @@ function lookOrThrow({ path, name, maxBytes }: Looking, nowMs: number): Look {
   const bytes = fs.readFileSync(path) as Buffer;
   // One write of megabytes has its time from when it began, and takes longer than a file takes to settle.
   if (markOf(fs.statSync(path)) !== markOf(stat) || bytes.length !== stat.size) return { found: 'same' };
-  const digest = nodeCrypto.createHash('sha256').update(bytes).digest('base64url');
+  const digest = sha256(bytes);
   const { mark, firstReadMs, lastReadMs } = noteRead(markOf(stat), seen, nowMs);
   writeState(`seen:${name}`, [mark, digest, firstReadMs, lastReadMs].join(' '));
   if (seen !== undefined && digest === seen.digest) return { found: 'same' };

@@ -1,13 +1,13 @@
 // GET /.well-known/jwks.json: the public halves of the minting keys (RFC 7517 section 5).
 
 import type { Jwk } from '../../auth/jwk.js';
-import { sendRefusal } from '../decision/refusal.js';
+import { sendRouteRefusal } from '../decision/refusal.js';
 import { readStoredJwks } from '../keys/trusted_keys.js';
 
 /** Answers with the keys that verify our own tokens. */
 export function jwks(r: NginxHTTPRequest): void {
   if (r.method !== 'GET' && r.method !== 'HEAD') {
-    sendRefusal(r, { admitted: false, reason: 'method_not_allowed', allow: 'GET, HEAD' });
+    sendRouteRefusal(r, { admitted: false, reason: 'method_not_allowed', allow: 'GET, HEAD' });
     return;
   }
   const keys = readStoredJwks('minting').keys || [];

@@ -1,14 +1,12 @@
 // POST /token: an API key in, a JWT out. nginx passes the credential on; the sidecar looks it up and mints.
 
-import { looksDoubled, readCredential } from '../../auth/credential.js';
+import { chooseCredential, readCredential } from '../../auth/credential.js';
 import { isReason, type Reason } from '../../auth/refusals.js';
-import { budgetOf } from '../decision/failure_limit.js';
-import { credentialHeaders } from '../credential_headers.js';
+import { failureLimit } from '../decision/failure_limit.js';
 import { readKeySet } from '../keys/key_set.js';
 import { oneLine } from '../log.js';
-import type { RefusedOutcome } from '../outcome.js';
-import { sendRefusal } from '../decision/refusal.js';
-import { isDoubled } from '../decision/question.js';
+import { askedVariables, credentialHeaders } from '../decision/question.js';
+import { sendRouteRefusal, type RefusedOutcome } from '../decision/refusal.js';
 import { askSidecar, isObject } from '../sidecar/sidecar.js';
 import { readGeneration } from '../keys/shared_state.js';
 
@@ -19,10 +17,10 @@ export async function token(r: NginxHTTPRequest): Promise<void> {
   try {
     const outcome = await mint(r);
     if (typeof outcome === 'string') sendToken(r, outcome);
-    else sendRefusal(r, outcome);
+    else sendRouteRefusal(r, outcome);
   } catch (e) {
-    r.error('keygate: no token: ' + oneLine(e));
-    sendRefusal(r, refuse('internal_error'));
+    r.error(`keygate: no token (request id ${r.variables[askedVariables.requestId]}): ${oneLine(e)}`);
+    sendRouteRefusal(r, refuse('internal_error'));
   }
 }
 
@@ -38,19 +36,20 @@ function sendToken(r: NginxHTTPRequest, body: string): void {
 
 async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   if (r.method !== 'POST') return { admitted: false, reason: 'method_not_allowed', allow: 'POST' };
-  const presented = readCredential(credentialHeaders(r.variables));
-  if ('reason' in presented) return refuse(isDoubled(r) ? 'doubled_header' : presented.reason);
-  const { credential, tokenParts } = presented;
-  if (looksDoubled(credential) && isDoubled(r)) return refuse('doubled_header');
-  const budget = budgetOf(r);
-  if (!budget.spend()) {
-    return { admitted: false, reason: 'rate_limited', retryAfterSeconds: budget.retryAfterSeconds() };
+  const { variables } = r;
+  const chosen = chooseCredential(credentialHeaders(variables));
+  const presented = 'reason' in chosen ? chosen : readCredential(chosen.credential);
+  if ('reason' in presented) return refuse(presented.reason);
+  const limit = failureLimit(variables, variables[askedVariables.client] || '');
+  if (!limit.spend()) {
+    return { admitted: false, reason: 'rate_limited', retryAfterSeconds: limit.retryAfterSeconds() };
   }
+  const { credential, tokenParts } = presented;
   if (tokenParts !== undefined) return refuse('token_not_accepted');
   const keySet = readKeySet(readGeneration() || '');
   if (keySet === undefined || !keySet.available) return refuse('keys_unavailable');
   const { generation } = keySet;
-  const contentType = (r.variables.content_type || '').slice(0, maxTypeCharacters);
+  const contentType = (variables.content_type || '').slice(0, maxTypeCharacters);
   const body = r.requestText || '';
   const answer = await askSidecar(r, 'token', { credential, generation, contentType, body });
   if (answer === undefined) return refuse('verifier_unavailable');

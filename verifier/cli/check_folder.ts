@@ -2,11 +2,11 @@
 // the wrong place.
 
 import { compareSettings } from '../../nginx/compare_settings.js';
-import { installedFiles, packageVersion } from '../../nginx/installed_files.js';
+import { installedFiles, packageVersion, type Installation } from '../../nginx/installed_files.js';
 import { checkPlacement } from '../../nginx/placement.js';
 import type { InstalledNginx } from '../../build/installed_nginx.js';
 import type { OperatorConfig } from '../../nginx/operator_config.js';
-import { findBypass, type Choice } from './install_choice.js';
+import { findBypass } from './install_choice.js';
 import {
   digest,
   planInstall,
@@ -22,16 +22,16 @@ export interface Difference {
 }
 
 export interface Checked {
-  dir: string;
+  installation: Installation;
   wanted: Files;
   record: Record | undefined;
-  choice: Choice;
   nginx: InstalledNginx;
   config: OperatorConfig | undefined;
 }
 
 /** @returns every difference; none when installing would change nothing */
-export function checkFolder({ dir, wanted, record, choice, nginx, config }: Checked): Difference[] {
+export function checkFolder({ installation, wanted, record, nginx, config }: Checked): Difference[] {
+  const { dir } = installation;
   const differences: Difference[] = [];
   const note = (file: string, problem: string) => differences.push({ file, problem });
   const { steps, leftOver } = planInstall(dir, wanted, record);
@@ -44,8 +44,8 @@ export function checkFolder({ dir, wanted, record, choice, nginx, config }: Chec
     if (current === undefined) note(name, 'missing');
     else if (name === settingsFile)
       compareSettings(current, wanted[name] as string).forEach((line) => note(name, line)); // prettier-ignore
-    else if (isOtherBundle(name, current, { dir, choice }))
-      note(name, `the bundle for the other engine: nginx runs it on ${choice.engine}`); // prettier-ignore
+    else if (isOtherBundle(name, current, installation))
+      note(name, `the bundle for the other engine: nginx runs it on ${installation.engine}`); // prettier-ignore
     else if (step === 'saved') note(name, 'changed by hand');
     else if (step === 'updated') note(name, 'not as this version ships it');
   }
@@ -53,17 +53,13 @@ export function checkFolder({ dir, wanted, record, choice, nginx, config }: Chec
   const fault = nginx.configurationFault;
   if (fault.includes(dir)) note(dir, `nginx refuses its configuration: ${fault}`);
   const bypass = findBypass(nginx, config);
-  if (bypass !== undefined) note('location.conf', bypass);
+  if (bypass !== undefined) note('guard_access.conf', bypass);
   for (const line of checkPlacement(nginx.configuration ?? '', dir)) note('nginx.conf', line);
   return differences;
 }
 
-function isOtherBundle(
-  name: string,
-  text: string,
-  { dir, choice }: Pick<Checked, 'dir' | 'choice'>,
-): boolean {
+function isOtherBundle(name: string, text: string, installation: Installation): boolean {
   if (name !== 'keygate.js') return false;
-  const engine = choice.engine === 'qjs' ? 'njs' : 'qjs';
-  return digest(text) === digest(installedFiles({ dir, engine })['keygate.js'] as string);
+  const engine = installation.engine === 'qjs' ? 'njs' : 'qjs';
+  return digest(text) === digest(installedFiles({ ...installation, engine })['keygate.js'] as string);
 }

@@ -1,5 +1,6 @@
 // What each claim of a token means to the gate, in words (RFC 7519 section 4.1).
 
+import { checkEntry, type KeyTerms } from '../../auth/key_record.js';
 import { checkClaims, type JwtSettings } from '../../auth/claims.js';
 import type { UnverifiedObject } from '../../auth/json.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
@@ -48,10 +49,14 @@ function explain(
   if (claim === 'cnf') return 'refused: tokens bound to a client key are not supported';
   if (claim === 'jti') return keys.isDeniedJti(String(value)) ? 'on the deny list' : 'not on the deny list';
   if (claim === 'key')
-    return keys.entryEnds(String(value)) === undefined
-      ? 'from no API key that stands'
-      : 'from an API key that still stands';
+    return isLive(keys.findEntry(String(value)), nowSeconds)
+      ? 'from an API key that still stands'
+      : 'from no API key that stands';
   return 'not looked at';
+}
+
+function isLive(entry: KeyTerms | undefined, nowSeconds: number): boolean {
+  return entry !== undefined && checkEntry(entry, nowSeconds) === undefined;
 }
 
 function explainDate(claim: string, value: unknown, nowSeconds: number): string {

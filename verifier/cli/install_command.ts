@@ -1,6 +1,7 @@
 // `keygate install`: puts the snippets and the bundle where an operator's nginx.conf includes them, and says which
 // lines to add.
 
+import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { findInstalledNginx, type InstalledNginx } from '../../build/installed_nginx.js';
@@ -10,7 +11,7 @@ import { installedFiles, packageVersion } from '../../nginx/installed_files.js';
 import { adviceFor, linesToAdd } from '../../nginx/lines_to_add.js';
 import { readOperatorConfig, type OperatorConfig } from '../../nginx/operator_config.js';
 import { checkFolder } from './check_folder.js';
-import { chooseWays, findBypass, type Asked, type Choice } from './install_choice.js';
+import { chooseEngine, findBypass, type Choice } from './install_choice.js';
 import { describeInstall } from './install_report.js';
 import {
   planInstall,
@@ -23,7 +24,9 @@ import {
 } from './installed_folder.js';
 import { CommandFault, exitCodes, print } from './output.js';
 
-interface Options extends Asked {
+interface Options {
+  engine: 'qjs' | 'njs' | 'auto';
+  decision?: string;
   nginx?: string;
   module?: string;
   conf?: string;
@@ -54,12 +57,8 @@ export function addInstallCommand(program: Command): void {
         .choices(['auto', 'qjs', 'njs'])
         .default('auto'),
     ) // prettier-ignore
-    .addOption(
-      new Option('--entry <name>', 'how locations are guarded')
-        .choices(['auto', 'access', 'auth_request'])
-        .default('auto'),
-    ) // prettier-ignore
-    .option('--prefix <path>', 'what goes before the paths of routes.conf, such as /auth')
+    .option('--decision <address>', 'where the decision server listens: 127.0.0.1:9147, or unix:/path')
+    .option('--prefix <path>', 'what goes before the paths of routes.conf, such as /auth; /keygate unless it is given')
     .option(
       '--force',
       'install into a folder that has files of the same names from elsewhere; they are kept beside',
@@ -71,11 +70,18 @@ async function install(given: string, options: Options, command: Command): Promi
   const dir = resolve(given);
   const record = readRecord(dir);
   const { nginx, config } = await lookAtNginx(options);
-  const choice = chooseWays(options, { nginx, config, earlier: record?.engine });
-  const prefix = options.prefix ?? record?.prefix ?? '';
-  const wanted = filesFor({ dir, engine: choice.engine, prefix }, command);
+  const choice = chooseEngine(options.engine, nginx);
+  const installation = {
+    dir,
+    engine: choice.engine,
+    prefix: options.prefix ?? record?.prefix ?? '/keygate',
+    nginxVersion: nginx.nginxVersion,
+    decisionAddress: options.decision ?? record?.decision ?? '127.0.0.1:9147',
+    decisionSecret: readSecretOf(dir) ?? randomBytes(16).toString('hex'),
+  };
+  const wanted = filesFor(installation, command);
   if (options.check === true) {
-    const differences = checkFolder({ dir, wanted, record, choice, nginx, config });
+    const differences = checkFolder({ installation, wanted, record, nginx, config });
     const lines = differences.length === 0 ? [`${dir}: as version ${packageVersion()} ships it`] : differences.map((one) => `${one.file}: ${one.problem}`); // prettier-ignore
     print(command, { dir, version: packageVersion(), engine: choice.engine, differences }, lines);
     if (differences.length > 0) throw new CommandFault('');
@@ -84,10 +90,15 @@ async function install(given: string, options: Options, command: Command): Promi
   const plan = planInstall(dir, wanted, record);
   refuseForeignFolder(dir, plan, record !== undefined || options.force === true);
   const isDry = options.dryRun === true;
-  const { engine, entry } = choice;
-  const installed = { version: packageVersion(), engine, entry, prefix };
+  const { engine, prefix, decisionAddress: decision } = installation;
+  const installed = { version: packageVersion(), engine, prefix, decision };
   const saved = isDry ? {} : writeFolder({ dir, wanted, plan, record: installed });
   report(command, { dir, nginx, config, choice, plan, saved, wanted, isDry });
+}
+
+// An installation keeps its secret: nginx may run with it.
+function readSecretOf(dir: string): string | undefined {
+  return /X-Keygate-Secret ([0-9a-f]{32});/.exec(readFileOf(dir, 'decision_secret.conf') ?? '')?.[1];
 }
 
 async function lookAtNginx(
@@ -135,8 +146,7 @@ interface Done {
 
 function report(command: Command, done: Done): void {
   const { dir, nginx, config, choice, plan, saved, wanted, isDry } = done;
-  const { engine, entry } = choice;
-  const lines = linesToAdd({ dir, entry, addsEngine: choice.addsEngine, modulePath: nginx.modulePath }, config); // prettier-ignore
+  const lines = linesToAdd({ dir, modulePath: nginx.modulePath }, config);
   const current = readFileOf(dir, settingsFile) ?? (wanted[settingsFile] as string);
   const settings = compareSettings(current, wanted[settingsFile] as string);
   const bypass = findBypass(nginx, config);
@@ -147,9 +157,8 @@ function report(command: Command, done: Done): void {
     version: packageVersion(),
     dryRun: isDry,
     nginx: { version: nginx.nginxVersion, njs: nginx.njsVersion, module: nginx.modulePath },
-    engine,
-    entry,
-    reasons: choice.reasons,
+    engine: choice.engine,
+    reasons: [choice.reason],
     files: plan.steps,
     saved,
     leftOver: plan.leftOver,

@@ -22,8 +22,9 @@ export interface Installed {
 const contexts: { [context in keyof LinesToAdd]: string } = {
   main: 'at the top of nginx.conf',
   http: 'in http { }, before your servers',
-  server: 'in each server { } that has something to guard, as its first lines',
-  location: 'in each location { } to guard, before your own lines',
+  server: 'in each server { } to guard, as its first lines',
+  passing: 'in each location { } that passes requests on (grpc_headers.conf and its kin for other than proxy_pass)',
+  open: 'in each location { } that nobody is to be asked for',
 };
 
 /** @returns the lines to print */

@@ -11,8 +11,9 @@ import { CommandFault } from './output.js';
 export interface Record {
   version: string;
   engine: 'qjs' | 'njs';
-  entry: 'access' | 'auth_request';
   prefix: string;
+  /** Where the decision server listens. */
+  decision: string;
   /** SHA-256 of each file as it was installed, in hex. */
   files: { [name: string]: string };
 }
@@ -40,15 +41,9 @@ export function readRecord(dir: string): Record | undefined {
   const text = readFileOf(dir, recordFile);
   if (text === undefined) return undefined;
   try {
-    const { version, engine, entry, prefix, files } = JSON.parse(text) as Partial<Record>;
+    const { version, engine, prefix, decision, files } = JSON.parse(text) as Partial<Record>;
     if (!version || !files || (engine !== 'qjs' && engine !== 'njs')) return undefined;
-    return {
-      version,
-      engine,
-      entry: entry === 'access' ? entry : 'auth_request',
-      prefix: prefix ?? '',
-      files,
-    };
+    return { version, engine, prefix: prefix ?? '', decision: decision ?? '127.0.0.1:9147', files };
   } catch {
     return undefined;
   }
@@ -115,12 +110,15 @@ export function writeFolder({ dir, wanted, plan, record }: Writing): Files {
   return kept;
 }
 
+const secretFiles = ['decision_secret.conf', 'decision_asker.conf']; // nginx's master reads them, as root
+
 function stage(dir: string, name: string, text: string): string {
   const path = join(dir, `.${name}.${process.pid}.tmp`);
-  const file = openSync(path, 'wx', 0o644);
+  const mode = secretFiles.includes(name) ? 0o600 : 0o644;
+  const file = openSync(path, 'wx', mode);
   try {
     writeFileSync(file, text); // whole or a fault
-    fchmodSync(file, 0o644); // whatever the umask
+    fchmodSync(file, mode); // whatever the umask
     fsyncSync(file);
   } catch (error) {
     rmSync(path, { force: true });

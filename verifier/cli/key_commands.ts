@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { parseKeyId } from '../../auth/api_key.js';
 import { parseKeyFile, type KeyFile } from '../../auth/key_file.js';
+import { checkEntry } from '../../auth/key_record.js';
 import { parseRfc3339 } from '../../auth/rfc3339.js';
 import { readSettings } from '../../settings/read.js';
 import { withoutDemoKey } from '../demo_line.js';
@@ -89,14 +90,14 @@ function readKeyFile(file: string): KeyFile {
 function listKeys(_: object, command: Command): void {
   const { apiKeysFile } = readSettings(process.env);
   const nowSeconds = Date.now() / 1000;
-  const keys = readKeyFile(apiKeysFile).entries.map(({ name, kind, id, scopes, expiresSeconds, line }) => ({
-    line,
-    name: name || null,
-    kind,
-    id: id || null,
-    scopes,
-    expires: expiresSeconds === undefined ? null : new Date(expiresSeconds * 1000).toISOString(),
-    expired: expiresSeconds !== undefined && expiresSeconds <= nowSeconds,
+  const keys = readKeyFile(apiKeysFile).entries.map((entry) => ({
+    line: entry.line,
+    name: entry.name || null,
+    kind: entry.kind,
+    id: entry.id || null,
+    scopes: entry.scopes,
+    expires: entry.expiresSeconds === null ? null : new Date(entry.expiresSeconds * 1000).toISOString(),
+    expired: checkEntry(entry, nowSeconds) !== undefined,
   }));
   const rows = keys.map((one) => {
     const parts = [

@@ -47,7 +47,7 @@ async function inspect(_: object, command: Command): Promise<void> {
   const token = (await readSecret('Token (not shown): ')).trim().replace(/^bearer +/i, '');
   const jwt = { issuers: parseList(settings.jwtIssuer ?? ''), audiences: parseList(settings.jwtAudience ?? ''), leewaySeconds: settings.jwtLeewaySeconds }; // prettier-ignore
   const nowSeconds = Date.now() / 1000;
-  const keys = trustedKeys(settings, nowSeconds);
+  const keys = trustedKeys(settings);
   const verdict = await decideToken({ token, nowSeconds, settings: jwt, keys, platform: nodePlatform });
   const parsed = parseToken(token, nodePlatform);
   const claims =
@@ -68,23 +68,19 @@ async function inspect(_: object, command: Command): Promise<void> {
   if (!verdict.admitted) throw new CommandFault('');
 }
 
-function trustedKeys(settings: Settings, nowSeconds: number): TrustedKeys {
+function trustedKeys(settings: Settings): TrustedKeys {
   const minting = readJwks(publicJwksPath(settings.stateDir));
   const denied = parseDenyList(readText(deniedPath(settings)));
   const secret = readText(join(settings.stateDir, 'public', 'entry_secret')).trim();
   const { entries } = parseKeyFile(readText(settings.apiKeysFile), nodePlatform);
-  const entryEnds = (fingerprint: string) => {
-    const from = entries.find((entry) => entryFingerprint(entry, secret, nodePlatform) === fingerprint);
-    const ends = from === undefined ? 0 : (from.expiresSeconds ?? Infinity);
-    return ends > nowSeconds ? ends : undefined;
-  };
   return {
     minting: minting.length === 0 ? undefined : { issuer: settings.mintIssuer, keys: minting },
     local: settings.jwksPath === undefined ? [] : readJwks(settings.jwksPath),
     remote: undefined,
     isDeniedKid: (kid) => denied.kids[kid] === true,
     isDeniedJti: (jti) => denied.jtis[jti] === true,
-    entryEnds,
+    findEntry: (fingerprint) =>
+      entries.find((entry) => entryFingerprint(entry, secret, nodePlatform) === fingerprint),
   };
 }
 

@@ -27,6 +27,9 @@ export interface GatewayOptions {
   /** Whether to start the sidecar; true by default. */
   sidecar?: boolean;
   workers?: number;
+  /** Where the decision server listens; a Unix socket by default. */
+  decision?: string;
+  openFiles?: number;
   /** Where nginx asks for names: `address:port`. */
   resolver?: string;
   /** An operator's own nginx.conf in the place of ours, listening for plain HTTP. */
@@ -131,6 +134,10 @@ async function gatewayFacts(options: GatewayOptions, places: Places): Promise<Ga
     tempDir: join(dir, 'temp'),
     modulePath: runtime.modulePath,
     engine: variant.engine,
+    nginxVersion: runtime.nginxVersion,
+    decisionAddress: options.decision ?? `unix:${join(dir, 'decision.sock')}`,
+    decisionSecret: 'secret0of0the0tests',
+    openFiles: options.openFiles ?? 4096,
     guard: variant.entry,
     userDirective: process.getuid?.() === 0 ? 'user root;' : '',
     certificate: certificate.certificate,

@@ -10,7 +10,6 @@ export interface Variant {
 export const variants: Variant[] = [
   { name: 'nginx 1.30 qjs js_access', runtime: 'debian14', engine: 'qjs', entry: 'access' },
   { name: 'nginx 1.30 qjs auth_request', runtime: 'debian14', engine: 'qjs', entry: 'auth_request' },
-  { name: 'nginx 1.30 njs js_access', runtime: 'debian14', engine: 'njs', entry: 'access' },
   { name: 'nginx 1.30 njs auth_request', runtime: 'debian14', engine: 'njs', entry: 'auth_request' },
   { name: 'nginx 1.26 njs auth_request', runtime: 'debian13', engine: 'njs', entry: 'auth_request' },
 ];

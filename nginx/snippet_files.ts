@@ -1,0 +1,68 @@
+// The snippets as they are put into a folder: the shipped ones, with what only this installation knows. Nothing is read
+// but the package; nothing is written.
+
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { formatRefusal } from '../auth/answer.js';
+import { isReason } from '../auth/refusals.js';
+
+/** What the snippets of one installation depend on. */
+export interface SnippetFacts {
+  /** The package's folder `nginx/`. */
+  sourceDir: string;
+  engine: 'qjs' | 'njs';
+  /** The nginx that the files are for, such as 1.30.6: newer ones get directives that older ones lack. */
+  nginxVersion: string;
+  /** Where the decision server listens: `address:port`, or `unix:/path`. */
+  decisionAddress: string;
+  /** What shows the decision server that nginx asks: letters and digits. */
+  decisionSecret: string;
+}
+
+/** Files by name. */
+export type SnippetFiles = { [name: string]: string };
+
+/** Directives that nginx has since a version; files that name it are included where they are. */
+const sinceVersions: { [version: string]: string } = {
+  '1.27.4': 'keepalive_min_timeout 5s;\n',
+  '1.29.3': 'add_header_inherit merge;\n',
+};
+
+/** Fills the snippets in. */
+export function snippetFiles(facts: SnippetFacts): SnippetFiles {
+  const { decisionAddress, decisionSecret, engine } = facts;
+  const files: SnippetFiles = {};
+  const folder = join(facts.sourceDir, 'snippets');
+  for (const name of readdirSync(folder)) files[name] = fillBodies(readFileSync(join(folder, name), 'utf8'));
+  change(files, 'decision_address.conf', /^( +server )[^;]+;/m, `$1${decisionAddress};`);
+  change(files, 'decision_listen.conf', /^(listen )\S+/m, `$1${decisionAddress}`);
+  change(files, 'decision_secret.conf', /(X-Keygate-Secret )none;/, `$1${decisionSecret};`);
+  change(files, 'decision_asker.conf', /^( +)none( 1;)/m, `$1${decisionSecret}$2`);
+  change(files, 'decision_server.conf', /js_engine qjs;/, `js_engine ${engine};`);
+  for (const [version, directives] of Object.entries(sinceVersions)) {
+    const isKnown = isAtLeast(facts.nginxVersion, version);
+    if (isKnown) files[`since_${version.replaceAll('.', '_')}.conf`] = directives;
+  }
+  return files;
+}
+
+function change(files: SnippetFiles, name: string, pattern: RegExp, text: string): void {
+  const before = files[name];
+  if (before === undefined || !pattern.test(before)) throw new Error(`${name}: nothing matches ${pattern}`);
+  files[name] = before.replace(pattern, text);
+}
+
+/** Puts the body of a refusal in the place of each `@reason@`. */
+export function fillBodies(text: string): string {
+  return text.replace(/@([a-z_]+)@/g, (_, reason: string) => {
+    if (!isReason(reason)) throw new Error(`@${reason}@ is no reason of auth/refusals.ts`);
+    return formatRefusal(reason).body;
+  });
+}
+
+/** Compares dotted versions by their numbers. */
+export function isAtLeast(version: string, least: string): boolean {
+  const [a, b] = [version, least].map((one) => one.split('.').map(Number)) as [number[], number[]];
+  const place = b.findIndex((part, index) => part !== a[index]);
+  return place < 0 || (a[place] ?? 0) > (b[place] as number);
+}
