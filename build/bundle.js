@@ -1,12 +1,13 @@
 // Bundles every program into dist/: one for QuickJS, one for nginx's old engine, the others for Node.js.
 
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { transformAsync } from '@babel/core';
 import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
+const staging = mkdtempSync(join(root, '.dist-'));
 
 const nodePrograms = {
   verifier: 'verifier/main.ts',
@@ -43,8 +44,8 @@ function njsBundle(isQuickJs) {
 
 async function bundleForNginx() {
   const [quick, old] = await Promise.all([build(njsBundle(true)), build(njsBundle(false))]);
-  writeFileSync(join(dist, 'keygate.js'), quick.outputFiles[0].text);
-  writeFileSync(join(dist, 'keygate.es5.js'), await lower(old.outputFiles[0].text));
+  writeFileSync(join(staging, 'keygate.js'), quick.outputFiles[0].text);
+  writeFileSync(join(staging, 'keygate.es5.js'), await lower(old.outputFiles[0].text));
 }
 
 async function lower(text) {
@@ -60,7 +61,7 @@ async function bundleForNode() {
   await build({
     entryPoints,
     absWorkingDir: root,
-    outdir: dist,
+    outdir: staging,
     bundle: true,
     format: 'esm',
     platform: 'node',
@@ -70,6 +71,12 @@ async function bundleForNode() {
   });
 }
 
-rmSync(dist, { recursive: true, force: true });
-mkdirSync(dist, { recursive: true });
+// Built beside dist/ and moved there file by file: whoever runs one of them meanwhile has the old one or the new one.
 await Promise.all([bundleForNginx(), bundleForNode()]);
+mkdirSync(dist, { recursive: true });
+const built = readdirSync(staging);
+for (const name of built) renameSync(join(staging, name), join(dist, name));
+for (const name of readdirSync(dist)) {
+  if (!built.includes(name) && !name.startsWith('.')) rmSync(join(dist, name), { recursive: true });
+}
+rmSync(staging, { recursive: true });
