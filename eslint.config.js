@@ -11,7 +11,7 @@ const size = (lines) => ({
 });
 
 export default ts.config(
-  { ignores: ['dist/', 'node_modules/', '.keygate/', 'test/vectors/'] },
+  { ignores: ['dist/', '.dist-*/', 'node_modules/', '.keygate/', 'test/vectors/'] },
   js.configs.recommended,
   ts.configs.recommended,
   {
