@@ -12,11 +12,18 @@ export interface EmbeddedOptions extends Omit<GatewayOptions, 'conf'> {
   server?: string | ((places: OperatorPlaces) => string);
   /** Directives of the server before Keygate's includes. */
   serverFirst?: string;
+  /** Whether the whole server is guarded, and not single locations. */
+  isServerGuarded?: boolean;
 }
 
 /** The include that guards a location on a variant. */
 export function guardOf(variant: Variant): string {
-  return `include keygate/${variant.entry === 'access' ? 'location.conf' : 'location_auth_request.conf'};`;
+  return `include keygate/${variant.entry === 'access' ? 'guard_access.conf' : 'guard_location.conf'};`;
+}
+
+/** Keygate's line in the server of the full gateway. */
+export function serverGuard(variant: Variant): string {
+  return `include keygate/${variant.entry === 'access' ? 'locations.conf' : 'guard.conf'};`;
 }
 
 /** Starts nginx on an operator's configuration. */
@@ -29,19 +36,18 @@ function operatorConf(options: EmbeddedOptions, places: OperatorPlaces): string 
   const text = (part: EmbeddedOptions['http']) => (typeof part === 'function' ? part(places) : (part ?? ''));
   const conf = `${preamble(places)}
 http {
-    js_engine ${facts.engine};
     ${temporaryFolders(places)}
     log_format operator '$status $request_uri "$keygate_undecided" "$keygate_reason" "$keygate_user"';
     access_log ${facts.accessLog} operator;
     ${options.httpFirst ?? ''}
-    include keygate/settings.conf;
     include keygate/http.conf;
+    variables_hash_max_size 2048;
     upstream app { server ${new URL(facts.upstreamUrl).host}; keepalive 8; }
     ${text(options.http)}
     server {
         listen 127.0.0.1:${port} default_server;
         ${options.serverFirst ?? ''}
-        include keygate/server.conf;
+        include keygate/${options.isServerGuarded ? 'guard.conf' : 'locations.conf'};
         include keygate/routes.conf;
         ${text(options.server)}
     }

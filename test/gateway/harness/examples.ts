@@ -40,14 +40,11 @@ export function placeExample(
       .replace('worker_processes auto;', 'worker_processes 1; daemon off;')
       .replace('/run/nginx.pid', `${dir}/nginx.pid`)
       .replace('modules/ngx_http_js_module.so', facts.modulePath)
-      .replace(/js_engine \w+;/, `js_engine ${facts.engine};`)
       .replace(/listen 80\b/, `listen 127.0.0.1:${port}`)
       .replace('http {', `http {\n${temporaryFolders(places)}`);
     for (const [written, actual] of Object.entries(placing.applications))
       text = text.replaceAll(written, actual);
-    return placing.variant.entry === 'access'
-      ? text
-      : text.replaceAll('/location.conf', '/location_auth_request.conf');
+    return text;
   };
 }
 

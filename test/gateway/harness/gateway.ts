@@ -4,7 +4,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findNginx } from '../../../build/nginx_runtime.js';
-import { renderGateway, type GatewayFacts } from '../../../nginx/render.js';
+import { renderGateway, type GatewayFacts, type RenderedGateway } from '../../../nginx/render.js';
+import { snippetFiles } from '../../../nginx/snippet_files.js';
 import { readSettings } from '../../../settings/read.js';
 import { loadSecret, verifierSecretPath } from '../../../verifier/state_files.js';
 import { testCertificate } from './certificate.js';
@@ -82,7 +83,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     upstreamUrl: all.UPSTREAM_URL,
   });
   const rendered = renderGateway(readSettings(all), facts);
-  if (options.conf !== undefined) rendered.files['nginx.conf'] = options.conf({ port, dir, facts });
+  if (options.conf !== undefined) {
+    makeEmbedded(rendered.files, facts);
+    rendered.files['nginx.conf'] = options.conf({ port, dir, facts });
+  }
   for (const [path, edit] of Object.entries(options.edit ?? {})) {
     rendered.files[path] = edit(rendered.files[path] ?? '');
   }
@@ -111,6 +115,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+// What differs where an operator includes the snippets: everything but the places in settings.conf is as shipped.
+function makeEmbedded(files: RenderedGateway['files'], facts: GatewayFacts): void {
+  const settings = files['keygate/settings.conf'] as string;
+  delete files['keygate/refusal_headers.conf'];
+  for (const [name, text] of Object.entries(snippetFiles(facts))) files[`keygate/${name}`] = text;
+  files['keygate/settings.conf'] = settings
+    .replace(/(\$keygate_hide_token_route) "on"/, '$1 "off"')
+    .replace(/(\$keygate_identity_headers) "drop"/, '$1 "refuse"');
 }
 
 interface Places {

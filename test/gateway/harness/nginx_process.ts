@@ -21,6 +21,8 @@ export interface NginxPlace {
   env?: NodeJS.ProcessEnv;
   /** http for configurations without TLS. */
   scheme?: 'http' | 'https';
+  /** What stands before the paths of Keygate's routes. */
+  prefix?: string;
 }
 
 /** Starts nginx and waits until it answers; a failure shows its error log. */
@@ -57,10 +59,11 @@ export async function spawnNginx(variant: Variant, place: NginxPlace): Promise<R
 
 async function untilReady(place: NginxPlace, child: ChildProcess, log: () => string): Promise<void> {
   const url = `${place.scheme ?? 'https'}://127.0.0.1:${place.port}`;
+  const prefix = place.prefix ?? '';
   for (let i = 0; i < 200; i++) {
     if (child.exitCode !== null) throw new Error(`nginx ended with ${child.exitCode}\n${log()}`);
-    const answer = await send(url, '/health').catch(() => undefined);
-    if (answer !== undefined) return untilKeysTaken(url);
+    const answer = await send(url, `${prefix}/health`).catch(() => undefined);
+    if (answer !== undefined) return untilKeysTaken(url, prefix);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
   child.kill('SIGKILL');
@@ -68,9 +71,9 @@ async function untilReady(place: NginxPlace, child: ChildProcess, log: () => str
 }
 
 // The first look at the files comes within milliseconds of the start.
-async function untilKeysTaken(url: string): Promise<void> {
+async function untilKeysTaken(url: string, prefix: string): Promise<void> {
   for (let i = 0; i < 40; i++) {
-    const answer = await send(url, '/health/ready');
+    const answer = await send(url, `${prefix}/health/ready`);
     if (answer.status !== 503 || !answer.body.includes('"keys":"failing"')) return;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }

@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findNginx } from '../../../build/nginx_runtime.js';
+import type { LinesToAdd } from '../../../nginx/lines_to_add.js';
 import { freePort } from './free_port.js';
 import { spawnNginx, type RunningNginx } from './nginx_process.js';
 import type { Variant } from './variants.js';
@@ -16,12 +17,7 @@ export interface Ran {
 }
 
 /** Lines by the context that they go into. */
-export interface Lines {
-  main: string[];
-  http: string[];
-  server: string[];
-  location: string[];
-}
+export type Lines = LinesToAdd;
 
 export interface Operator {
   dir: string;
@@ -38,7 +34,8 @@ export interface Operator {
   configure: (lines: Lines) => void;
   /** `nginx -t`. */
   test: () => Ran;
-  start: () => Promise<RunningNginx>;
+  /** Starts nginx; `prefix` is that of `keygate install`. */
+  start: (prefix?: string) => Promise<RunningNginx>;
   errorLog: () => string;
   remove: () => void;
 }
@@ -54,8 +51,8 @@ export async function makeOperator(variant: Variant, upstreamUrl: string): Promi
   const program = join(dir, 'nginx-program');
   const conf = join(dir, 'nginx', 'nginx.conf');
   mkdirSync(join(dir, 'nginx'));
-  for (const part of ['temp', 'nginx/keygate']) mkdirSync(join(dir, part), { recursive: true });
-  rmSync(join(dir, 'nginx/keygate'), { recursive: true });
+  for (const part of ['temp', 'www']) mkdirSync(join(dir, part));
+  writeFileSync(join(dir, 'www', 'x'), 'open'); // a file: what a `return` answers is never guarded
   writeFileSync(
     program,
     `#!/bin/sh\nexec ${command.join(' ')} -p ${dir} -e ${dir}/error.log -c ${conf} "$@"\n`,
@@ -76,11 +73,11 @@ export async function makeOperator(variant: Variant, upstreamUrl: string): Promi
     install: (...args) => run(process.execPath, [commandProgram, 'install', keygateDir, '--nginx', program, '--module', modulePath, ...args]), // prettier-ignore
     configure: (lines) => writeFileSync(conf, configuration({ dir, port, upstreamUrl }, lines)),
     test: () => run(program, ['-t']),
-    start: () => spawnNginx(variant, { dir, port, scheme: 'http' }),
+    start: (prefix = '/keygate') => spawnNginx(variant, { dir, port, scheme: 'http', prefix }),
     errorLog: () => readFileSync(join(dir, 'error.log'), 'utf8'),
     remove: () => rmSync(dir, { recursive: true, force: true }),
   };
-  operator.configure({ main: [], http: [], server: [], location: [] });
+  operator.configure({ main: [], http: [], server: [], passing: [], open: [] });
   return operator;
 }
 
@@ -100,10 +97,11 @@ ${lines.http.join('\n')}
         listen 127.0.0.1:${port};
 ${lines.server.join('\n')}
         location /open/ {
-            return 200 open;
+${lines.open.join('\n')}
+            alias ${dir}/www/;
         }
         location /api/ {
-${lines.location.join('\n')}
+${lines.passing.join('\n')}
             proxy_pass ${upstreamUrl};
         }
     }
@@ -120,8 +118,11 @@ export function linesIn(printed: string): Lines {
   return {
     main: under('at the top of nginx.conf'),
     http: under('in http { }, before your servers'),
-    server: under('in each server { } that has something to guard, as its first lines'),
-    location: under('in each location { } to guard, before your own lines'),
+    server: under('in each server { } to guard, as its first lines'),
+    passing: under(
+      'in each location { } that passes requests on (grpc_headers.conf and its kin for other than proxy_pass)',
+    ),
+    open: under('in each location { } that nobody is to be asked for'),
   };
 }
 

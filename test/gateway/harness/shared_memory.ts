@@ -15,18 +15,22 @@ export function withMemoryHandlers(
 ): NonNullable<GatewayOptions['edit']> {
   return {
     'keygate/memory.js': () => handlers,
-    'keygate/http.conf': (conf) =>
+    'keygate/decision_server.conf': (conf) =>
       Object.entries(zones).reduce(
         (text, [zone, size]) => text.replace(new RegExp(`zone=${zone}:\\w+`), `zone=${zone}:${size}`),
-        `js_import memory from keygate/memory.js;\n${conf}`,
+        conf,
       ),
     'nginx.conf': (conf) =>
       conf.replace(
-        'include keygate/server.conf;',
-        `location = /memory/read { js_content memory.read; }
-         location = /memory/clear { js_content memory.clear; }
-         ${locations}
-         include keygate/server.conf;`,
+        'include keygate/routes.conf;',
+        `include keygate/routes.conf;
+         location /memory/ {
+           auth_request off;
+           js_import memory from keygate/memory.js;
+           location = /memory/read { js_content memory.read; }
+           location = /memory/clear { js_content memory.clear; }
+         }
+         ${locations}`,
       ),
   };
 }
