@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { maxCredentialBytes, readCredential, type CredentialHeaders } from '../../auth/credential.js';
+import {
+  chooseCredential,
+  maxCredentialBytes,
+  readCredential,
+  type CredentialHeaders,
+} from '../../auth/credential.js';
 
-const read = (headers: Partial<CredentialHeaders>) =>
-  readCredential({ authorization: '', xApiKey: '', apiKey: '', ...headers });
+const choose = (headers: Partial<CredentialHeaders>) =>
+  chooseCredential({ authorization: '', xApiKey: '', apiKey: '', ...headers });
 
-describe('readCredential', () => {
+describe('chooseCredential', () => {
   it.each([
     ['a Bearer value', { authorization: 'Bearer abc' }],
     ['Bearer in lower case', { authorization: 'bearer abc' }],
@@ -19,7 +24,7 @@ describe('readCredential', () => {
     ['an empty Bearer beside x-api-key', { authorization: 'Bearer ', xApiKey: 'abc' }],
     ['another scheme beside x-api-key', { authorization: 'Basic eDp5', xApiKey: 'abc' }],
   ])('takes the credential from %s', (_, headers) => {
-    expect(read(headers)).toEqual({ credential: 'abc', tokenParts: undefined });
+    expect(choose(headers)).toEqual({ credential: 'abc' });
   });
 
   it.each([
@@ -28,11 +33,11 @@ describe('readCredential', () => {
     ['Bearer stands alone', { authorization: 'Bearer' }],
     ['Bearer is followed by spaces', { authorization: 'Bearer   ' }],
   ])('says missing_credential when %s', (_, headers) => {
-    expect(read(headers)).toEqual({ reason: 'missing_credential' });
+    expect(choose(headers)).toEqual({ reason: 'missing_credential' });
   });
 
   it('says unsupported_scheme for Basic alone', () => {
-    expect(read({ authorization: 'Basic eDp5' })).toEqual({ reason: 'unsupported_scheme' });
+    expect(choose({ authorization: 'Basic eDp5' })).toEqual({ reason: 'unsupported_scheme' });
   });
 
   it.each([
@@ -41,34 +46,45 @@ describe('readCredential', () => {
     ['x-api-key and api-key', { xApiKey: 'a', apiKey: 'b' }],
     ['x-api-key and api-key beside Basic', { authorization: 'Basic eDp5', xApiKey: 'a', apiKey: 'b' }],
   ])('says two_credentials for different values in %s', (_, headers) => {
-    expect(read(headers)).toEqual({ reason: 'two_credentials' });
+    expect(choose(headers)).toEqual({ reason: 'two_credentials' });
   });
 
-  it('says malformed_credential for values that nginx has joined', () => {
-    expect(read({ xApiKey: 'a, b' })).toEqual({ reason: 'malformed_credential' });
-  });
+  it.each(['a, b', 'a, a', 'a, ', ', a', ',', 'a,b', 'a.b, c.d'])(
+    'says doubled_header for %j in a key header, which is how nginx joins two',
+    (joined) => {
+      expect(choose({ xApiKey: joined })).toEqual({ reason: 'doubled_header' });
+      expect(choose({ apiKey: joined })).toEqual({ reason: 'doubled_header' });
+      expect(choose({ authorization: 'Bearer a', xApiKey: joined })).toEqual({ reason: 'doubled_header' });
+    },
+  );
 
+  it('takes a comma in Authorization as it is: nginx lets no request through that has two', () => {
+    expect(choose({ authorization: 'Bearer a,b' })).toEqual({ credential: 'a,b' });
+  });
+});
+
+describe('readCredential', () => {
   it.each(['a b', 'a\x01', 'a\x7f', 'a\ufffd', 'a\u00e9', 'Bearer\tabc'])(
-    'says malformed_credential for %j in x-api-key',
+    'says malformed_credential for %j',
     (value) => {
-      expect(read({ xApiKey: value })).toEqual({ reason: 'malformed_credential' });
+      expect(readCredential(value)).toEqual({ reason: 'malformed_credential' });
     },
   );
 
   it('judges a credential of exactly 12,288 bytes and refuses a longer one', () => {
     const longest = 'k'.repeat(maxCredentialBytes);
-    expect(read({ xApiKey: longest })).toMatchObject({ credential: longest });
-    expect(read({ xApiKey: longest + 'k' })).toEqual({ reason: 'credential_too_long' });
-    expect(read({ xApiKey: 'a.b.' + longest })).toEqual({ reason: 'token_too_long' });
+    expect(readCredential(longest)).toMatchObject({ credential: longest });
+    expect(readCredential(longest + 'k')).toEqual({ reason: 'credential_too_long' });
+    expect(readCredential('a.b.' + longest)).toEqual({ reason: 'token_too_long' });
   });
 });
 
 describe('what is shaped like a token', () => {
-  it.each(['a.b.c', '..', 'a..'])('takes %j, with exactly two dots, for a JWT', (text) => {
-    expect(read({ xApiKey: text })).toEqual({ credential: text, tokenParts: text.split('.') });
+  it.each(['a.b.c', '..', 'a..', 'a b.c.\x01'])('takes %j, with exactly two dots, for a JWT', (text) => {
+    expect(readCredential(text)).toEqual({ credential: text, tokenParts: text.split('.') });
   });
 
   it.each(['abc', 'a.b', 'a.b.c.d', '.'])('takes %j for an API key', (text) => {
-    expect(read({ xApiKey: text })).toEqual({ credential: text, tokenParts: undefined });
+    expect(readCredential(text)).toEqual({ credential: text, tokenParts: undefined });
   });
 });

@@ -1,7 +1,10 @@
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { decide, type Decided, type Gate, type RequestFacts } from '../../auth/decide.js';
+import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import type { KeyRecord } from '../../auth/key_record.js';
 import type { LocationSettings } from '../../auth/location_settings.js';
+import type { TrustedKeys } from '../../auth/token_verdict.js';
 import { admit, refuse } from '../../auth/verdict.js';
 import { nodePlatform } from '../../verifier/platform.js';
 
@@ -10,15 +13,15 @@ const settings: LocationSettings = {
   jwt: { issuers: 'any', audiences: 'any', leewaySeconds: 30 },
   requiredScopes: [],
   requiredScope: '',
+  hidesTokenRoute: true,
 };
-const record: KeyRecord = { subject: 'bob', scopes: ['models'], expiresSeconds: undefined, fingerprint: 'f' };
+const record: KeyRecord = { subject: 'bob', scopes: ['models'], expiresSeconds: null, fingerprint: 'f' };
 
 const request = (credential: string, changed: Partial<RequestFacts> = {}): RequestFacts => ({
   headers: { authorization: '', xApiKey: credential, apiKey: '' },
-  unusualTarget: undefined,
+  target: '= localhost:5000 localhost /v1/models',
   settings,
   isPreflight: () => false,
-  isDoubled: () => false,
   ...changed,
 });
 
@@ -41,27 +44,26 @@ function gate(changed: Partial<Gate> = {}): Gate & { asked: string[]; remembered
     lacksJwks: () => false,
     refreshJwks: () => Promise.resolve('none'),
     recall: () => undefined,
+    recallCostly: () => undefined,
     remember: (decided) => void remembered.push(decided),
     ...changed,
   };
 }
 
 describe('decide', () => {
-  it('admits a digest key at once, without the sidecar, and leaves no verdict to remember, since it was cheap', () => {
+  it('admits a digest key at once, without the sidecar, and remembers that it cost nothing', () => {
     const one = gate();
-    expect(decide(request('good'), one)).toMatchObject({
-      admitted: true,
-      principal: { subject: 'bob', method: 'api_key' },
-    });
+    const verdict = decide(request('good'), one);
+    expect(verdict).toMatchObject({ admitted: true, principal: { subject: 'bob', method: 'api_key' } });
     expect(one.asked).toEqual([]);
-    expect(one.remembered).toEqual([]);
+    expect(one.remembered).toEqual([{ credential: 'good', cost: 'nothing', verdict }]);
   });
 
   it('asks the sidecar about an unknown key and remembers its verdict', async () => {
     const one = gate();
     expect(await decide(request('other'), one)).toEqual(refuse('unknown_key'));
     expect(one.asked).toEqual(['other']);
-    expect(one.remembered).toEqual([{ credential: 'other', isToken: false, verdict: refuse('unknown_key') }]);
+    expect(one.remembered).toEqual([{ credential: 'other', cost: 'bcrypt', verdict: refuse('unknown_key') }]);
   });
 
   it('does not ask when no bcrypt entry could match, or the key can not have been hashed', async () => {
@@ -77,32 +79,58 @@ describe('decide', () => {
     expect(await decide(request('a.b.c'), one)).toEqual(refuse('keys_unavailable'));
   });
 
-  it('takes a remembered verdict at once and as it is: it was reached under the same settings', () => {
-    const remembered = admit({
-      method: 'api_key',
-      subject: 'x',
-      issuer: '',
-      scopes: [],
-      expiresSeconds: undefined,
-      keyId: '',
-    });
-    const one = gate({ recall: () => remembered });
-    const scoped = { ...settings, requiredScopes: ['models'] };
-    expect(decide(request('other', { settings: scoped }), one)).toEqual(remembered);
-    expect(one.asked).toEqual([]);
+  const admission = admit({
+    method: 'api_key',
+    subject: 'x',
+    issuer: '',
+    scopes: [],
+    expiresSeconds: undefined,
+    keyId: '',
+  });
+
+  it.each(['other', 'good', 'a.b.c', 'mal formed'])(
+    'takes a remembered verdict on %j at once and as it is: it was reached under the same settings',
+    (credential) => {
+      const one = gate({ recall: (asked) => (asked === credential ? admission : undefined) });
+      const scoped = { ...settings, requiredScopes: ['models'] };
+      expect(decide(request(credential, { settings: scoped }), one)).toEqual(admission);
+      expect([...one.asked, ...one.remembered]).toEqual([]);
+    },
+  );
+
+  it.each(['other', 'a.b.c'])('looks %j up among what any worker has concluded at a cost', (credential) => {
+    const one = gate({ recallCostly: (asked) => (asked === credential ? refuse('expired_key') : undefined) });
+    expect(decide(request(credential), one)).toEqual(refuse('expired_key'));
+    expect([...one.asked, ...one.remembered]).toEqual([]);
+  });
+
+  it('asks nobody about a digest key, whatever is remembered of costly ones', () => {
+    const recallCostly = () => refuse('unknown_key');
+    expect(decide(request('good'), gate({ recallCostly }))).toMatchObject({ admitted: true });
   });
 
   it.each([
-    ['bad_target', { unusualTarget: { hosts: 'a', path: '/x', rawTarget: '/x#' } }],
-    ['bad_host', { unusualTarget: { hosts: 'a/b', path: '/x', rawTarget: '/x' } }],
-    ['not_found', { unusualTarget: { hosts: 'a', path: '/token', rawTarget: '/x' } }],
-    ['insufficient_scope', { settings: { ...settings, requiredScopes: ['chat'] } }],
+    ['bad_target', { target: '= a a /x#' }],
+    ['bad_host', { target: '= a/b a /x' }],
+    ['identity_header', { target: '=root a a /x' }],
+    ['hidden_route', { target: '= a a /token' }],
   ] as [string, Partial<RequestFacts>][])(
-    'refuses with %s before or after a good key',
-    async (reason, changed) => {
-      expect(await decide(request('good', changed), gate())).toEqual({ admitted: false, reason });
+    'refuses with %s before anything is looked up',
+    (reason, changed) => {
+      for (const credential of ['good', '']) {
+        const one = gate({ recall: () => admission });
+        const refused = decide(request(credential, { isPreflight: () => true, ...changed }), one);
+        expect(refused).toEqual({ admitted: false, reason });
+        expect(one.remembered).toEqual([]);
+      }
     },
   );
+
+  it('refuses a good key without the scope that the location requires', () => {
+    const scoped = (scope: string) => request('good', { settings: { ...settings, requiredScopes: [scope] } });
+    expect(decide(scoped('chat'), gate())).toEqual(refuse('insufficient_scope'));
+    expect(decide(scoped('models'), gate())).toMatchObject({ admitted: true });
+  });
 
   it('refuses an expired entry', async () => {
     const findKey = () => ({ ...record, expiresSeconds: now });
@@ -123,21 +151,15 @@ describe('decide', () => {
     );
   });
 
-  it.each(['good, good', 'good, ', ', good', 'a.b, c.d'])(
-    'says doubled_header for %j only where a header was sent twice',
-    async (joined) => {
-      const twice = await decide(
-        request(joined, { isDoubled: () => true }),
-        gate({ trustedKeys: () => noKeys }),
-      );
-      expect(twice).toEqual(refuse('doubled_header'));
-      const once = await decide(request(joined), gate({ trustedKeys: () => noKeys }));
-      expect(once).toMatchObject({
-        admitted: false,
-        reason: expect.stringMatching(/malformed|base64url|unknown_key/) as string,
-      });
-    },
-  );
+  it.each([
+    ['doubled_header', 'good, good'],
+    ['malformed_credential', 'go od'],
+    ['credential_too_long', 'k'.repeat(12289)],
+  ] as const)('says %s without looking anything up', (reason, value) => {
+    const one = gate({ hasKeys: () => false });
+    expect(decide(request(value), one)).toEqual(refuse(reason));
+    expect(one.remembered).toEqual([]);
+  });
 
   const unknownKid = `${Buffer.from('{"alg":"RS256","kid":"k"}').toString('base64url')}.e30.AAAA`;
   const noKeys = {
@@ -146,7 +168,7 @@ describe('decide', () => {
     remote: [],
     isDeniedKid: () => false,
     isDeniedJti: () => false,
-    entryEnds: () => undefined,
+    findEntry: () => undefined,
   };
 
   it.each([
@@ -165,4 +187,30 @@ describe('decide', () => {
       expect(await decide(request(unknownKid), one)).toEqual({ admitted: false, reason });
     },
   );
+
+  it('refuses a token at once, and remembers nothing, where that takes no signature', () => {
+    const one = gate({ trustedKeys: () => noKeys });
+    const unsigned = `${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.AAAA`;
+    expect(decide(request(unsigned), one)).toEqual(refuse('token_algorithm'));
+    expect(one.remembered).toEqual([]);
+  });
+
+  it('remembers what a signature was verified for, also with the keys of a refresh', async () => {
+    const { privateKey, publicKey } = await generateKeyPair('ES256');
+    const text = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k' }] });
+    const signing = new SignJWT({ sub: 's', exp: now + 60 }).setProtectedHeader({ alg: 'ES256', kid: 'k' });
+    const token = await signing.sign(privateKey);
+    const fetched = { ...noKeys, remote: (parseJwks(text, nodePlatform) as Jwks).keys };
+    let keys = noKeys as TrustedKeys;
+    const one = gate({
+      trustedKeys: () => keys,
+      refreshJwks: () => {
+        keys = fetched;
+        return Promise.resolve('current');
+      },
+    });
+    const verdict = await decide(request(token), one);
+    expect(verdict).toMatchObject({ admitted: true, principal: { method: 'jwt', keyId: 'k' } });
+    expect(one.remembered).toEqual([{ credential: token, cost: 'signature', verdict }]);
+  });
 });

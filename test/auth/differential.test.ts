@@ -51,7 +51,7 @@ const keys: TrustedKeys = {
   remote: undefined,
   isDeniedKid: () => false,
   isDeniedJti: () => false,
-  entryEnds: () => undefined,
+  findEntry: () => undefined,
 };
 const settings = { issuers: [issuer], audiences: [audience], leewaySeconds: 30 };
 

@@ -1,31 +1,75 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseList, parseLocationSettings } from '../../auth/location_settings.js';
 
-const join = (...parts: string[]) => parts.map((part) => `${part}\n`).join('');
+const conf = readFileSync(join(import.meta.dirname, '../../nginx/snippets/asking.conf'), 'utf8');
+const joined = /\$keygate_settings \{[^}]*default "([^"]*)";/.exec(conf)?.[1]?.replaceAll('\\t', '\t') ?? '';
+
+/** Joins settings as nginx does: what is not given has the default of settings.conf. */
+const joinSettings = (given: { [name: string]: string }) =>
+  joined.replace(
+    /\$keygate_(\w+)/g,
+    (_, name: string) => given[name] ?? defaults[name] ?? `$keygate_${name}`,
+  );
+
+const defaults: { [name: string]: string } = {
+  jwt_audience: '',
+  jwt_issuer: '',
+  jwt_leeway: '30',
+  require_scope: '',
+  hide_token_route: 'off',
+};
+
+const parse = (given: { [name: string]: string }, hasJwksUrl = false) =>
+  parseLocationSettings(joinSettings(given), hasJwksUrl);
 
 describe('parseLocationSettings', () => {
-  it('reads every field', () => {
-    expect(parseLocationSettings(join('a,b', 'https://i', '5', 'models  chat', ''))).toEqual({
+  it('reads every field, where nginx puts it', () => {
+    const given = {
+      jwt_audience: 'a,b',
+      jwt_issuer: 'https://i',
+      jwt_leeway: '5',
+      require_scope: 'models  chat',
+      hide_token_route: 'on',
+    };
+    expect(parse(given)).toEqual({
       jwt: { audiences: ['a', 'b'], issuers: ['https://i'], leewaySeconds: 5 },
       requiredScopes: ['models', 'chat'],
       requiredScope: 'models  chat',
+      hidesTokenRoute: true,
     });
+    expect(parse({})).toMatchObject({ requiredScopes: [], hidesTokenRoute: false });
   });
 
-  it.each(['', 'abc', '-1', '1.5', '99999'])('faults the leeway %j', (leeway) => {
-    expect(parseLocationSettings(join('', '', leeway, '', ''))).toHaveProperty('fault');
+  it.each(['', 'abc', '-1', '1.5', '99999'])('faults the leeway %j', (jwt_leeway) => {
+    expect(parse({ jwt_leeway })).toEqual({ fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' });
   });
 
-  it('faults a setting with a line feed', () => {
-    expect(parseLocationSettings(join('a\nb', '', '30', '', ''))).toHaveProperty('fault');
+  it.each(['', 'ON', 'yes', '1'])('faults %j for on or off', (hide_token_route) => {
+    expect(parse({ hide_token_route })).toEqual({ fault: '$keygate_hide_token_route: expected on or off' });
+  });
+
+  it.each(Object.keys(defaults))('faults a tab in $keygate_%s', (name) => {
+    expect(parse({ [name]: `${defaults[name]}\t` })).toEqual({ fault: 'a keygate setting holds a tab' });
+  });
+
+  it('faults scopes that a challenge has no room for', () => {
+    expect(parse({ require_scope: 's'.repeat(512) })).toMatchObject({ requiredScopes: ['s'.repeat(512)] });
+    expect(parse({ require_scope: 's'.repeat(513) })).toHaveProperty('fault');
+  });
+
+  it('faults a location that nginx joins no settings for', () => {
+    expect(parseLocationSettings('', false)).toHaveProperty('fault');
   });
 
   it('faults a remote JWKS without issuer and audience, and takes the word any', () => {
-    expect(parseLocationSettings(join('a', '', '30', '', 'https://x'))).toHaveProperty('fault');
-    expect(parseLocationSettings(join('', 'i', '30', '', 'https://x'))).toHaveProperty('fault');
-    expect(parseLocationSettings(join('any', 'any', '30', '', 'https://x'))).toMatchObject({
+    expect(parse({ jwt_audience: 'a' }, true)).toHaveProperty('fault');
+    expect(parse({ jwt_issuer: 'i' }, true)).toHaveProperty('fault');
+    expect(parse({ jwt_audience: 'any', jwt_issuer: 'any' }, true)).toMatchObject({
       jwt: { audiences: 'any', issuers: 'any' },
     });
+    expect(parse({ jwt_audience: 'a' })).toMatchObject({ jwt: { audiences: ['a'], issuers: 'any' } });
   });
 });
 

@@ -1,11 +1,18 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWTPayload } from 'jose';
 import { parseJwks, type Jwk, type Jwks } from '../../auth/jwk.js';
+import type { KeyTerms } from '../../auth/key_record.js';
 import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
 import type { Platform } from '../../auth/platform.js';
 import { nodePlatform } from '../../verifier/platform.js';
 
 const now = 1_800_000_000;
+
+const entries: { [fingerprint: string]: KeyTerms } = {
+  live: { expiresSeconds: null },
+  ending: { expiresSeconds: now + 7 },
+  ended: { expiresSeconds: now },
+};
 
 interface Pair {
   kid: string;
@@ -41,7 +48,7 @@ describe('decideToken', () => {
     remote: [remote.jwk],
     isDeniedKid: () => false,
     isDeniedJti: () => false,
-    entryEnds: (fingerprint) => ({ live: Infinity, ending: now + 7 })[fingerprint],
+    findEntry: (fingerprint) => entries[fingerprint],
     ...changed,
   });
 
@@ -96,6 +103,11 @@ describe('decideToken', () => {
       'a minted token whose entry is gone',
       'token_revoked',
       () => sign(ours, { iss: 'keygate', key: 'dead' }),
+    ],
+    [
+      'a minted token whose entry has just expired',
+      'token_revoked',
+      () => sign(ours, { iss: 'keygate', key: 'ended' }),
     ],
     [
       'no kid where several keys fit',

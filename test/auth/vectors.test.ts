@@ -59,7 +59,7 @@ it.each(vectors.filter((vector) => /A\.[23]/.test(vector.name)))('$name is judge
         remote: undefined,
         isDeniedKid: () => false,
         isDeniedJti: () => false,
-        entryEnds: () => undefined,
+        findEntry: () => undefined,
       },
       platform: nodePlatform,
     });

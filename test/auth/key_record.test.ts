@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import type { KeyEntry } from '../../auth/key_entry.js';
+import { checkEntry, decideRecord, readRecord, recordOf, type KeyRecord } from '../../auth/key_record.js';
+import { refuse } from '../../auth/verdict.js';
+import { nodePlatform } from '../../verifier/platform.js';
+
+const now = 1_800_000_000;
+const entry: KeyEntry = { kind: 'bcrypt', name: 'alice', hash: '$2b$10$secret', id: 'abcd1234', expiresSeconds: now + 60, scopes: ['models', 'chat'], text: 'alice:$2b$10$secret', line: 7 }; // prettier-ignore
+const record = recordOf(entry, 'secret', nodePlatform);
+
+// What nginx keeps in shared memory, and what the sidecar sends.
+const sent = (one: unknown): unknown => JSON.parse(JSON.stringify(one));
+
+describe('recordOf', () => {
+  it('has every member, and nothing of the secret', () => {
+    expect(record).toEqual({
+      subject: 'alice',
+      scopes: ['models', 'chat'],
+      expiresSeconds: now + 60,
+      fingerprint: expect.stringMatching(/^[A-Za-z0-9_-]{22}$/) as string,
+    });
+    expect(JSON.stringify(record)).not.toContain('secret');
+  });
+
+  it('names an entry without a name by its fingerprint', () => {
+    const nameless = recordOf({ ...entry, name: '' }, 'secret', nodePlatform);
+    expect(nameless.subject).toBe(`key-${nameless.fingerprint.slice(0, 8)}`);
+  });
+});
+
+describe('readRecord', () => {
+  it.each([
+    ['an entry with all there is', entry],
+    ['an entry that never ends', { ...entry, expiresSeconds: null }],
+    ['an entry that ends at once', { ...entry, expiresSeconds: 0 }],
+    ['an entry without scopes and name', { ...entry, scopes: [], name: '' }],
+  ])('reads every member of %s as it was sent', (_, one: KeyEntry) => {
+    const made = recordOf(one, 'secret', nodePlatform);
+    expect(readRecord(sent(made))).toStrictEqual(made);
+    expect(Object.keys(sent(made) as object)).toEqual(Object.keys(made));
+  });
+
+  const broken: [string, unknown][] = [
+    ['null', null],
+    ['an array', [record]],
+    ['a text', JSON.stringify(record)],
+    ...(Object.keys(record) as (keyof KeyRecord)[]).flatMap((member): [string, unknown][] => [
+      [`one without ${member}`, { ...record, [member]: undefined }],
+      [`one whose ${member} is an object`, { ...record, [member]: {} }],
+    ]),
+    ['one whose end is a text', { ...record, expiresSeconds: String(now) }],
+    ['one whose scopes are numbers', { ...record, scopes: [1] }],
+    ['one whose subject is no header value', { ...record, subject: 'a\nb' }],
+  ];
+  it.each(broken)('takes no record from %s', (_, value) => {
+    expect(readRecord(value === null ? null : sent(value))).toBeUndefined();
+  });
+
+  it('encodes a subject that headers do not hold', () => {
+    expect(readRecord({ ...record, subject: 'a b' })?.subject).toBe('a%20b');
+  });
+});
+
+describe('checkEntry', () => {
+  it.each([
+    [null, undefined],
+    [now + 1, undefined],
+    [now, 'expired_key'],
+    [0, 'expired_key'],
+  ] as const)('says of an entry that ends at %s: %s', (expiresSeconds, reason) => {
+    expect(checkEntry({ expiresSeconds }, now)).toBe(reason);
+  });
+});
+
+describe('decideRecord', () => {
+  it('admits as the entry says', () => {
+    expect(decideRecord(record, now)).toEqual({
+      admitted: true,
+      principal: {
+        method: 'api_key',
+        subject: 'alice',
+        issuer: '',
+        scopes: ['models', 'chat'],
+        expiresSeconds: now + 60,
+        keyId: record.fingerprint,
+      },
+    });
+    const endless = decideRecord({ ...record, expiresSeconds: null }, now);
+    expect(endless).toMatchObject({ admitted: true, principal: { expiresSeconds: undefined } });
+  });
+
+  it('refuses an entry that has ended', () => {
+    expect(decideRecord(record, now + 60)).toEqual(refuse('expired_key'));
+  });
+});
