@@ -20,7 +20,7 @@ export function isKeyName(name: string): boolean {
 const goodId = /^[0-9A-Za-z]{8}$/;
 
 /** The most work that one check may cost: 2^14 rounds. */
-export const maxBcryptCost = 14;
+const maxBcryptCost = 14;
 
 interface Attributes {
   id: string;

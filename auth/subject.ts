@@ -2,7 +2,7 @@
 // is percent-encoded as UTF-8 (RFC 3986 section 2.1).
 
 /** The longest encoded subject, in bytes. */
-export const maxSubjectBytes = 256;
+const maxSubjectBytes = 256;
 
 const plain = /^[\x21-\x24\x26-\x7e]*$/;
 

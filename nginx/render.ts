@@ -76,6 +76,11 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
 const mostConnections = 32768;
 const otherFiles = 64; // logs, shared memory, listening sockets
 
+/** How many connections a worker has that may open so many files. */
+export function fitConnections(openFiles: number): number {
+  return Math.min(mostConnections, openFiles - otherFiles);
+}
+
 const accessGuard = 'include keygate/guard_access.conf; include keygate/errors.conf;';
 
 // A client's own id is kept also where nothing is decided (limits, bad requests): no captures are lost in this server.
@@ -96,7 +101,7 @@ function templateValues(settings: Settings, facts: GatewayFacts): { [name: strin
     ERROR_LOG: facts.errorLog,
     ACCESS_LOG: `${facts.accessLog} keygate${facts.isProbed ? ' if=$keygate_is_logged' : ''}`,
     OPEN_FILES: String(facts.openFiles),
-    CONNECTIONS: String(Math.min(mostConnections, facts.openFiles - otherFiles)),
+    CONNECTIONS: String(fitConnections(facts.openFiles)),
     LISTEN: formatListen(settings.listenAddress, settings.listenPort),
     CERTIFICATE: facts.certificate,
     CERTIFICATE_KEY: facts.certificateKey,
@@ -119,7 +124,7 @@ function fill(template: string, values: { [name: string]: string }): string {
 }
 
 /** Puts values in the place of the defaults of settings.conf. */
-export function renderSettings(snippet: string, settings: Settings, facts: GatewayFacts): string {
+function renderSettings(snippet: string, settings: Settings, facts: GatewayFacts): string {
   const values: { [name: string]: string } = {
     api_keys_file: facts.apiKeysFile,
     keys_max_stale: String(settings.keysMaxStaleSeconds),

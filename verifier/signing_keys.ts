@@ -70,7 +70,7 @@ export async function makeSigningKey(alg: SigningAlgorithm): Promise<JWK> {
 }
 
 /** A key's public members, named one by one. */
-export function publicHalf({ kty, kid, alg, use, n, e, crv, x, y }: JWK): JWK {
+function publicHalf({ kty, kid, alg, use, n, e, crv, x, y }: JWK): JWK {
   const members = { kty, kid, alg, use, n, e, crv, x, y };
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as JWK;
 }
