@@ -36,7 +36,7 @@ async function judge(token: string): Promise<string> {
       remote: undefined,
       isDeniedKid: () => false,
       isDeniedJti: () => false,
-      entryEnds: () => undefined,
+      findEntry: () => undefined,
     },
     platform: nodePlatform,
   });
