@@ -4,18 +4,19 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { send } from './harness/client.js';
+import { serverGuard } from './harness/embedded.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
-import { variants } from './harness/variants.js';
+import { variants, type Variant } from './harness/variants.js';
 
 // Faults that a request asks for, put into the real bundle where the decision starts.
 const faults = `
   var r = request.r;
-  var fault = r.headersIn['x-fault'];
-  if (fault === 'throw at once') throw new Error('fault');
-  if (fault === 'nothing at once') return;
-  if (fault === 'true at once') return true;
-  if (fault === 'an empty object at once') return {};
-  if (fault !== undefined) return faulty(r, fault);
+  var asked = r.headersIn['x-fault'];
+  if (asked === 'throw at once') throw new Error('fault');
+  if (asked === 'nothing at once') return;
+  if (asked === 'true at once') return true;
+  if (asked === 'an empty object at once') return {};
+  if (asked !== undefined) return faulty(r, asked);
 `;
 const laterFaults = `
 async function faulty(r, fault) {
@@ -32,7 +33,7 @@ async function faulty(r, fault) {
 
 const withFaults = (bundle: string) => {
   const edited = bundle.replace(
-    /function decide\(request, gate\) \{/,
+    /function _?decide\(request, gate\) \{/,
     (start) => `${laterFaults}${start}${faults}`,
   );
   if (edited === bundle) throw new Error('the bundle has no function decide');
@@ -40,30 +41,33 @@ const withFaults = (bundle: string) => {
 };
 
 // What an operator may have at server level: each line would turn a refusal into a page.
-const withErrorPages = (conf: string) =>
-  conf.replace(
-    'include keygate/server.conf;',
-    `error_page 401 403 502 =200 /sorry.html;
-     location = /sorry.html { return 200 'sorry'; }
-     location = /unlisted { include keygate/GUARD; include keygate/proxy_headers.conf; proxy_pass http://keygate_upstream; }
-     include keygate/server.conf;`,
-  );
+const withErrorPages = (conf: string, variant: Variant) =>
+  conf
+    .replace(
+      serverGuard(variant),
+      `${serverGuard(variant)}
+       error_page 401 403 404 502 503 =200 /sorry.html;
+       location = /sorry.html { return 200 'sorry'; }
+       location = /unlisted {
+         ${variant.entry === 'access' ? 'include keygate/guard_access.conf;' : ''}
+         include keygate/proxy_headers.conf;
+         proxy_pass http://keygate_upstream;
+       }`,
+    )
+    .replace('error_page 500 = @keygate_failed;', 'error_page 500 =200 /sorry.html;');
 
 describe.each(variants)('$name: fails closed', (variant) => {
   let gateway: Gateway;
   const key = { 'x-api-key': 'good-key-of-the-test' };
 
   beforeAll(async () => {
-    const guard = variant.entry === 'access' ? 'location.conf' : 'location_auth_request.conf';
     gateway = await startGateway({
       variant,
       keys: 'good-key-of-the-test\n',
       edit: {
         'keygate/keygate.js': withFaults,
-        'nginx.conf': (conf) =>
-          withErrorPages(conf)
-            .replace('keygate/GUARD', `keygate/${guard}`)
-            .replace('error_page 500 = @keygate_failed;', 'error_page 500 =200 /sorry.html;'),
+        'keygate/to_decision.conf': (conf) => `${conf}\nproxy_set_header X-Fault $http_x_fault;\n`,
+        'nginx.conf': (conf) => withErrorPages(conf, variant),
       },
     });
   });

@@ -10,6 +10,7 @@ import { readFileSync } from 'node:fs';
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testCertificate } from './harness/certificate.js';
+import { guardOf, serverGuard } from './harness/embedded.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { freePort } from './harness/free_port.js';
 import { jwksOf, makeSigner } from './harness/tokens.js';
@@ -19,11 +20,10 @@ import { variants, type Variant } from './harness/variants.js';
 const key = 'key-of-the-locations';
 const headers = { 'x-api-key': key };
 
-const guardOf = (variant: Variant) =>
-  `include keygate/${variant.entry === 'access' ? 'location.conf' : 'location_auth_request.conf'};`;
-
+// With auth_request the whole server is guarded, as in the full gateway.
 const locations = (variant: Variant) => {
-  const guard = guardOf(variant);
+  const guard = variant.entry === 'access' ? guardOf(variant) : '';
+  const open = 'include keygate/open.conf;';
   const pass = 'include keygate/proxy_headers.conf; proxy_pass http://keygate_upstream;';
   return `
     location /models/ { ${guard} set $keygate_require_scope models; ${pass} }
@@ -32,14 +32,15 @@ const locations = (variant: Variant) => {
     location /audience-b/ { ${guard} set $keygate_jwt_audience b; ${pass} }
     location /issuer-b/ { ${guard} set $keygate_jwt_issuer https://b.example; ${pass} }
     location /outer/ { ${guard} ${pass} location /outer/inner/ { ${pass} } }
-    location /unarmed/ { ${guard} set $keygate_armed ""; ${pass} }
+    location /tab/ { ${guard} set $keygate_require_scope "a\\tb"; ${pass} }
+    location /bad-hiding/ { ${guard} set $keygate_hide_token_route ""; ${pass} }
     location /bad-leeway/ { ${guard} set $keygate_jwt_leeway soon; ${pass} }
-    location /open/ { ${pass} }
+    location /open/ { ${open} ${pass} }
     location /own-headers/ { ${guard} proxy_set_header X-Own 1; ${pass} }
     location /first/ { ${guard} set $keygate_require_scope models; try_files /nothing @second; }
     location @second { ${guard} set $keygate_require_scope chat; ${pass} }
     location /to-open/ { ${guard} try_files /nothing @third; }
-    location @third { ${pass} }
+    location @third { ${open} ${pass} }
     location /jump/ { rewrite ^/jump/(.*)$ /chat/$1 last; }
     location /denied/ { ${guard} deny all; ${pass} }
     location /if/ { ${guard} if ($arg_x = 1) { set $unused 1; } ${pass} }
@@ -62,8 +63,8 @@ describe.each(variants)('$name: locations', (variant) => {
         'nginx.conf': (conf) =>
           conf
             .replace(
-              'include keygate/server.conf;',
-              `underscores_in_headers on; include keygate/server.conf; ${locations(variant)}`,
+              serverGuard(variant),
+              `underscores_in_headers on; ${serverGuard(variant)} ${locations(variant)}`,
             )
             .replace(
               'include gateway/upstream.conf;',
@@ -86,18 +87,21 @@ describe.each(variants)('$name: locations', (variant) => {
     }
   });
 
-  it('answers 500 in a nested location that does not include the snippet itself', async () => {
-    expect(await status('/outer/x')).toBe(200);
-    const answer = await gateway.send('/outer/inner/x', { headers });
-    expect(answer.status).toBe(500);
-    expect(answer.json().error.code).toBe('location_not_configured');
-    expect(gateway.errorLog()).toContain('location_not_configured');
+  it('guards a nested location too', async () => {
+    for (const path of ['/outer/x', '/outer/inner/x']) {
+      gateway.upstream.arrived.length = 0;
+      expect([await status(path, {}), await status(path, { 'x-api-key': 'wrong' })]).toEqual([401, 401]);
+      expect(gateway.upstream.arrived).toEqual([]);
+      expect(await status(path)).toBe(200);
+    }
   });
 
-  it('answers 500 where the location is not armed or its settings are wrong', async () => {
+  it('answers 500 location_not_configured where the settings of a location are wrong', async () => {
     gateway.upstream.arrived.length = 0;
-    expect(await status('/unarmed/x')).toBe(500);
-    expect(await status('/bad-leeway/x')).toBe(500);
+    for (const path of ['/tab/x', '/bad-hiding/x', '/bad-leeway/x']) {
+      const answer = await gateway.send(path, { headers });
+      expect([path, answer.status, answer.json().error.code]).toEqual([path, 500, 'location_not_configured']);
+    }
     expect(gateway.errorLog()).toContain('$keygate_jwt_leeway: expected 0 to 9999 seconds');
     expect(gateway.upstream.arrived).toHaveLength(0);
   });
@@ -181,7 +185,7 @@ describe.each(variants)('$name: locations', (variant) => {
     expect(await status('/accel/x')).toBe(404);
   });
 
-  it.each(['/_keygate_verify', '/_keygate_sidecar/verify', '/_keygate_sidecar/token'])(
+  it.each(['/_keygate_ask', '/_keygate_sidecar/verify', '/_keygate_sidecar/token'])(
     'hides %s',
     async (path) => {
       const answer = await gateway.send(path, { method: 'POST', headers, body: '{}' });
@@ -202,7 +206,7 @@ describe.each(variants)('$name: locations and tokens', (variant) => {
       edit: {
         'nginx.conf': (conf) =>
           conf
-            .replace('include keygate/server.conf;', `include keygate/server.conf; ${locations(variant)}`)
+            .replace(serverGuard(variant), `${serverGuard(variant)} ${locations(variant)}`)
             .replace('http://accel', 'http://keygate_upstream'),
       },
     });

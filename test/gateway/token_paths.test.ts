@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rawStatus, sendRaw } from './harness/client.js';
+import { guardOf, serverGuard } from './harness/embedded.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { variants } from './harness/variants.js';
 
@@ -11,18 +12,18 @@ describe.each(variants)('$name: /token', (variant) => {
   let gateway: Gateway;
 
   beforeAll(async () => {
-    const guard = variant.entry === 'access' ? 'location.conf' : 'location_auth_request.conf';
-    const guarded = `include keygate/${guard}; include keygate/proxy_headers.conf;`;
+    const guard = variant.entry === 'access' ? guardOf(variant) : ''; // else the whole server is guarded
+    const guarded = `${guard} include keygate/proxy_headers.conf;`;
     gateway = await startGateway({
       variant,
       keys: `${key}\n`,
       edit: {
         'nginx.conf': (conf) =>
           conf.replace(
-            'include keygate/server.conf;',
-            `location /cut/ { ${guarded} proxy_pass http://keygate_upstream/; }
-             location /rewritten/ { ${guarded} rewrite ^/rewritten(/.*)$ $1 break; proxy_pass http://keygate_upstream; }
-             include keygate/server.conf;`,
+            serverGuard(variant),
+            `${serverGuard(variant)}
+             location /cut/ { ${guarded} proxy_pass http://keygate_upstream/; }
+             location /rewritten/ { ${guarded} rewrite ^/rewritten(/.*)$ $1 break; proxy_pass http://keygate_upstream; }`,
           ),
       },
     });
