@@ -1,5 +1,7 @@
 // What an operator's configuration already has, read from `nginx -T`: what Keygate's lines must not repeat.
 
+import { flatten, parseDirectives } from './directives.js';
+
 export interface OperatorConfig {
   /** Whether a location of it is guarded by guard_access.conf. */
   usesJsAccess: boolean;
@@ -17,7 +19,7 @@ export interface OperatorConfig {
 
 /** Reads the text of `nginx -T`; Keygate's own files in it don't count. */
 export function readOperatorConfig(dump: string): OperatorConfig {
-  const directives = splitDirectives(dump);
+  const directives = flatten(parseDirectives(dump)).map(({ words }) => words.join(' '));
   const valueOf = (name: string) =>
     directives.find((one) => one.startsWith(`${name} `))?.slice(name.length + 1);
   return {
@@ -30,22 +32,4 @@ export function readOperatorConfig(dump: string): OperatorConfig {
     talkativeLog: directives.map((one) => /^error_log .*\s(info|debug)$/.exec(one)?.[1]).find(Boolean),
     user: valueOf('user'),
   };
-}
-
-const tokens = /#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[;{}]|(?:\$\{[^}]*\}|\\.|[^\s;{}"'\\])+/gs;
-
-// One directive a string, with single spaces. Quoted text and comments may hold anything.
-function splitDirectives(dump: string): string[] {
-  const directives: string[] = [];
-  let words: string[] = [];
-  for (const [token] of dump.matchAll(tokens)) {
-    if (token.startsWith('#')) continue;
-    if (token !== ';' && token !== '{' && token !== '}') {
-      words.push(token);
-      continue;
-    }
-    if (words.length > 0) directives.push(words.join(' '));
-    words = [];
-  }
-  return directives;
 }

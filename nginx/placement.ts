@@ -2,13 +2,8 @@
 // place, and in some they do not do what they say.
 
 import { basename } from 'node:path';
+import { flatten, parseDirectives, type Directive } from './directives.js';
 
-interface Directive {
-  words: string[];
-  block: Directive[] | undefined;
-}
-
-const tokens = /#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[;{}]|(?:\$\{[^}]*\}|\\.|[^\s;{}"'\\])+/gs;
 const rewriting = ['rewrite', 'if', 'set', 'return', 'break'];
 
 /**
@@ -18,65 +13,94 @@ const rewriting = ['rewrite', 'if', 'set', 'return', 'break'];
  * @returns one sentence a fault, each with the server or location that it is in
  */
 export function checkPlacement(dump: string, dir: string): string[] {
-  const includes = ({ words: [word, path = ''] }: Directive, name: RegExp) =>
-    word === 'include' && name.test(path) && (path.startsWith('/') ? path.startsWith(`${dir}/`) : `${dir}/${basename(path)}`.endsWith(`/${path}`)); // prettier-ignore
+  const top = parseDirectives(dump);
+  const hidesTokenRoute = flatten(top).some(({ words }) => words[1] === '$keygate_hide_token_route' && /^"?on"?$/.test(words[2] ?? '')); // prettier-ignore
   const faults: string[] = [];
-  const walk = (directives: Directive[], place: string, guardedBy: string) => {
-    for (const one of directives) {
-      if (one.block === undefined) continue;
-      const name = one.words[0] === 'server' ? `server ${serverName(one.block)}` : one.words.join(' ');
-      const here = one.words[0] === 'location' && place !== '' ? `${name} of ${place}` : name;
-      if (one.words[0] === 'server') faults.push(...checkServer(one.block, here, includes));
-      const guard =
-        one.words[0] === 'location' ? checkLocation(one.block, { here, guardedBy, includes, faults }) : '';
-      if (guard !== '') faults.push(...checkCut(one.block, one.words, here));
-      walk(one.block, one.words[0] === 'server' ? name : place, guard);
+  const walk = (directives: Directive[], place: string, isGuarded: boolean) => {
+    for (const { words, block } of directives) {
+      if (block === undefined) continue;
+      const kind = words[0];
+      const name = kind === 'server' ? `server ${serverName(block)}` : words.join(' ');
+      const here = kind === 'location' && place !== '' ? `${name} of ${place}` : name;
+      const look = { block, includes: namesOfIncludes(block, dir), isGuarded };
+      const seen = kind === 'server' ? checkServer(look) : kind === 'location' ? checkLocation(look) : { faults: [], isGuarded }; // prettier-ignore
+      if (kind === 'location' && seen.isGuarded && hidesTokenRoute)
+        seen.faults.push(...checkCut(block, words));
+      faults.push(...seen.faults.map((fault) => `${here}: ${fault}`));
+      walk(block, kind === 'server' ? name : place, seen.isGuarded);
     }
   };
-  walk(parse(dump), '', '');
+  walk(top, '', false);
   return faults;
 }
 
-type Includes = (one: Directive, name: RegExp) => boolean;
-
-function checkServer(block: Directive[], here: string, includes: Includes): string[] {
-  const at = block.findIndex((one) => includes(one, /\/server\.conf$/));
-  const before = block.slice(0, Math.max(at, 0)).find((one) => rewriting.includes(one.words[0] ?? ''));
-  if (before === undefined) return [];
-  return [`${here}: \`${before.words[0]}\` comes before server.conf, which must be first: with auth_request it could decide in Keygate's place`]; // prettier-ignore
-}
-
+/** A block and what holds around it. */
 interface Look {
-  here: string;
-  /** The guarded location around it; empty for none. */
-  guardedBy: string;
-  includes: Includes;
-  faults: string[];
+  block: Directive[];
+  /** For each directive the file of ours that it includes, or an empty text. */
+  includes: string[];
+  isGuarded: boolean;
 }
 
-// Returns the guarded location for what is inside.
-function checkLocation(block: Directive[], { here, guardedBy, includes, faults }: Look): string {
-  const at = block.findIndex((one) => includes(one, /\/location(?:_auth_request)?\.conf$/));
-  if (at < 0) {
-    if (guardedBy !== '') faults.push(`${here}: it is inside ${guardedBy}, which is guarded, and needs the same include: it answers 500`); // prettier-ignore
-    return guardedBy;
-  }
+interface Seen {
+  faults: string[];
+  /** Whether what is inside is guarded, unless it says otherwise. */
+  isGuarded: boolean;
+}
+
+function namesOfIncludes(block: Directive[], dir: string): string[] {
+  return block.map(({ words: [word, path = ''] }) => {
+    const isOurs = path.startsWith('/') ? path.startsWith(`${dir}/`) : `${dir}/${basename(path)}`.endsWith(`/${path}`); // prettier-ignore
+    return word === 'include' && isOurs ? basename(path) : '';
+  });
+}
+
+function checkServer({ block, includes }: Look): Seen {
+  const at = includes.findIndex((name) => name === 'guard.conf' || name === 'locations.conf');
+  if (at < 0) return { faults: [], isGuarded: false };
+  const isGuarded = includes[at] === 'guard.conf';
+  const early = block.slice(0, at).find(({ words }) => rewriting.includes(words[0] ?? '') || (isGuarded && takesOurPages(words))); // prettier-ignore
+  const faults = early === undefined ? [] : [`\`${early.words[0]}\` comes before ${includes[at]}, which must be first: it could decide in Keygate's place`]; // prettier-ignore
+  return { faults: isGuarded ? [...faults, ...checkUnasked(block.slice(at))] : faults, isGuarded };
+}
+
+function checkLocation(look: Look): Seen {
+  const { block, includes } = look;
+  const at = includes.findIndex((name) => name === 'guard_location.conf' || name === 'guard_access.conf');
+  if (at < 0) return look.isGuarded ? checkInheriting(look) : { faults: [], isGuarded: false };
   const early = block.slice(0, at).find(({ words }) => endsSetLines(words) || takesOurPages(words));
-  if (early !== undefined)
-    faults.push(`${here}: \`${early.words.join(' ')}\` comes before the guard, which must be first`);
+  const faults = early === undefined ? [] : [`\`${early.words.join(' ')}\` comes before the guard, which must be first`]; // prettier-ignore
+  return { faults: [...faults, ...checkUnasked(block)], isGuarded: true };
+}
+
+// A location that is guarded by what is around it.
+function checkInheriting({ block, includes }: Look): Seen {
+  if (includes.includes('open.conf')) return { faults: [], isGuarded: false };
+  const asks = block.find(({ words }) => words[0] === 'auth_request');
+  if (asks !== undefined)
+    return { faults: [`\`${asks.words.join(' ')}\` takes the place of Keygate's question: ${asks.words[1] === 'off' ? 'include open.conf instead' : 'no credential is checked'}`], isGuarded: false }; // prettier-ignore
+  const ours = includes.indexOf('errors.conf');
+  const pages = block.filter(({ words }) => words[0] === 'error_page');
+  const early = block.slice(0, ours < 0 ? block.length : ours).find(({ words }) => takesOurPages(words));
+  const faults = checkUnasked(block);
+  if (early !== undefined) faults.push(`\`${early.words.join(' ')}\` takes the place of Keygate's answer`);
+  else if (pages.length > 0 && ours < 0)
+    faults.push('with an `error_page` of its own it answers refusals with pages of nginx: include errors.conf too'); // prettier-ignore
+  return { faults, isGuarded: true };
+}
+
+function checkUnasked(block: Directive[]): string[] {
   const open = block.find(answersUnasked);
-  if (open !== undefined)
-    faults.push(`${here}: \`${open.words.join(' ')}\` answers before anything is decided`);
-  return here;
+  return open === undefined ? [] : [`\`${open.words.join(' ')}\` answers before anything is decided`];
 }
 
 // nginx cuts a location's path off as so many characters: /api off /apitoken as well.
-function checkCut(block: Directive[], words: string[], here: string): string[] {
+function checkCut(block: Directive[], words: string[]): string[] {
   const path = words.at(-1) ?? '';
   const isPrefix = words.length === 2 || words[1] === '^~';
   const pass = block.find((one) => one.words[0] === 'proxy_pass')?.words[1] ?? '';
   if (!isPrefix || path.endsWith('/') || !/^https?:\/\/[^/]+\/(?:.*\/)?$/.test(pass)) return [];
-  return [`${here}: \`proxy_pass ${pass}\` makes /token of ${path}token, which is then the upstream's own: write \`location ${path}/\``]; // prettier-ignore
+  return [`\`proxy_pass ${pass}\` makes /token of ${path}token, which is then the upstream's own: write \`location ${path}/\``]; // prettier-ignore
 }
 
 function endsSetLines(words: string[]): boolean {
@@ -85,39 +109,17 @@ function endsSetLines(words: string[]): boolean {
 
 // The first error_page for a status is the one that counts.
 function takesOurPages(words: string[]): boolean {
-  return words[0] === 'error_page' && words.some((word) => word === '403' || word === '500');
+  return words[0] === 'error_page' && words.some((word) => /^(?:401|403|500)$/.test(word));
 }
 
+// An error gives nothing away.
 function answersUnasked({ words }: Directive): boolean {
-  return words[0] === 'return' || (words[0] === 'rewrite' && /^(?:redirect|permanent)$/.test(words[3] ?? ''));
+  if (words[0] === 'return') return !/^[45]\d\d$/.test(words[1] ?? '');
+  return words[0] === 'rewrite' && /^(?:redirect|permanent)$/.test(words[3] ?? '');
 }
 
 function serverName(block: Directive[]): string {
   const found =
     block.find((one) => one.words[0] === 'server_name') ?? block.find((one) => one.words[0] === 'listen');
   return found?.words.slice(1).join(' ') ?? '';
-}
-
-function parse(dump: string): Directive[] {
-  const top: Directive[] = [];
-  const stack = [top];
-  let words: string[] = [];
-  for (const [token] of dump.matchAll(tokens)) {
-    if (token.startsWith('#')) continue;
-    const current = stack.at(-1) ?? top;
-    if (token === '}') {
-      if (stack.length > 1) stack.pop();
-    } else if (token === ';') {
-      if (words.length > 0) current.push({ words, block: undefined });
-    } else if (token === '{') {
-      const block: Directive[] = [];
-      current.push({ words, block });
-      stack.push(block);
-    } else {
-      words.push(token);
-      continue;
-    }
-    words = [];
-  }
-  return top;
 }

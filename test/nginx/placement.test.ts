@@ -2,77 +2,119 @@ import { describe, expect, it } from 'vitest';
 import { checkPlacement } from '../../nginx/placement.js';
 
 const dir = '/etc/nginx/keygate';
-const server = `include ${dir}/server.conf;`;
-const guard = `include ${dir}/location.conf;`;
+const guard = `include ${dir}/guard.conf;`;
+const locations = `include ${dir}/locations.conf;`;
+const guardLocation = `include ${dir}/guard_location.conf;`;
+const open = `include ${dir}/open.conf;`;
+const errors = `include ${dir}/errors.conf;`;
 const inServer = (text: string) => `http { server { server_name a.example; ${text} } }`;
+const faultsOf = (text: string) => checkPlacement(inServer(text), dir);
 
 describe('checkPlacement', () => {
   it('finds nothing where all lines stand where they belong', () => {
     const dump = `# configuration file /etc/nginx/nginx.conf:
-      http { map $a $b { default "{ return"; } server { listen 80; root /x; ${server} set $c 1; rewrite ^/a /b permanent; return 301 /x;
-        location / { return 200 "open; }"; }
-        location /api/ { ${guard} set $keygate_require_scope x; rewrite ^/api/(.*) /$1 break; error_page 404 /x; if ($a) { return 403; }
-          location /api/b/ { include ${dir}/location_auth_request.conf; } } } }`;
+      http { map $a $b { default "{ return"; }
+        server { listen 80; root /x; ${locations} set $c 1; rewrite ^/a /b permanent; return 301 /x; error_page 403 /x;
+          location / { return 200 "open; }"; auth_request /mine; }
+          location /api/ { ${guardLocation} set $keygate_require_scope x; rewrite ^/api/(.*) /$1 break; error_page 404 403 /x; if ($a) { return 403; }
+            location /api/b/ { proxy_pass http://app; } }
+          location /c { include ${dir}/guard_access.conf; ${errors} } }
+        server { listen 81; ${guard} set $c 1; error_page 403 404 /x; rewrite ^/a /b last;
+          location / { return 404; }
+          location /d { rewrite ^/d/(.*) /$1 break; ${errors} error_page 403 404 /x; location /d/e { } }
+          location /f { ${open} return 200 open; error_page 404 /x; location /f/g { return 200 open; } }
+          location /h { include ${dir}/guard_access.conf; } } }`;
     expect(checkPlacement(dump, dir)).toEqual([]);
     expect(checkPlacement('', dir)).toEqual([]);
   });
 
   it.each(['rewrite ^ /x last;', 'if ($a) { set $b 1; }', 'set $a b;', 'return 404;', 'break;'])(
-    'names what comes before server.conf: %s',
+    'names what comes before guard.conf and locations.conf: %s',
     (line) => {
-      const [fault, ...more] = checkPlacement(inServer(`${line} ${server}`), dir);
-      expect(fault).toMatch(`server a.example: \`${/^\w+/.exec(line)?.[0]}\` comes before server.conf, which must be first`); // prettier-ignore
-      expect(more).toEqual([]);
+      for (const name of ['guard.conf', 'locations.conf'])
+        expect(faultsOf(`${line} include ${dir}/${name};`)).toEqual([
+          `server a.example: \`${/^\w+/.exec(line)?.[0]}\` comes before ${name}, which must be first: it could decide in Keygate's place`,
+        ]);
     },
   );
 
-  it.each(['break', 'rewrite ^/a /b break', 'error_page 404 500 = @fallback', 'error_page 403 =200 /sorry'])(
-    'names what comes before the guard: %s',
+  it('names an error_page that answers refusals in place of that of guard.conf', () => {
+    for (const line of ['error_page 403 =200 /sorry;', 'error_page 404 401 /x;'])
+      expect(faultsOf(`${line} ${guard}`)).toEqual([expect.stringContaining('`error_page` comes before guard.conf') as string]); // prettier-ignore
+    expect(faultsOf(`error_page 404 /x; ${guard}`)).toEqual([]);
+  });
+
+  it.each(['break', 'rewrite ^/a /b break', 'error_page 404 500 = @fallback', 'error_page 403 =200 /sorry', 'error_page 401 /login'])(
+    'names what comes before the guard of a location: %s',
     (line) => {
-      const faults = checkPlacement(inServer(`${server} location = /a { ${line}; ${guard} }`), dir);
+      const faults = faultsOf(`${locations} location = /a { ${line}; ${guardLocation} }`);
       expect(faults).toEqual([`location = /a of server a.example: \`${line}\` comes before the guard, which must be first`]); // prettier-ignore
     },
-  );
+  ); // prettier-ignore
 
-  it.each(['return 200 secret', 'rewrite ^ /x permanent', 'rewrite ^ /x redirect'])(
-    'names what answers in a guarded location before anything is decided: %s',
+  it.each(['return 200 secret', 'return 301 /x', 'return /x', 'rewrite ^ /x permanent', 'rewrite ^ /x redirect'])(
+    'names what answers before anything is decided: %s',
     (line) => {
-      const faults = checkPlacement(inServer(`${server} location /a { ${guard} ${line}; }`), dir);
-      expect(faults).toEqual([`location /a of server a.example: \`${line}\` answers before anything is decided`]); // prettier-ignore
+      const fault = `\`${line}\` answers before anything is decided`;
+      const here = 'location /a of server a.example';
+      expect(faultsOf(`${locations} location /a { ${guardLocation} ${line}; }`)).toEqual([`${here}: ${fault}`]);
+      expect(faultsOf(`${guard} location /a { ${line}; }`)).toEqual([`${here}: ${fault}`]);
+      expect(faultsOf(`${guard} ${line};`)).toEqual([`server a.example: ${fault}`]);
     },
-  );
+  ); // prettier-ignore
+
+  it('names what answers in a location within a guarded one, however deep, and not in open ones', () => {
+    const nested = (lines: string) =>
+      `location /a { ${lines} location /a/b { location ~ c { return 200 x; } } }`;
+    const fault = 'location ~ c of server a.example: `return 200 x` answers before anything is decided';
+    expect(faultsOf(`${locations} ${nested(guardLocation)}`)).toEqual([fault]);
+    expect(faultsOf(`${guard} ${nested('')}`)).toEqual([fault]);
+    expect(faultsOf(`${guard} ${nested(open)}`)).toEqual([]);
+    expect(faultsOf(`${locations} ${nested('')}`)).toEqual([]);
+  });
+
+  it.each([
+    ['auth_request /mine', 'no credential is checked'],
+    ['auth_request off', 'include open.conf instead'],
+  ])('names %s in a guarded server', (line, advice) => {
+    expect(faultsOf(`${guard} location /a { ${line}; }`)).toEqual([`location /a of server a.example: \`${line}\` takes the place of Keygate's question: ${advice}`]); // prettier-ignore
+  });
+
+  it('names an error_page that ends those of guard.conf', () => {
+    const faults = (lines: string) => faultsOf(`${guard} location /a { ${lines} }`);
+    expect(faults('error_page 404 /x;')).toEqual([expect.stringMatching(/^location \/a of .*include errors\.conf too$/)]); // prettier-ignore
+    for (const lines of ['error_page 403 =200 /x;', `error_page 403 =200 /x; ${errors}`])
+      expect(faults(lines)).toEqual(["location /a of server a.example: `error_page 403 =200 /x` takes the place of Keygate's answer"]); // prettier-ignore
+    expect(faults(`${errors} error_page 403 404 /x;`)).toEqual([]);
+  });
 
   it.each(['location /api', 'location ^~ /api'])(
-    'names a path that nginx cuts within a segment: %s',
+    'names a path that nginx cuts within a segment, where /token is to be hidden: %s',
     (location) => {
-      const guarded = (pass: string, where = location) => checkPlacement(inServer(`${server} ${where} { ${guard} proxy_pass ${pass}; }`), dir); // prettier-ignore
+      const hide = 'js_var $keygate_hide_token_route "on";';
+      const guarded = (pass: string, where = location) => checkPlacement(`${hide} ${inServer(`${guard} ${where} { proxy_pass ${pass}; }`)}`, dir); // prettier-ignore
       expect(guarded('http://app/')).toEqual([`${location} of server a.example: \`proxy_pass http://app/\` makes /token of /apitoken, which is then the upstream's own: write \`location /api/\``]); // prettier-ignore
       expect(guarded('https://app:8443/v1/')).toHaveLength(1);
       for (const pass of ['http://app', 'http://app/v1', 'http://app$request_uri'])
         expect(guarded(pass)).toEqual([]);
       for (const where of [`${location}/`, 'location = /api', 'location ~ /api']) expect(guarded('http://app/', where)).toEqual([]); // prettier-ignore
-      expect(checkPlacement(inServer(`${server} ${location} { proxy_pass http://app/; }`), dir)).toEqual([]);
+      const passing = (lines: string) => `${location} { ${lines} proxy_pass http://app/; }`;
+      expect(checkPlacement(`${hide} ${inServer(`${locations} ${passing('')}`)}`, dir)).toEqual([]);
+      expect(faultsOf(`${guard} ${passing('')}`)).toEqual([]);
+      expect(faultsOf(`${guard} ${passing('set $keygate_hide_token_route on;')}`)).toHaveLength(1);
     },
   );
 
-  it('names a nested location without a guard of its own, however deep', () => {
-    const nested = `location /a { ${guard} location /a/b { location ~ c { } } }`;
-    expect(checkPlacement(inServer(`${server} ${nested}`), dir)).toEqual([
-      expect.stringMatching(/^location \/a\/b of server a.example: it is inside location \/a of server a.example, which is guarded/), // prettier-ignore
-      expect.stringMatching(/^location ~ c of server a.example: it is inside location \/a /),
-    ]);
-  });
-
   it('takes the includes of another folder for what they are', () => {
-    expect(checkPlacement(inServer(`set $a b; include /etc/nginx/conf.d/server.conf;`), dir)).toEqual([]);
+    expect(faultsOf('set $a b; include /etc/nginx/conf.d/guard.conf;')).toEqual([]);
   });
 
   it('knows an include that is relative to nginx.conf', () => {
-    expect(checkPlacement(inServer('set $a b; include keygate/server.conf;'), dir)).toHaveLength(1);
-    expect(checkPlacement(inServer('set $a b; include other/server.conf;'), dir)).toEqual([]);
+    expect(faultsOf('set $a b; include keygate/guard.conf;')).toHaveLength(1);
+    expect(faultsOf('set $a b; include other/guard.conf;')).toEqual([]);
   });
 
   it('reads a torn configuration to its end', () => {
-    expect(checkPlacement(`} } http { server { ${server} location /a {`, dir)).toEqual([]);
+    expect(checkPlacement(`} } http { server { ${guard} location /a {`, dir)).toEqual([]);
   });
 });
