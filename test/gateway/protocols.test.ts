@@ -39,9 +39,13 @@ describe.each(variants)('$name: protocols', (variant) => {
     grpc = await startGrpcService();
     websocket = createServer().on('upgrade', acceptWebSocket);
     await new Promise<void>((resolve) => websocket.listen(0, '127.0.0.1', resolve));
+    const again = variant.entry === 'access' ? '' : 'GUARD;'; // a nested location has it already
     gateway = await startEmbedded({
       variant,
       keys: `${key}\n`,
+      edit: {
+        'keygate/settings.conf': (conf) => conf.replace(/(\$keygate_identity_headers) "refuse"/, '$1 "drop"'),
+      },
       serverFirst: 'http2 on; underscores_in_headers on;',
       server: `
         ${cgi
@@ -50,7 +54,7 @@ describe.each(variants)('$name: protocols', (variant) => {
           ${one}_param QUERY_STRING $query_string; ${one}_param REQUEST_METHOD $request_method;
           ${one}_param REMOTE_USER $remote_user; ${one}_param CONTENT_LENGTH $content_length;
           include keygate/${one}_headers.conf; ${one}_pass ${responders[one].address};
-          location /${one}/forwarding/ { GUARD; set $keygate_forward_credential on;
+          location /${one}/forwarding/ { ${again} set $keygate_forward_credential on;
             ${one}_param CONTENT_LENGTH $content_length;
             include keygate/${one}_headers.conf; ${one}_pass ${responders[one].address}; } }`,
           )
