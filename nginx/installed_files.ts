@@ -25,20 +25,25 @@ const bundles = { qjs: 'keygate.js', njs: 'keygate.es5.js' };
 
 // What would end a directive, start a variable or be a pattern in `include`.
 const unsafe = /[\s"'`;{}$\\*?[\]#\x00-\x1f\x7f]/;
+const addressForm = /^(?:[0-9.]+|\[[0-9a-f:]+\]|localhost):\d+$/;
 const prefixForm = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$/;
 
 /**
  * Renders every file of the folder.
  * @returns contents by file name; keygate.js is the bundle
- * @throws Error when the folder or the prefix can't stand in nginx's configuration
+ * @throws Error when the folder, the prefix or the address can't stand in nginx's configuration
  */
 export function installedFiles(installation: Installation): { [name: string]: string } {
-  const { dir, engine, prefix } = installation;
+  const { dir, engine, prefix, decisionAddress } = installation;
   if (!isAbsolute(dir) || unsafe.test(dir)) {
     throw new Error(`${dir}: expected an absolute folder without white space, quotes or any of ;{}$\\*?[]#`);
   }
   if (prefix !== '' && !prefixForm.test(prefix)) {
     throw new Error(`prefix ${prefix}: expected a path such as /auth, without a slash at its end`);
+  }
+  const socket = /^unix:(\/.+)$/.exec(decisionAddress)?.[1];
+  if (socket === undefined ? !addressForm.test(decisionAddress) : unsafe.test(socket)) {
+    throw new Error(`decision ${decisionAddress}: expected 127.0.0.1:9147 or unix:/path`);
   }
   const files: { [name: string]: string } = {};
   const sourceDir = join(packageDir, 'nginx');

@@ -3,42 +3,55 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { installedFiles } from '../../nginx/installed_files.js';
+import { installedFiles, type Installation } from '../../nginx/installed_files.js';
+import { snippetFiles } from '../../nginx/snippet_files.js';
 
 const root = join(import.meta.dirname, '../..');
 const dir = '/etc/nginx/keygate';
-const shipped = (name: string) => readFileSync(join(root, 'nginx/snippets', name), 'utf8');
+const installation: Installation = {
+  dir,
+  engine: 'qjs',
+  prefix: '/keygate',
+  nginxVersion: '1.30.6',
+  decisionAddress: '127.0.0.1:9147',
+  decisionSecret: '0123456789abcdef0123456789abcdef',
+};
+const install = (changed: Partial<Installation> = {}) => installedFiles({ ...installation, ...changed });
+const snippets = snippetFiles({ ...installation, sourceDir: join(root, 'nginx') });
 
 describe('installedFiles', () => {
   it('holds every snippet and the bundle of the engine', () => {
-    const names = [...readdirSync(join(root, 'nginx/snippets')), 'keygate.js'].sort();
+    const names = [...Object.keys(snippets), 'keygate.js'].sort();
+    expect(names).toEqual(expect.arrayContaining(readdirSync(join(root, 'nginx/snippets'))));
     for (const [engine, bundle] of [
       ['qjs', 'keygate.js'],
       ['njs', 'keygate.es5.js'],
     ] as const) {
-      // prettier-ignore
-      const files = installedFiles({ dir, engine });
+      const files = install({ engine });
       expect(Object.keys(files).sort()).toEqual(names);
       expect(files['keygate.js']).toBe(readFileSync(join(root, 'dist', bundle), 'utf8'));
+      expect(files['decision_server.conf']).toContain(`js_engine ${engine};`);
     }
   });
 
   it('changes nothing in a snippet but the references to the folder', () => {
-    const files = installedFiles({ dir, engine: 'qjs' });
-    for (const name of readdirSync(join(root, 'nginx/snippets'))) {
-      expect(files[name]?.replaceAll(`${dir}/`, 'keygate/'), name).toBe(shipped(name).replaceAll(`${dir}/`, 'keygate/')); // prettier-ignore
+    const files = install({ prefix: '' });
+    for (const [name, text] of Object.entries(snippets)) {
+      expect(files[name]?.replaceAll(`${dir}/`, 'keygate/'), name).toBe(text.replaceAll(`${dir}/`, 'keygate/')); // prettier-ignore
       expect(files[name], name).not.toMatch(/^\s*(?:include|js_import \w+ from) (?!\/)/m);
     }
-    expect(files['http.conf']).toContain(`js_import keygate from ${dir}/keygate.js;`);
-    expect(files['server.conf']).toContain(`include ${dir}/sidecar_secret.conf*;`);
+    expect(files['decision_server.conf']).toContain(`js_import keygate from ${dir}/keygate.js;`);
+    expect(files['sidecar.conf']).toContain(`include ${dir}/sidecar_secret.conf*;`);
   });
 
-  it('puts every route under the prefix', () => {
-    const routes = installedFiles({ dir, engine: 'qjs', prefix: '/auth/v1' })['routes.conf'] as string;
-    const paths = [...routes.matchAll(/^location = (\S+)/gm)].map(([, path]) => path);
-    const plain = [...shipped('routes.conf').matchAll(/^location = (\S+)/gm)].map(([, path]) => path);
+  it.each(['/keygate', '/auth/v1'])('puts every route under the prefix %s', (prefix) => {
+    const paths = (routes = '') => [...routes.matchAll(/^location = (\S+)/gm)].map(([, path]) => path);
+    const plain = paths(snippets['routes.conf']);
     expect(plain).toContain('/token');
-    expect(paths).toEqual(plain.map((path) => `/auth/v1${path}`));
+    const routes = install({ prefix })['routes.conf'];
+    expect(paths(routes)).toEqual(plain.map((path) => `${prefix}${path}`));
+    const asked = (text = '') => [...text.matchAll(/proxy_pass \S+/g)].map(String);
+    expect(asked(routes)).toEqual(asked(snippets['routes.conf'])); // the decision server knows no prefix
   });
 
   it.each([
@@ -55,13 +68,29 @@ describe('installedFiles', () => {
     '/a\nb',
     '/a\\b',
   ])('refuses the folder %j', (bad) => {
-    expect(() => installedFiles({ dir: bad, engine: 'qjs' })).toThrow('expected an absolute folder');
+    expect(() => install({ dir: bad })).toThrow('expected an absolute folder');
   });
 
   it.each(['auth', '/', '/auth/', '//auth', '/a b', '/..', '/./a', '/a;b', '/a$b', '/a%2f', '/a\n'])(
     'refuses the prefix %j',
     (prefix) => {
-      expect(() => installedFiles({ dir, engine: 'qjs', prefix })).toThrow('expected a path such as /auth');
+      expect(() => install({ prefix })).toThrow('expected a path such as /auth');
     },
   );
+
+  it.each(['127.0.0.1:9147', '[::1]:9147', 'unix:/run/keygate/decision.sock'])(
+    'has the decision server listen on %s',
+    (decisionAddress) => {
+      const files = install({ decisionAddress });
+      expect(files['decision_listen.conf']).toContain(`\nlisten ${decisionAddress} `);
+      expect(files['decision_address.conf']).toContain(`\n    server ${decisionAddress};`);
+    },
+  );
+
+  it.each(['', '9147', 'localhost', '127.0.0.1', '127.0.0.1:9147;', '0.0.0.0:9147 a', 'unix:decision.sock', 'unix:/a b', 'unix:/a;b', 'unix:/a$1', '$1:1'])(
+    'refuses the address %j of the decision server',
+    (decisionAddress) => {
+      expect(() => install({ decisionAddress })).toThrow('expected 127.0.0.1:9147 or unix:/path');
+    },
+  ); // prettier-ignore
 });

@@ -1,32 +1,39 @@
 // Lines that an operator adds: nothing twice, nothing that the place does not need.
 
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { adviceFor, linesToAdd, type Wanted } from '../../nginx/lines_to_add.js';
 import { readOperatorConfig } from '../../nginx/operator_config.js';
 
 const wanted: Wanted = {
   dir: '/k',
-  entry: 'access',
-  addsEngine: true,
   modulePath: '/m/ngx_http_js_module.so',
 };
 
 describe('linesToAdd', () => {
   it('names everything where the configuration is not known', () => {
-    const { main, http, server, location } = linesToAdd(wanted, undefined);
+    const { main, http, ...others } = linesToAdd(wanted, undefined);
     const bare = (lines: string[]) => lines.map((line) => line.replace(/;.*/, ''));
     expect(main).toEqual(['load_module /m/ngx_http_js_module.so;']);
-    expect(bare(http)).toEqual(['js_engine qjs', 'include /k/settings.conf', 'include /k/http.conf', 'large_client_header_buffers 4 32k', 'variables_hash_max_size 2048']); // prettier-ignore
-    expect(bare(server)).toEqual(['include /k/server.conf', 'include /k/routes.conf']);
-    expect(bare(location)).toEqual(['include /k/location.conf', 'include /k/errors.conf', 'include /k/proxy_headers.conf']); // prettier-ignore
+    expect(bare(http)).toEqual(['include /k/http.conf', 'large_client_header_buffers 4 32k', 'variables_hash_max_size 2048']); // prettier-ignore
+    expect(bare(others.server)).toEqual(['include /k/guard.conf', 'include /k/routes.conf']);
+    expect(bare(others.passing)).toEqual(['include /k/proxy_headers.conf']);
+    expect(bare(others.open)).toEqual(['include /k/open.conf']);
+  });
+
+  it('includes only files that are shipped', () => {
+    const lines = Object.values(linesToAdd(wanted, undefined)).flat() as string[];
+    const included = lines.flatMap((line) => /^include \/k\/([^;]+);/.exec(line)?.[1] ?? []);
+    expect(readdirSync(join(import.meta.dirname, '../../nginx/snippets'))).toEqual(expect.arrayContaining(included)); // prettier-ignore
+    expect(included).toHaveLength(5);
   });
 
   it('leaves out what is there already, and a module that is built in', () => {
     const config = readOperatorConfig('load_module modules/ngx_http_js_module.so; http { large_client_header_buffers 4 8k; variables_hash_max_size 2048; }'); // prettier-ignore
-    const lines = linesToAdd({ ...wanted, entry: 'auth_request', addsEngine: false }, config);
+    const lines = linesToAdd(wanted, config);
     expect(lines.main).toEqual([]);
-    expect(lines.http).toEqual(['include /k/settings.conf;', 'include /k/http.conf;']);
-    expect(lines.location[0]).toBe('include /k/location_auth_request.conf;');
+    expect(lines.http).toEqual(['include /k/http.conf;']);
     expect(linesToAdd({ ...wanted, modulePath: '' }, undefined).main).toEqual([]);
   });
 });

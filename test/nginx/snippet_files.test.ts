@@ -1,0 +1,139 @@
+// The snippets of one installation: what it alone knows stands in them, in each place that needs it.
+
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { formatRefusal } from '../../auth/answer.js';
+import type { Reason } from '../../auth/refusals.js';
+import { usualTargetPattern } from '../../auth/target.js';
+import { fillBodies, isAtLeast, snippetFiles, type SnippetFacts } from '../../nginx/snippet_files.js';
+
+const sourceDir = join(import.meta.dirname, '../../nginx');
+const shipped = readdirSync(join(sourceDir, 'snippets'));
+const read = (name: string) => readFileSync(join(sourceDir, 'snippets', name), 'utf8');
+const facts: SnippetFacts = {
+  sourceDir,
+  engine: 'qjs',
+  nginxVersion: '1.26.3',
+  decisionAddress: '127.0.0.1:9147',
+  decisionSecret: 'none',
+};
+const fill = (changed: Partial<SnippetFacts> = {}) => snippetFiles({ ...facts, ...changed });
+
+/** The snippets that differ from those of the facts above. */
+function changedBy(changed: Partial<SnippetFacts>): string[] {
+  const before = fill();
+  return Object.entries(fill(changed)).filter(([name, text]) => before[name] !== text).map(([name]) => name).sort(); // prettier-ignore
+}
+
+describe('snippetFiles', () => {
+  it('holds every snippet, and leaves each as it is shipped but for what only an installation knows', () => {
+    const files = fill();
+    expect(Object.keys(files).sort()).toEqual([...shipped].sort());
+    for (const name of shipped) {
+      const text = read(name).replace('"~usual"', `"~${usualTargetPattern.replaceAll('$', '$$$$')}"`);
+      expect(files[name], name).toBe(fillBodies(text));
+    }
+  });
+
+  it.each(['127.0.0.1:9148', '[::1]:9147', 'unix:/run/keygate/decision.sock'])(
+    'names the address %s to the decision server and to those who ask it',
+    (decisionAddress) => {
+      const files = fill({ decisionAddress });
+      expect(files['decision_listen.conf']).toContain(`\nlisten ${decisionAddress} backlog=`);
+      expect(files['decision_address.conf']).toContain(`\n    server ${decisionAddress};\n`);
+      expect(changedBy({ decisionAddress })).toEqual(['decision_address.conf', 'decision_listen.conf']);
+    },
+  );
+
+  it('gives the decision server and those who ask it one secret, and lets nobody in without', () => {
+    const decisionSecret = 'a1'.repeat(16);
+    const files = fill({ decisionSecret });
+    expect(files['decision_secret.conf']).toContain(
+      `\nproxy_set_header X-Keygate-Secret ${decisionSecret};\n`,
+    );
+    expect(files['decision_asker.conf']).toMatch(
+      new RegExp(`\\{\n    ${decisionSecret} 1;\n    default "";\n\\}`),
+    );
+    expect(changedBy({ decisionSecret })).toEqual(['decision_asker.conf', 'decision_secret.conf']);
+  });
+
+  it('has the decision server run on the engine', () => {
+    expect(fill({ engine: 'njs' })['decision_server.conf']).toMatch(/^ {4}js_engine njs;/m);
+    expect(fill({ engine: 'qjs' })['decision_server.conf']).toMatch(/^ {4}js_engine qjs;/m);
+    expect(changedBy({ engine: 'njs' })).toEqual(['decision_server.conf']);
+  });
+
+  it.each([
+    ['1.26.3', []],
+    ['1.27.3', []],
+    ['1.27.4', ['since_1_27_4.conf']],
+    ['1.29.2', ['since_1_27_4.conf']],
+    ['1.29.3', ['since_1_27_4.conf', 'since_1_29_3.conf']],
+    ['1.30.6', ['since_1_27_4.conf', 'since_1_29_3.conf']],
+    ['2.0.0', ['since_1_27_4.conf', 'since_1_29_3.conf']],
+  ])('has what nginx %s knows and older ones do not: %j', (nginxVersion, names) => {
+    expect(changedBy({ nginxVersion })).toEqual(names);
+    const files = fill({ nginxVersion });
+    for (const name of names) expect(files[name]).toMatch(/^[a-z_]+ \w+;\n$/);
+  });
+
+  it('includes each file of a version where it may be absent', () => {
+    const all = shipped.map(read).join('\n');
+    for (const name of Object.keys(fill({ nginxVersion: '2.0.0' })).filter((one) => /^since/.test(one)))
+      expect(all).toContain(`include keygate/${name}*;`);
+  });
+});
+
+describe('fillBodies', () => {
+  const filled = [
+    ...shipped
+      .map(read)
+      .join('\n')
+      .matchAll(/'@([a-z_]+)@'/g),
+  ].map(([, reason]) => reason as Reason);
+
+  it('puts the body of a refusal in its place', () => {
+    expect(fillBodies("return 403 '@forbidden@';")).toBe(`return 403 '${formatRefusal('forbidden').body}';`);
+    const files = fill();
+    for (const name of shipped) {
+      const reasons = [...read(name).matchAll(/'@([a-z_]+)@'/g)].map(([, reason]) => reason as Reason);
+      for (const reason of reasons) expect(files[name]).toContain(`'${formatRefusal(reason).body}';`);
+      expect(files[name]).not.toMatch(/@[a-z_]+@/);
+    }
+  });
+
+  it('throws for what is no reason', () => {
+    expect(() => fillBodies("return 403 '@no_such_reason@';")).toThrow('@no_such_reason@ is no reason');
+    expect(() => fillBodies("return 403 '@constructor@';")).toThrow('@constructor@ is no reason');
+  });
+
+  it.each([...new Set(filled)])('has a body of %s that nginx reads as it is', (reason) => {
+    expect(formatRefusal(reason).body).not.toMatch(/['\\$\n]/);
+  });
+
+  it('answers with the status of the reason', () => {
+    const returns = [
+      ...shipped
+        .map(read)
+        .join('\n')
+        .matchAll(/return (\d+) '@([a-z_]+)@';/g),
+    ];
+    expect(returns.length).toBeGreaterThan(5);
+    for (const [, status, reason] of returns)
+      expect(formatRefusal(reason as Reason).status, reason).toBe(Number(status));
+  });
+});
+
+describe('isAtLeast', () => {
+  it.each([
+    ['1.30.6', '1.30.6', true],
+    ['1.30.10', '1.30.9', true],
+    ['1.9.9', '1.30.0', false],
+    ['2.0.0', '1.30.6', true],
+    ['1.30', '1.30.6', false],
+    ['1.30.6', '1.30', true],
+  ])('compares %s with %s by numbers: %s', (version, least, expected) => {
+    expect(isAtLeast(version, least)).toBe(expected);
+  });
+});
