@@ -1,7 +1,7 @@
 // `keygate install` as a person at a shell runs it: what it refuses, what it never loses, what --check finds.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'; // prettier-ignore
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'; // prettier-ignore
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -75,19 +75,19 @@ describe('keygate install refuses', () => {
     expect(existsSync(dir)).toBe(false);
   });
 
-  it.each(['0.9.9', '1.0.0'])('--entry access on njs %s, where auth_request is taken instead', (njs) => {
-    nginx = fakeNginx(work, { njs, engines: ['qjs', 'njs'], configuration: 'events {}' });
-    const ran = install('--entry', 'access');
+  it('an engine that this njs does not have', () => {
+    nginx = fakeNginx(work, { njs: '0.9.0', engines: ['njs'], configuration: 'events {}' });
+    const ran = install('--engine', 'qjs');
     expect(ran.code).toBe(1);
-    expect(ran.err).toContain('CVE-2026-18329');
-    expect(ran.err).toContain('hint: --entry auto');
+    expect(ran.err).toContain('has no engine qjs\nhint: it has njs: --engine auto');
     expect(existsSync(dir)).toBe(false);
-    expect(install().out).toContain(`include ${dir}/location_auth_request.conf;`);
   });
 
   it.each([
     ['--engine', 'v8'],
-    ['--entry', 'none'],
+    ['--entry', 'access'],
+    ['--decision', 'here'],
+    ['--decision', '127.0.0.1:9147; evil on'],
     ['--prefix', '/auth/'],
     ['--prefix', '/a;b'],
     ['--nonsense', ''],
@@ -106,13 +106,13 @@ describe('keygate install refuses', () => {
 
   it('a folder with files of the same names from elsewhere, unless they may be kept beside', () => {
     mkdirSync(dir);
-    write('server.conf', 'server { }\n');
+    write('guard.conf', 'server { }\n');
     const ran = install();
     expect(ran.code).toBe(1);
-    expect(ran.err).toContain('has files that keygate install did not put there: server.conf\nhint: ');
-    expect(readdirSync(dir)).toEqual(['server.conf']);
+    expect(ran.err).toContain('has files that keygate install did not put there: guard.conf\nhint: ');
+    expect(readdirSync(dir)).toEqual(['guard.conf']);
     expect(install('--force').code).toBe(0);
-    const kept = readdirSync(dir).find((name) => /^server\.conf\.orig-\d{8}T\d{6}Z$/.test(name)) ?? '';
+    const kept = readdirSync(dir).find((name) => /^guard\.conf\.orig-\d{8}T\d{6}Z$/.test(name)) ?? '';
     expect(read(kept)).toBe('server { }\n');
   });
 
@@ -162,12 +162,36 @@ describe('keygate install keeps', () => {
     expect(read('proxy_headers.conf')).toBe(shipped);
   });
 
-  it('the prefix of an earlier installation', () => {
+  it('the prefix of an earlier installation, /keygate at first', () => {
+    install();
+    expect(read('routes.conf')).toContain('location = /keygate/token {');
     install('--prefix', '/auth');
     expect(install().out).toContain('nothing had to be written');
     expect(read('routes.conf')).toContain('location = /auth/token {');
     expect(install('--prefix', '').code).toBe(0);
     expect(read('routes.conf')).toContain('location = /token {');
+  });
+
+  it('the address and the secret of an earlier installation', () => {
+    install();
+    expect(read('decision_listen.conf')).toContain('listen 127.0.0.1:9147 ');
+    expect(install('--decision', 'unix:/run/keygate/decision.sock').code).toBe(0);
+    const secret = /X-Keygate-Secret ([0-9a-f]{32});/.exec(read('decision_secret.conf'))?.[1] ?? '-';
+    expect(read('decision_asker.conf')).toContain(`    ${secret} 1;`);
+    expect(install().out).toContain('nothing had to be written');
+    expect(read('decision_listen.conf')).toContain('listen unix:/run/keygate/decision.sock ');
+    expect(read('decision_secret.conf')).toContain(secret);
+  });
+
+  it('its secret from everybody but nginx, and has another one in each folder', () => {
+    install();
+    const modes = ['decision_secret.conf', 'decision_asker.conf', 'http.conf'].map((name) => (statSync(join(dir, name)).mode & 0o777).toString(8)); // prettier-ignore
+    expect(modes).toEqual(['600', '600', '644']);
+    const first = read('decision_secret.conf');
+    dir = join(work, 'another');
+    const ran = install();
+    expect(read('decision_secret.conf')).not.toBe(first);
+    expect(ran.out).not.toContain(/X-Keygate-Secret (\w+)/.exec(read('decision_secret.conf'))?.[1]);
   });
 
   it('everything, with --dry-run', () => {
@@ -179,7 +203,7 @@ describe('keygate install keeps', () => {
 
   it('everything as it was when the disk is full half-way', () => {
     install();
-    becomeOlder('server.conf', '# what 0.0.9 shipped\n');
+    becomeOlder('guard.conf', '# what 0.0.9 shipped\n');
     becomeOlder('keygate.js', '// what 0.0.9 shipped\n');
     const before = readdirSync(dir).map((name) => [name, read(name)]);
     const args = [program, 'install', dir, '--nginx', nginx.program, '--module', nginx.module];
@@ -209,7 +233,7 @@ describe('keygate install --check', () => {
 
   it('names what is missing, changed, old, or no longer shipped', () => {
     install();
-    becomeOlder('server.conf', '# what 0.0.9 shipped\n');
+    becomeOlder('guard.conf', '# what 0.0.9 shipped\n');
     becomeOlder('limits.conf', '# no longer shipped\n');
     rmSync(join(dir, 'http.conf'));
     write('errors.conf', '# mine\n');
@@ -218,8 +242,8 @@ describe('keygate install --check', () => {
       found: [
         `${dir}: version 0.0.9; this is ${version}`,
         'errors.conf: changed by hand',
+        'guard.conf: not as this version ships it',
         'http.conf: missing',
-        'server.conf: not as this version ships it',
         'limits.conf: no longer part of Keygate',
       ],
     });
@@ -237,27 +261,32 @@ describe('keygate install --check', () => {
     });
   });
 
-  it('names the bundle for the other engine', () => {
+  it('names the bundle for the other engine, where njs has changed under it', () => {
     install();
-    nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], configuration: 'js_engine njs;' });
+    nginx = fakeNginx(work, { njs: '0.9.0', engines: ['njs'], configuration: 'events {}' });
     expect(check()).toEqual({
       code: 1,
-      found: ['keygate.js: the bundle for the other engine: nginx runs it on njs'],
+      found: [
+        'decision_server.conf: not as this version ships it',
+        'keygate.js: the bundle for the other engine: nginx runs it on njs',
+      ],
     });
   });
 
   it('finds a guard that the njs of today lets be bypassed, as a package that went back brings it', () => {
     install();
-    const configuration = `js_engine qjs; http { server { location / { set $keygate_armed $keygate_server; js_access keygate.access; } } }`;
+    const configuration = `http { server { location / { include ${dir}/guard_access.conf; } } } js_access keygate.access;`;
     nginx = fakeNginx(work, { njs: '1.0.0', engines: ['qjs', 'njs'], configuration });
-    expect(check()).toEqual({ code: 1, found: [expect.stringMatching(/^location\.conf: .*bypassed with njs 1\.0\.0 \(CVE-2026-18329\)/)] }); // prettier-ignore
-    expect(install().out).toMatch(/note: your nginx\.conf includes location\.conf, which can be bypassed/);
+    expect(check()).toEqual({ code: 1, found: [expect.stringMatching(/^guard_access\.conf: .*bypassed with njs 1\.0\.0 \(0\.9\.9 to 1\.0\.0: CVE-2026-18329\)/)] }); // prettier-ignore
+    expect(install().out).toMatch(
+      /note: your nginx\.conf includes guard_access\.conf, which can be bypassed/,
+    );
   });
 
   it('finds lines of Keygate that stand where they do not hold', () => {
     install();
-    const configuration = `js_engine qjs; http { server { listen 80; set $a b; include ${dir}/server.conf; } }`;
+    const configuration = `http { server { listen 80; set $a b; include ${dir}/guard.conf; } }`;
     nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], configuration });
-    expect(check()).toEqual({ code: 1, found: [expect.stringMatching(/^nginx\.conf: server 80: `set` comes before server\.conf/)] }); // prettier-ignore
+    expect(check()).toEqual({ code: 1, found: [expect.stringMatching(/^nginx\.conf: server 80: `set` comes before guard\.conf/)] }); // prettier-ignore
   });
 });
