@@ -18,6 +18,7 @@ export interface PresentedCredential {
 /** The longest credential that is judged, in bytes. */
 export const maxCredentialBytes = 12288;
 
+const bearer = 'bearer';
 const schemeAndRest = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ /;
 const printable = /^[\x21-\x7e]+$/;
 
@@ -25,23 +26,31 @@ const printable = /^[\x21-\x7e]+$/;
  * Chooses the one credential of a request.
  * @returns a text that is not empty, or the reason why there is none
  */
-export function chooseCredential(headers: CredentialHeaders): { credential: string } | { reason: Reason } {
+export function chooseCredential(headers: CredentialHeaders): string | { reason: Reason } {
   const { authorization, xApiKey, apiKey } = headers;
-  // nginx joins repeated headers by a comma, which no key has; a repeated Authorization it refuses itself.
-  if (xApiKey.indexOf(',') >= 0 || apiKey.indexOf(',') >= 0) return { reason: 'doubled_header' };
-  const fromKeyHeaders = trim(xApiKey) || trim(apiKey);
-  if (fromKeyHeaders !== '' && trim(apiKey) !== '' && trim(apiKey) !== fromKeyHeaders) return { reason: 'two_credentials' }; // prettier-ignore
+  const fromKeys = xApiKey === '' && apiKey === '' ? '' : chooseKey(trim(xApiKey), trim(apiKey));
+  if (typeof fromKeys !== 'string') return fromKeys;
   const value = trim(authorization);
-  const isBearer = /^bearer(?: |$)/i.test(value);
-  if (!isBearer && schemeAndRest.test(value)) {
-    return fromKeyHeaders === '' ? { reason: 'unsupported_scheme' } : { credential: fromKeyHeaders };
-  }
-  const fromAuthorization = isBearer ? trim(value.slice('bearer'.length)) : value;
-  if (fromAuthorization !== '' && fromKeyHeaders !== '' && fromAuthorization !== fromKeyHeaders) {
-    return { reason: 'two_credentials' };
-  }
-  const credential = fromAuthorization || fromKeyHeaders;
-  return credential === '' ? { reason: 'missing_credential' } : { credential };
+  const isBearer = hasBearerScheme(value);
+  if (!isBearer && schemeAndRest.test(value))
+    return fromKeys === '' ? { reason: 'unsupported_scheme' } : fromKeys;
+  const fromAuthorization = isBearer ? trim(value.slice(bearer.length)) : value;
+  if (fromKeys === '') return fromAuthorization === '' ? { reason: 'missing_credential' } : fromAuthorization;
+  return fromAuthorization === '' || fromAuthorization === fromKeys
+    ? fromKeys
+    : { reason: 'two_credentials' };
+}
+
+// nginx joins repeated headers by a comma, which no key has; a repeated Authorization it refuses itself.
+function chooseKey(xApiKey: string, apiKey: string): string | { reason: Reason } {
+  if (xApiKey.indexOf(',') >= 0 || apiKey.indexOf(',') >= 0) return { reason: 'doubled_header' };
+  if (xApiKey === '' || apiKey === '') return xApiKey || apiKey;
+  return xApiKey === apiKey ? xApiKey : { reason: 'two_credentials' };
+}
+
+function hasBearerScheme(value: string): boolean {
+  if (value.slice(0, bearer.length).toLowerCase() !== bearer) return false;
+  return value.length === bearer.length || value.charAt(bearer.length) === ' ';
 }
 
 /**
@@ -66,7 +75,7 @@ function trim(value: string): string {
   let end = value.length;
   while (start < end && isBlank(value.charCodeAt(start))) start++;
   while (end > start && isBlank(value.charCodeAt(end - 1))) end--;
-  return start === 0 && end === value.length ? value : value.slice(start, end);
+  return end - start === value.length ? value : value.slice(start, end);
 }
 
 function isBlank(code: number): boolean {

@@ -41,10 +41,8 @@ export interface Gate {
   lacksJwks: () => boolean;
   /** Fetches the remote JWKS for an unknown kid, within bounds. */
   refreshJwks: () => Promise<JwksRefresh>;
-  /** @returns an admission of this credential under these settings, while it holds */
+  /** @returns what took a signature or the sidecar before, for this credential under these settings, while it holds */
   recall: (credential: string) => Verdict | undefined;
-  /** The same of what took a signature or the sidecar in any worker, refusals by the sidecar included. */
-  recallCostly: (credential: string) => Verdict | undefined;
   remember: (decided: Decided) => void;
 }
 
@@ -67,11 +65,8 @@ export type JwksRefresh = 'current' | 'failed' | 'none';
 export function decide(request: RequestFacts, gate: Gate): Verdict | Promise<Verdict> {
   const fault = checkTarget(request.target, request.settings);
   if (fault !== undefined) return refuse(fault);
-  const chosen = chooseCredential(request.headers);
-  if ('reason' in chosen) return decideWithout(chosen.reason, request);
-  const { credential } = chosen;
-  const remembered = gate.recall(credential);
-  if (remembered !== undefined) return remembered;
+  const credential = chooseCredential(request.headers);
+  if (typeof credential !== 'string') return decideWithout(credential.reason, request);
   const presented = readCredential(credential);
   if ('reason' in presented) return refuse(presented.reason);
   const question = { presented, request, gate };
@@ -104,7 +99,7 @@ function recallOr(
   decideAtCost: (question: Question) => Verdict | Promise<Verdict>,
   question: Question,
 ): Verdict | Promise<Verdict> {
-  const remembered = question.gate.recallCostly(question.presented.credential);
+  const remembered = question.gate.recall(question.presented.credential);
   return remembered === undefined ? decideAtCost(question) : remembered;
 }
 

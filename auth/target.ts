@@ -9,24 +9,37 @@ export interface TargetSettings {
   hidesTokenRoute: boolean;
 }
 
-// No identity claimed, the two hosts, the raw target: what nearly every request is.
-const usual = /^= [A-Za-z0-9._:[\]-]* [A-Za-z0-9._:[\]-]* [^\x00-\x20\x5c\x7f#]*$/;
+/**
+ * What nearly every target looks like: no identity claimed, two plain hosts, a path without an escape or `token`. As a
+ * pattern that JavaScript and nginx (PCRE) read alike: nginx tries it before us (nginx/snippet_files.ts).
+ */
+export const usualTargetPattern =
+  '^= [A-Za-z0-9._:\\[\\]-]* [A-Za-z0-9._:\\[\\]-]* (?![^?]*(?:%|[Tt][Oo][Kk][Ee][Nn]))[^\\x00-\\x20\\x5c\\x7f#]*$';
+
+const usual = new RegExp(usualTargetPattern);
+
+/** Whether a target needs no closer look, whatever a location asks of targets. */
+export function isUsualTarget(target: string): boolean {
+  return usual.test(target);
+}
+
+const allowed = /^= [A-Za-z0-9._:[\]-]* [A-Za-z0-9._:[\]-]* [^\x00-\x20\x5c\x7f#]*$/;
 
 /**
  * Checks the target of a request that would be proxied.
  * @param target what `$keygate_target` holds (nginx/snippets/asking.conf), with spaces between: `=` and the identity
  * headers that the client sent, the Host header, the host that nginx took from it or from the target, the target as the
- * client sent it
+ * client sent it; or nothing, where nginx found a usual one
  * @returns the reason to refuse it, or undefined
  */
 export function checkTarget(target: string, settings: TargetSettings): Reason | undefined {
-  if (!usual.test(target)) return explainUnusual(target);
-  if (!settings.hidesTokenRoute) return undefined;
+  if (target === '' || isUsualTarget(target)) return undefined;
+  if (!allowed.test(target)) return explainRefused(target);
   const path = withoutQuery(target.slice(target.lastIndexOf(' ') + 1));
-  return /%|token/i.test(path) && namesTokenRoute(path) ? 'hidden_route' : undefined;
+  return settings.hidesTokenRoute && namesTokenRoute(path) ? 'hidden_route' : undefined;
 }
 
-function explainUnusual(target: string): Reason {
+function explainRefused(target: string): Reason {
   if (target.slice(0, 2) !== '= ') return 'identity_header';
   const [, header = '', host = ''] = target.split(' ');
   return /[^A-Za-z0-9._:[\]-]/.test(header + host) ? 'bad_host' : 'bad_target';

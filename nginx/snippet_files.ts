@@ -5,6 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
 import { isReason } from '../auth/refusals.js';
+import { usualTargetPattern } from '../auth/target.js';
 
 /** What the snippets of one installation depend on. */
 export interface SnippetFacts {
@@ -38,6 +39,7 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   change(files, 'decision_listen.conf', /^(listen )\S+/m, `$1${decisionAddress}`);
   change(files, 'decision_secret.conf', /(X-Keygate-Secret )none;/, `$1${decisionSecret};`);
   change(files, 'decision_asker.conf', /^( +)none( 1;)/m, `$1${decisionSecret}$2`);
+  change(files, 'decision_server.conf', /("~)usual(")/, `$1${usualTargetPattern.replaceAll('$', '$$$$')}$2`);
   change(files, 'decision_server.conf', /js_engine qjs;/, `js_engine ${engine};`);
   for (const [version, directives] of Object.entries(sinceVersions)) {
     const isKnown = isAtLeast(facts.nginxVersion, version);

@@ -4,7 +4,7 @@
 
 import { isRequestId } from '../../auth/request_id.js';
 import { decideAndAnswer, type Outcome } from './attempts.js';
-import { ownVariables } from './question.js';
+import { ownSource } from './question.js';
 import { sendRefusal } from './refusal.js';
 
 /** Lets an admitted request go on and answers a refused one. */
@@ -13,7 +13,7 @@ export function access(r: NginxHTTPRequest): Promise<void> | void {
   const variables = r.variables;
   const clientsId = variables.http_x_request_id;
   if (clientsId && isRequestId(clientsId)) variables.keygate_client_request_id = clientsId;
-  return decideAndAnswer(r, ownVariables, answer);
+  return decideAndAnswer(r, ownSource, answer);
 }
 
 function answer(r: NginxHTTPRequest, outcome: Outcome): void {

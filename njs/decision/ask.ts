@@ -3,12 +3,12 @@
 
 import { isRequestId } from '../../auth/request_id.js';
 import { decideAndAnswer, type Outcome } from './attempts.js';
-import { askedVariables } from './question.js';
+import { askedSource } from './question.js';
 import { sendVerdict } from './refusal.js';
 
 /** js_content of the decision server. */
 export function ask(r: NginxHTTPRequest): Promise<void> | void {
-  return decideAndAnswer(r, askedVariables, answer);
+  return decideAndAnswer(r, askedSource, answer);
 }
 
 function answer(r: NginxHTTPRequest, outcome: Outcome): void {

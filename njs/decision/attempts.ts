@@ -11,8 +11,9 @@ import { readGeneration } from '../keys/shared_state.js';
 import { oneLine } from '../log.js';
 import { failureLimit, isFailure } from './failure_limit.js';
 import { NginxGate } from './gate.js';
-import { Question, readSettings, type QuestionVariables } from './question.js';
+import { parseSettings, Question, readAsked, type QuestionSource } from './question.js';
 import type { RefusedOutcome } from './refusal.js';
+import { recallHere } from './verdict_cache.js';
 
 /** What comes of a request: a verdict, and what its answer says beside it. */
 export type Outcome = Admitted | RefusedOutcome;
@@ -25,33 +26,36 @@ const maxAttempts = 3;
 /** Decides about a request and has it answered, at once where that takes no signature and no sidecar. */
 export function decideAndAnswer(
   r: NginxHTTPRequest,
-  names: QuestionVariables,
+  source: QuestionSource,
   answer: Answer,
 ): void | Promise<void> {
   let outcome: Outcome | Promise<void>;
   try {
-    outcome = begin(r, names, answer);
+    outcome = begin(r, source, answer);
   } catch (e) {
-    outcome = noDecision(r, names, e);
+    outcome = noDecision(r, source.requestId(r.variables) || '', e);
   }
   if (!('admitted' in outcome)) return outcome;
   answer(r, outcome);
 }
 
-function noDecision(r: NginxHTTPRequest, names: QuestionVariables, e: unknown): Outcome {
-  r.error(`keygate: no decision (request id ${r.variables[names.requestId]}): ${oneLine(e)}`);
+function noDecision(r: NginxHTTPRequest, requestId: string, e: unknown): Outcome {
+  r.error(`keygate: no decision (request id ${requestId}): ${oneLine(e)}`);
   return refuse('internal_error');
 }
 
-function begin(r: NginxHTTPRequest, names: QuestionVariables, answer: Answer): Outcome | Promise<void> {
-  const configured = readSettings(r.variables, names);
-  if ('fault' in configured) {
-    r.error(
-      `keygate: location_not_configured (request id ${r.variables[names.requestId]}): ${configured.fault}`,
-    );
+function begin(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): Outcome | Promise<void> {
+  const variables = r.variables; // each `r.variables` makes an object
+  const asked = readAsked(variables, source);
+  const remembered = recallHere(asked, readGeneration());
+  if (remembered !== undefined) return remembered;
+  const settings = parseSettings(asked.settings, variables);
+  if ('fault' in settings) {
+    const id = source.requestId(variables);
+    r.error(`keygate: location_not_configured (request id ${id}): ${settings.fault}`);
     return refuse('location_not_configured');
   }
-  return new Attempt(new Question(r, names, configured), names, answer).decide();
+  return new Attempt(new Question(r, asked, { source, settings }), answer).decide();
 }
 
 /** A request on its way to an outcome. */
@@ -61,7 +65,6 @@ class Attempt {
 
   constructor(
     private readonly question: Question,
-    private readonly names: QuestionVariables,
     private readonly answer: Answer,
   ) {}
 
@@ -81,7 +84,7 @@ class Attempt {
       const verdict = await waiting;
       outcome = this.settle(verdict);
     } catch (e) {
-      outcome = noDecision(r, this.names, e);
+      outcome = noDecision(r, this.question.requestId(), e);
     }
     if (!('admitted' in outcome)) return outcome;
     this.answer(r, outcome);

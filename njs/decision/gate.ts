@@ -15,19 +15,11 @@ import { isQueueFull, noteQueue } from '../sidecar/queue.js';
 import { askSidecar, type Unverified } from '../sidecar/sidecar.js';
 import { failureLimit } from './failure_limit.js';
 import type { Question } from './question.js';
-import {
-  recallHere,
-  recallShared,
-  rememberHere,
-  rememberShared,
-  sharedName,
-  type CacheKey,
-} from './verdict_cache.js';
+import { recallShared, rememberHere, rememberShared, sharedName } from './verdict_cache.js';
 
 /** The gate of one attempt at a decision; everything it reads belongs to one generation of keys. */
 export class NginxGate implements Gate {
   readonly nowSeconds = Date.now() / 1000;
-  readonly platform: NginxPlatform;
   private readonly keySet: KeySet | undefined;
   private name = '';
   /** Whether the sidecar judged by other keys than nginx: such a verdict counts once, in no cache. */
@@ -38,7 +30,10 @@ export class NginxGate implements Gate {
     public generation: string,
   ) {
     this.keySet = readKeySet(generation);
-    this.platform = new NginxPlatform(question.r);
+  }
+
+  get platform(): NginxPlatform {
+    return new NginxPlatform(this.question.r);
   }
 
   hasKeys(): boolean {
@@ -85,29 +80,19 @@ export class NginxGate implements Gate {
   }
 
   recall(credential: string): Verdict | undefined {
-    return recallHere(this.cacheKey(credential));
-  }
-
-  recallCostly(credential: string): Verdict | undefined {
-    const key = this.cacheKey(credential);
-    const verdict = recallShared(this.nameOf(key), this.generation);
-    if (verdict !== undefined) rememberHere(key, verdict);
+    const verdict = recallShared(this.nameOf(credential), this.generation);
+    if (verdict !== undefined) rememberHere(this.question.asked, verdict, this.generation);
     return verdict;
   }
 
   remember(decided: Decided): void {
     if (this.isUncertain || readGeneration() !== this.generation) return;
-    const key = this.cacheKey(decided.credential);
-    rememberHere(key, decided.verdict);
-    if (decided.cost !== 'nothing') rememberShared(this.nameOf(key), decided, this.generation);
+    rememberHere(this.question.asked, decided.verdict, this.generation);
+    if (decided.cost !== 'nothing') rememberShared(this.nameOf(decided.credential), decided, this.generation);
   }
 
-  private cacheKey(credential: string): CacheKey {
-    return { settings: this.question.configured.joined, credential, generation: this.generation };
-  }
-
-  private nameOf(key: CacheKey): string {
-    if (this.name === '') this.name = sharedName(key);
+  private nameOf(credential: string): string {
+    if (this.name === '') this.name = sharedName(this.question.asked.settings, credential);
     return this.name;
   }
 }

@@ -4,99 +4,112 @@
 import type { CredentialHeaders } from '../../auth/credential.js';
 import type { RequestFacts } from '../../auth/decide.js';
 import { parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
+import { isRequestId } from '../../auth/request_id.js';
+import { isUsualTarget } from '../../auth/target.js';
 
-/** The variables that hold the parts of a question. */
-export interface QuestionVariables {
+/** What a verdict depends on beside the keys and the time (and a preflight's own headers). */
+export interface Asked extends CredentialHeaders {
+  /** Of the location, as nginx joins them. */
   settings: string;
+  /** Empty for a target that needs no closer look. */
   target: string;
-  client: string;
-  requestId: string;
-  preflight: string;
 }
 
-/** Of a request to the decision server. */
-export const askedVariables: QuestionVariables = {
-  settings: 'http_x_keygate_settings',
-  target: 'http_x_keygate_target',
-  client: 'http_x_keygate_client',
-  requestId: 'http_x_keygate_request_id',
-  preflight: 'http_x_keygate_preflight',
-};
-
-/** Of the guarded request. */
-export const ownVariables: QuestionVariables = {
-  settings: 'keygate_settings',
-  target: 'keygate_target',
-  client: 'remote_addr',
-  requestId: 'keygate_request_id',
-  preflight: 'keygate_preflight',
-};
-
-/** A question whose settings are good. */
-export class Question implements RequestFacts {
-  readonly headers: CredentialHeaders;
-  readonly target: string;
-
-  constructor(
-    readonly r: NginxHTTPRequest,
-    private readonly names: QuestionVariables,
-    /** Parsed, and as nginx joined them. */
-    readonly configured: { settings: LocationSettings; joined: string },
-  ) {
-    this.headers = credentialHeaders(r.variables);
-    this.target = this.read('target');
-  }
-
-  get settings(): LocationSettings {
-    return this.configured.settings;
-  }
-
+/** Where the parts of a question are. Each function reads one variable: nginx copies a value each time. */
+export interface QuestionSource {
+  settings: (variables: NginxVariables) => string | undefined;
+  /** Empty for a usual target. */
+  target: (variables: NginxVariables) => string | undefined;
   /** The address that failures count against. */
-  client(): string {
-    return this.read('client');
-  }
-
+  client: (variables: NginxVariables) => string | undefined;
   /** The id that the client sees. */
-  requestId(): string {
-    return this.read('requestId');
-  }
-
-  isPreflight(): boolean {
-    return /^\S+ \S+$/.test(this.read('preflight'));
-  }
-
-  private read(part: keyof QuestionVariables): string {
-    return this.r.variables[this.names[part]] || '';
-  }
+  requestId: (variables: NginxVariables) => string | undefined;
+  preflight: (variables: NginxVariables) => string | undefined;
 }
 
-/** Reads the credential headers of a request. */
-export function credentialHeaders(variables: NginxVariables): CredentialHeaders {
+/** A request to the decision server. */
+export const askedSource: QuestionSource = {
+  settings: (variables) => variables.http_x_keygate_settings,
+  target: (variables) => variables.keygate_unusual_target,
+  client: (variables) => variables.http_x_keygate_client,
+  requestId: (variables) => {
+    const given = variables.http_x_request_id;
+    return given && isRequestId(given) ? given : variables.http_x_keygate_request_id;
+  },
+  preflight: (variables) => variables.http_x_keygate_preflight,
+};
+
+/** The guarded request, in which no pattern of nginx's may run: it would overwrite the operator's captures. */
+export const ownSource: QuestionSource = {
+  settings: (variables) => variables.keygate_settings,
+  target: (variables) => {
+    const target = variables.keygate_target || '';
+    return isUsualTarget(target) ? '' : target;
+  },
+  client: (variables) => variables.remote_addr,
+  requestId: (variables) => variables.keygate_request_id,
+  preflight: (variables) => variables.keygate_preflight,
+};
+
+/** Reads a question, as one object: engines take longer for an object than for what is done with it. */
+export function readAsked(variables: NginxVariables, source: QuestionSource): Asked {
   return {
+    settings: source.settings(variables) || '',
+    target: source.target(variables) || '',
     authorization: variables.http_authorization || '',
     xApiKey: variables.http_x_api_key || '',
     apiKey: variables.http_api_key || '',
   };
 }
 
+/** A question whose settings are good. */
+export class Question implements RequestFacts {
+  constructor(
+    readonly r: NginxHTTPRequest,
+    readonly asked: Asked,
+    private readonly at: { source: QuestionSource; settings: LocationSettings },
+  ) {}
+
+  get headers(): CredentialHeaders {
+    return this.asked;
+  }
+
+  get target(): string {
+    return this.asked.target;
+  }
+
+  get settings(): LocationSettings {
+    return this.at.settings;
+  }
+
+  client(): string {
+    return this.at.source.client(this.r.variables) || '';
+  }
+
+  requestId(): string {
+    return this.at.source.requestId(this.r.variables) || '';
+  }
+
+  isPreflight(): boolean {
+    return /^\S+ \S+$/.test(this.at.source.preflight(this.r.variables) || '');
+  }
+}
+
+type Parsed = ReturnType<typeof parseLocationSettings>;
+
 // Parsed once per context and location: settings are few.
-const parsed: { [joined: string]: ReturnType<typeof parseLocationSettings> } = Object.create(null) as never;
+const parsed: { [joined: string]: Parsed } = Object.create(null) as never;
 const count = { parsed: 0 };
 const maxParsed = 64;
 
-/** Reads the settings of the location that asks, or why they can't be used. */
-export function readSettings(
-  variables: NginxVariables,
-  names: QuestionVariables,
-): { settings: LocationSettings; joined: string } | { fault: string } {
-  const joined = variables[names.settings] || '';
-  let settings = parsed[joined];
-  if (settings === undefined) {
-    settings = parseLocationSettings(joined, Boolean(variables.keygate_jwks_url));
-    if (count.parsed < maxParsed) {
-      parsed[joined] = settings;
-      count.parsed++;
-    }
+/** Parses the settings of the location that asks, or says why they can't be used. */
+export function parseSettings(joined: string, variables: NginxVariables): Parsed {
+  const known = parsed[joined];
+  if (known !== undefined) return known;
+  const settings = parseLocationSettings(joined, Boolean(variables.keygate_jwks_url));
+  if (count.parsed < maxParsed) {
+    parsed[joined] = settings;
+    count.parsed++;
   }
-  return 'fault' in settings ? settings : { settings, joined };
+  return settings;
 }

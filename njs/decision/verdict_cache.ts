@@ -5,18 +5,13 @@
 import type { Decided } from '../../auth/decide.js';
 import { isReason, refusals, type Reason } from '../../auth/refusals.js';
 import { admit, refuse, type Admitted, type Principal, type Verdict } from '../../auth/verdict.js';
-import { hmacSha256 } from '../platform.js';
 import { readHmacSecret } from '../keys/shared_state.js';
+import { hmacSha256 } from '../platform.js';
+import type { Asked } from './question.js';
 
-/** Everything that a verdict depends on beside the time. */
-export interface CacheKey {
-  /** The location's settings, as nginx joins them. */
-  settings: string;
-  credential: string;
+interface Remembered {
+  asked: Asked;
   generation: string;
-}
-
-interface Remembered extends CacheKey {
   /** Unix milliseconds; Infinity for a credential without an end. */
   expiresMs: number;
   verdict: Admitted;
@@ -28,7 +23,7 @@ interface Context {
   young: Half;
   /** What the young half was until it was full. */
   old: Half;
-  /** Of the credentials in the young half. */
+  /** Of the headers in the young half. */
   characters: number;
 }
 
@@ -44,32 +39,44 @@ function emptyHalf(): Half {
   return new Map<string, Remembered>();
 }
 
-function contextName({ settings, credential }: CacheKey): string {
-  return credential.slice(-endCharacters) + settings;
+function contextName({ authorization, xApiKey, apiKey, settings }: Asked): string {
+  return (authorization || xApiKey || apiKey).slice(-endCharacters) + settings;
 }
 
-/** Looks an admission up in this context; on the old engine, whose contexts end with their request, there is none. */
-export function recallHere(key: CacheKey): Verdict | undefined {
-  if (!KEYGATE_QUICKJS) return undefined;
-  const name = contextName(key);
+/**
+ * Looks an admission up in this context: the same headers under the same settings and keys.
+ * @returns undefined where there is none, as always on the old engine, whose contexts end with their request
+ */
+export function recallHere(asked: Asked, generation: string | undefined): Admitted | undefined {
+  if (!KEYGATE_QUICKJS || asked.target !== '') return undefined;
+  const name = contextName(asked);
   const found = context.young.get(name) || context.old.get(name);
-  if (found === undefined || found.credential !== key.credential || found.settings !== key.settings)
+  if (found === undefined || found.generation !== generation || !(found.expiresMs > Date.now()))
     return undefined;
-  return found.generation === key.generation && found.expiresMs > Date.now() ? found.verdict : undefined;
+  return isSame(found.asked, asked) ? found.verdict : undefined;
 }
 
-/** Remembers an admission in this context. */
-export function rememberHere(key: CacheKey, verdict: Verdict): void {
-  if (!KEYGATE_QUICKJS || !verdict.admitted) return;
-  const { settings, credential, generation } = key;
-  if (context.young.size >= maxEntries || context.characters + credential.length > maxCharacters) {
+function isSame(one: Asked, other: Asked): boolean {
+  return (
+    one.authorization === other.authorization &&
+    one.xApiKey === other.xApiKey &&
+    one.apiKey === other.apiKey &&
+    one.settings === other.settings
+  );
+}
+
+/** Remembers an admission in this context, where nothing but the question has had a part in it. */
+export function rememberHere(asked: Asked, verdict: Verdict, generation: string): void {
+  if (!KEYGATE_QUICKJS || asked.target !== '' || !verdict.admitted) return;
+  const characters = asked.authorization.length + asked.xApiKey.length + asked.apiKey.length;
+  if (context.young.size >= maxEntries || context.characters + characters > maxCharacters) {
     context.old = context.young;
     context.young = emptyHalf();
     context.characters = 0;
   }
-  context.characters += credential.length;
+  context.characters += characters;
   const expiresMs = expiryMs(verdict.principal);
-  context.young.set(contextName(key), { settings, credential, generation, expiresMs, verdict });
+  context.young.set(contextName(asked), { asked, generation, expiresMs, verdict });
 }
 
 function expiryMs({ expiresSeconds }: Principal): number {
@@ -77,7 +84,7 @@ function expiryMs({ expiresSeconds }: Principal): number {
 }
 
 /** @returns a name under which a verdict is filed in shared memory: it gives neither credential nor settings away */
-export function sharedName({ settings, credential }: CacheKey): string {
+export function sharedName(settings: string, credential: string): string {
   return hmacSha256(readHmacSecret(), settings + '\n' + credential);
 }
 
@@ -116,8 +123,7 @@ export function rememberShared(name: string, { verdict, cost }: Decided, generat
   }
 }
 
-// Of a failure of ours, or a limit, the next request must not hear.
+// Of a failure of ours, or a limit, the next request must not hear; nor that a scope is missing once the key has expired.
 function isAboutCredential(reason: Reason): boolean {
-  const { status } = refusals[reason];
-  return status === 401 || status === 403;
+  return refusals[reason].status === 401;
 }

@@ -5,7 +5,7 @@ import { isReason, type Reason } from '../../auth/refusals.js';
 import { failureLimit } from '../decision/failure_limit.js';
 import { readKeySet } from '../keys/key_set.js';
 import { oneLine } from '../log.js';
-import { askedVariables, credentialHeaders } from '../decision/question.js';
+import { askedSource, readAsked } from '../decision/question.js';
 import { sendRouteRefusal, type RefusedOutcome } from '../decision/refusal.js';
 import { askSidecar, isObject } from '../sidecar/sidecar.js';
 import { readGeneration } from '../keys/shared_state.js';
@@ -19,7 +19,7 @@ export async function token(r: NginxHTTPRequest): Promise<void> {
     if (typeof outcome === 'string') sendToken(r, outcome);
     else sendRouteRefusal(r, outcome);
   } catch (e) {
-    r.error(`keygate: no token (request id ${r.variables[askedVariables.requestId]}): ${oneLine(e)}`);
+    r.error(`keygate: no token (request id ${askedSource.requestId(r.variables)}): ${oneLine(e)}`);
     sendRouteRefusal(r, refuse('internal_error'));
   }
 }
@@ -37,10 +37,10 @@ function sendToken(r: NginxHTTPRequest, body: string): void {
 async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   if (r.method !== 'POST') return { admitted: false, reason: 'method_not_allowed', allow: 'POST' };
   const { variables } = r;
-  const chosen = chooseCredential(credentialHeaders(variables));
-  const presented = 'reason' in chosen ? chosen : readCredential(chosen.credential);
+  const chosen = chooseCredential(readAsked(variables, askedSource));
+  const presented = typeof chosen === 'string' ? readCredential(chosen) : chosen;
   if ('reason' in presented) return refuse(presented.reason);
-  const limit = failureLimit(variables, variables[askedVariables.client] || '');
+  const limit = failureLimit(variables, askedSource.client(variables) || '');
   if (!limit.spend()) {
     return { admitted: false, reason: 'rate_limited', retryAfterSeconds: limit.retryAfterSeconds() };
   }
