@@ -23,7 +23,7 @@ export default ts.config(
     },
   },
   {
-    files: ['test/**', 'bench/**'],
+    files: ['test/**'],
     rules: { ...size(400), 'max-lines-per-function': 'off', 'max-params': 'off' },
   },
   { files: ['auth/**', 'njs/**'], ...oldEngine },

@@ -1,8 +1,9 @@
-// One thing beside plain nginx of the same binary: round by round in turn, medians of the ratios within rounds.
+// One thing beside plain nginx of the same binary: round by round in turn, compared within each round.
 
 import type { Load, Measured } from './load.js';
 import { runWrk } from './load.js';
 import type { Running } from './processes.js';
+import { spreadOf, type Spread } from './spread.js';
 
 /** What is loaded; CPU is counted for its one worker. */
 export interface Subject {
@@ -11,64 +12,68 @@ export interface Subject {
   process: Running;
 }
 
+/** Over the rounds. */
 export interface Comparison {
   /** Requests a second of the subject by those of plain nginx. */
-  ratio: number;
+  ratio: Spread;
   /** CPU time of the worker per request beyond that of plain nginx, in microseconds. */
-  addedMicros: number;
-  perSecond: number;
-  plainPerSecond: number;
-  p99Ms: number;
-  plainP99Ms: number;
+  addedMicros: Spread;
+  perSecond: Spread;
+  plainPerSecond: Spread;
+  p99Ms: Spread;
+  plainP99Ms: Spread;
 }
 
-export interface Rounds {
-  count: number;
+/** What is sent. */
+export type Aim = Omit<Load, 'port'>;
+
+export interface Trial {
+  subject: Subject;
+  plain: Subject;
+  aim: Aim;
+  rounds: number;
   /** Before each run of the subject: makes fresh what must be fresh. */
   prepare?: () => Promise<void>;
   /** Whether the subject refuses every request; otherwise it must admit every one. */
   isRefusing?: boolean;
 }
 
-type Aim = Omit<Load, 'port'>;
-
 /** Compares a subject with plain nginx. */
-export async function compare(subject: Subject, plain: Subject, aim: Aim, rounds: Rounds): Promise<Comparison> {
-  const pairs: [OneRun, OneRun][] = [];
-  for (let i = 0; i < rounds.count; i++) {
-    const first = await runOne(plain, aim);
-    await rounds.prepare?.();
-    const second = await runOne(subject, aim);
-    const expected = rounds.isRefusing === true ? second.requests : 0;
-    if (Math.abs(second.refused - expected) > aim.connections) {
-      throw new Error(`${subject.name}: ${second.refused} of ${second.requests} requests were refused`);
-    }
-    pairs.push([first, second]);
+export async function compare(trial: Trial): Promise<Comparison> {
+  const pairs: [MeasuredRun, MeasuredRun][] = [];
+  for (let i = 0; i < trial.rounds; i++) {
+    const plainRun = await measureRun(trial.plain, trial.aim);
+    await trial.prepare?.();
+    const run = await measureRun(trial.subject, trial.aim);
+    checkRefused(trial, run);
+    pairs.push([plainRun, run]);
   }
-  const of = (pick: (plainRun: OneRun, run: OneRun) => number) => median(pairs.map(([a, b]) => pick(a, b)));
+  type Pick = (plainRun: MeasuredRun, run: MeasuredRun) => number;
+  const over = (pick: Pick) => spreadOf(pairs.map(([plainRun, run]) => pick(plainRun, run)));
   return {
-    ratio: of((a, b) => b.perSecond / a.perSecond),
-    addedMicros: of((a, b) => b.cpuMicros - a.cpuMicros),
-    perSecond: of((_, b) => b.perSecond),
-    plainPerSecond: of((a) => a.perSecond),
-    p99Ms: of((_, b) => b.p99Ms),
-    plainP99Ms: of((a) => a.p99Ms),
+    ratio: over((plainRun, run) => run.perSecond / plainRun.perSecond),
+    addedMicros: over((plainRun, run) => run.cpuMicros - plainRun.cpuMicros),
+    perSecond: over((_, run) => run.perSecond),
+    plainPerSecond: over((plainRun) => plainRun.perSecond),
+    p99Ms: over((_, run) => run.p99Ms),
+    plainP99Ms: over((plainRun) => plainRun.p99Ms),
   };
-} // prettier-ignore
+}
 
-type OneRun = Measured & { /** Per request. */ cpuMicros: number };
+function checkRefused({ subject, aim, isRefusing }: Trial, { refused, requests }: MeasuredRun): void {
+  const expected = isRefusing === true ? requests : 0;
+  if (Math.abs(refused - expected) > aim.connections) {
+    throw new Error(`${subject.name}: ${refused} of ${requests} requests were refused`);
+  }
+}
 
-async function runOne(subject: Subject, aim: Aim): Promise<OneRun> {
+/** One run of wrk, and CPU time of the worker per request. */
+export type MeasuredRun = Measured & { cpuMicros: number };
+
+/** Loads a subject once. */
+export async function measureRun(subject: Subject, aim: Aim): Promise<MeasuredRun> {
   const before = subject.process.cpuMicros();
   const measured = await runWrk({ ...aim, port: subject.port });
   const cpuMicros = (subject.process.cpuMicros() - before) / measured.requests;
   return { ...measured, cpuMicros };
-}
-
-/** The middle value; of an even number, the mean of the two in the middle. */
-export function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] as number;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
 }

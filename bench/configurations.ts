@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { openFileLimit } from '../demo/machine.js';
 import { snippetFiles } from '../nginx/snippet_files.js';
 
 export interface Place {
@@ -9,11 +10,16 @@ export interface Place {
   dir: string;
   port: number;
   upstreamPort: number;
+  /** Who answers `/stream`; nobody when it is left out. */
+  streamPort?: number | undefined;
+  /** Whether nginx answers by itself, so that nothing waits for an upstream. */
+  isLocal?: boolean | undefined;
 }
 
 export interface Gate {
   engine: 'qjs' | 'njs';
-  entry: 'access' | 'auth_request';
+  /** guard.conf, or guard_access.conf in each location. */
+  entry: 'auth_request' | 'access';
   modulePath: string;
   nginxVersion: string;
   /** Where the decision server listens; a Unix socket unless it is named. */
@@ -23,30 +29,47 @@ export interface Gate {
   /** Whether RATE_LIMIT_AUTH is as shipped and X-Forwarded-For names the client; else there is no limit. */
   isLimited?: boolean;
   /** In the place of Keygate's JavaScript. */
-  module?: string | undefined;
+  module?: string;
 }
 
 /** Files by their path under `nginx/`. */
 export type Files = { [path: string]: string };
 
-const root = join(import.meta.dirname, '..');
-const proxy = 'proxy_pass http://upstream; proxy_http_version 1.1; proxy_set_header Connection "";';
+/** Makes the files of one nginx for where it is to run. */
+export type Configuration = (place: Place) => Files;
 
-function whole(place: Place, { main = '', http = '', server }: { main?: string; http?: string; server: string }): string {
+const root = join(import.meta.dirname, '..');
+const keptProxy = 'proxy_http_version 1.1; proxy_set_header Connection "";';
+
+const maxConnections = 19000;
+
+function whole(place: Place, parts: { main?: string; http?: string; server: string }): string {
+  const { main = '', http = '', server } = parts;
   const user = process.getuid?.() === 0 ? 'user root;' : '';
-  const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${place.dir}/temp/${name};`);
+  const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  const temp = folders.map((name) => `${name}_temp_path ${place.dir}/temp/${name};`);
+  const files = openFileLimit();
   return `${main} pcre_jit on;
-${user} daemon off; worker_processes 1; pid ${place.dir}/nginx.pid; error_log ${place.dir}/error.log warn;
-events { worker_connections 2048; }
+${user} daemon off; worker_processes 1; worker_rlimit_nofile ${files}; pid ${place.dir}/nginx.pid; error_log ${place.dir}/error.log warn;
+events { worker_connections ${Math.min(maxConnections, files)}; }
 http {
     access_log off; keepalive_requests 10000000; large_client_header_buffers 4 32k; variables_hash_max_size 2048;
     ${temp.join(' ')}
     upstream upstream { server 127.0.0.1:${place.upstreamPort}; keepalive 128; keepalive_requests 10000000; }
     ${http}
-    server { listen 127.0.0.1:${place.port} backlog=2048; ${server} }
+    server { listen 127.0.0.1:${place.port} backlog=4096; ${server} }
 }
 `;
-} // prettier-ignore
+}
+
+function locations({ streamPort, isLocal }: Place, inEach = ''): string {
+  const answer = isLocal === true ? 'empty_gif;' : `proxy_pass http://upstream; ${keptProxy}`;
+  const stream =
+    streamPort === undefined
+      ? ''
+      : `location /stream { ${inEach} proxy_buffering off; proxy_pass http://127.0.0.1:${streamPort}; ${keptProxy} }`;
+  return `location / { ${inEach} ${answer} } ${stream}`;
+}
 
 /** What stands behind all of them: a short answer. */
 export function upstream(place: Place): Files {
@@ -55,29 +78,28 @@ export function upstream(place: Place): Files {
 
 /** nginx that passes everything on. */
 export function plain(place: Place): Files {
-  return { 'nginx.conf': whole(place, { server: `location / { ${proxy} }` }) };
+  return { 'nginx.conf': whole(place, { server: locations(place) }) };
 }
 
 /** nginx's own auth_request to a location that always says yes: what any such design costs at least. */
 export function nativeAuthRequest(place: Place): Files {
-  const server = `location = /yes { internal; return 204; } location / { auth_request /yes; ${proxy} }`;
+  const server = `location = /yes { internal; return 204; } ${locations(place, 'auth_request /yes;')}`;
   return { 'nginx.conf': whole(place, { server }) };
 }
 
 /** auth_request to a service on every request: the architecture that Keygate replaces, on Keygate's own sidecar. */
 export function serviceAuthRequest(place: Place, socket: string): Files {
-  const ask = `proxy_pass http://service/verify; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_method POST;
+  const ask = `proxy_pass http://service/verify; ${keptProxy} proxy_method POST;
     proxy_pass_request_headers off; proxy_set_header Content-Type application/vnd.keygate+json;
     proxy_set_body '{"credential":"$http_x_api_key","generation":""}';`;
   const http = `upstream service { server unix:${socket}; keepalive 64; }`;
-  const server = `location = /ask { internal; ${ask} } location / { auth_request /ask; ${proxy} }`;
+  const server = `location = /ask { internal; ${ask} } ${locations(place, 'auth_request /ask;')}`;
   return { 'nginx.conf': whole(place, { http, server }) };
 }
 
-/** JavaScript that admits everybody: with Keygate's own configuration, what any gate made of js_access costs at least. */
+/** JavaScript that admits everybody: with Keygate's own configuration, what a decision server costs at least. */
 export const emptyModule = `const none = () => {};
 export default {
-  access(r) { r.decline(); },
   ask(r) { r.headersOut['X-Keygate-Admitted'] = 'api_key'; r.return(204); },
   refresh: none, refreshJwks: none, fetchWantedJwks: none, report: none,
 };
@@ -85,32 +107,40 @@ export default {
 
 /** Keygate, embedded as an operator embeds it: identity headers, settings and all. */
 export function gated(place: Place, gate: Gate): Files {
+  const { engine, nginxVersion, decisionAddress = `unix:${place.dir}/decision.sock` } = gate;
+  const facts = { engine, nginxVersion, decisionAddress, decisionSecret: 'bench' };
   const files: Files = {};
-  const facts = { sourceDir: join(root, 'nginx'), engine: gate.engine, nginxVersion: gate.nginxVersion, decisionAddress: gate.decisionAddress ?? `unix:${place.dir}/decision.sock`, decisionSecret: 'bench' };
-  for (const [name, text] of Object.entries(snippetFiles(facts))) files[`keygate/${name}`] = text;
-  const values: { [name: string]: string } = {
-    api_keys_file: join(gate.stateDir, 'keys', 'api_keys.txt'),
-    state_dir: gate.stateDir,
-    jwks_path: gate.jwksPath,
-    jwt_issuer: 'https://issuer.example',
-    jwt_audience: 'bench',
-    ...(gate.isLimited === true ? {} : { rate_limit_auth: 'off' }),
-    sidecar: `unix:${gate.stateDir}/run/verifier.sock`,
-  };
-  const settings = (files['keygate/settings.conf'] as string).replace(
-    /^(js_var \$keygate_(\w+)) ".*?";/gm,
-    (line, start: string, name: string) => (name in values ? `${start} "${values[name]}";` : line),
-  );
-  files['keygate/settings.conf'] = settings.replace(/server unix:[^;]+;/, `server unix:${gate.stateDir}/run/verifier.sock;`);
-  const bundle = gate.engine === 'qjs' ? 'keygate.js' : 'keygate.es5.js';
+  const snippets = snippetFiles({ ...facts, sourceDir: join(root, 'nginx') });
+  for (const [name, text] of Object.entries(snippets)) files[`keygate/${name}`] = text;
+  files['keygate/settings.conf'] = fillSettings(files['keygate/settings.conf'] as string, gate);
+  const bundle = engine === 'qjs' ? 'keygate.js' : 'keygate.es5.js';
   files['keygate/keygate.js'] = gate.module ?? readFileSync(join(root, 'dist', bundle), 'utf8');
-  const clients = gate.isLimited === true ? 'set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;' : '';
+  const clients = 'set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;';
+  const headers = 'include keygate/proxy_headers.conf;';
   files['nginx.conf'] = whole(place, {
     main: `load_module ${gate.modulePath}; env API_KEY; env API_KEYS;`,
-    http: `${clients} include keygate/http.conf;`,
-    server: gate.entry === 'access'
-      ? `include keygate/locations.conf; location / { include keygate/guard_access.conf; include keygate/proxy_headers.conf; ${proxy} }`
-      : `include keygate/guard.conf; location / { include keygate/proxy_headers.conf; ${proxy} }`,
+    http: `${gate.isLimited === true ? clients : ''} include keygate/http.conf;`,
+    server:
+      gate.entry === 'auth_request'
+        ? `include keygate/guard.conf; ${locations(place, headers)}`
+        : `include keygate/locations.conf; ${locations(place, `include keygate/guard_access.conf; ${headers}`)}`,
   });
   return files;
-} // prettier-ignore
+}
+
+function fillSettings(snippet: string, { stateDir, jwksPath, isLimited }: Gate): string {
+  const socket = `unix:${join(stateDir, 'run', 'verifier.sock')}`;
+  const values: { [name: string]: string } = {
+    api_keys_file: join(stateDir, 'keys', 'api_keys.txt'),
+    state_dir: stateDir,
+    jwks_path: jwksPath,
+    jwt_issuer: 'https://issuer.example',
+    jwt_audience: 'bench',
+    ...(isLimited === true ? {} : { rate_limit_auth: 'off' }),
+    sidecar: socket,
+  };
+  const filled = snippet.replace(/^(js_var \$keygate_(\w+)) ".*?";/gm, (line, start: string, name: string) =>
+    name in values ? `${start} "${values[name]}";` : line,
+  );
+  return filled.replace(/server unix:[^;]+;/, `server ${socket};`);
+}

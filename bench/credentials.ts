@@ -9,12 +9,14 @@ export interface Signer {
   privateKey: KeyObject;
 }
 
+const generate = promisify(generateKeyPair);
+
 /** Makes a key pair for a signature algorithm. */
 export async function makeSigner(alg: 'RS256' | 'ES256'): Promise<Signer> {
-  const generate = promisify(generateKeyPair) as (type: string, options: object) => Promise<{ privateKey: KeyObject; publicKey: KeyObject }>; // prettier-ignore
-  const made = await (alg === 'RS256'
-    ? generate('rsa', { modulusLength: 2048 })
-    : generate('ec', { namedCurve: 'P-256' }));
+  const made =
+    alg === 'RS256'
+      ? await generate('rsa', { modulusLength: 2048 })
+      : await generate('ec', { namedCurve: 'P-256' });
   const jwk = { ...made.publicKey.export({ format: 'jwk' }), kid: alg, alg };
   return { alg, jwk, privateKey: made.privateKey };
 }

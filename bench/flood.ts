@@ -4,38 +4,40 @@
 import { hash } from '@node-rs/bcrypt';
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { median, type Subject } from './comparison.js';
+import type { Aim, Subject } from './comparison.js';
 import { makeKeys } from './credentials.js';
-import { runWrk, type Load, type Measured } from './load.js';
+import { runWrk, type Measured } from './load.js';
+import { pause, startSidecar } from './processes.js';
+import { formatSpread, spreadOf, type Spread } from './spread.js';
+import { aimKnown, makeStateDir, say, startMs, type Stand } from './stand.js';
 
 export type Flood = 'none' | 'no key' | 'wrong keys';
 
-/** What the known client gets, medians over the rounds. */
+/** What the known client gets, over the rounds. */
 export interface FloodFigure {
   flood: Flood;
-  perSecond: number;
+  perSecond: Spread;
   /** Of its requests a second in the same round without a flood. */
-  ratio: number;
-  p99Ms: number;
+  ratio: Spread;
+  p99Ms: Spread;
 }
+
+/** How wrong keys were answered: how many, by status. */
+type Answers = { [status: string]: number };
 
 export interface FloodFigures {
   atPeak: FloodFigure[];
   paced: FloodFigure[];
   /** Wrong keys a second, over all rounds. */
   wrongPerSecond: number;
-  /** How wrong keys were answered: how many, by status. */
-  answers: { [status: string]: number };
+  answers: Answers;
 }
 
-export interface FloodSetting {
+interface Flooded {
   subject: Subject;
-  /** The known client's credential. */
-  aim: Omit<Load, 'port'>;
-  rounds: number;
   dir: string;
   /** Ends what the sidecar still has in its queue. */
   restartSidecar: () => Promise<void>;
@@ -43,65 +45,90 @@ export interface FloodSetting {
 
 export const hashedEntries = 50;
 export const addresses = 200;
-const connections = 400;
+const rounds = 3;
+const floodConnections = 400;
 const perConnectionMs = 400; // together a thousand a second
 const floodSeconds = 5;
 const floods: Flood[] = ['none', 'no key', 'wrong keys'];
 
-/**
- * Writes the key file of a flooded gate.
- * @returns the one key in it that the known client has
- */
-export async function writeFloodedKeys(stateDir: string): Promise<string> {
-  for (const part of ['keys', 'public', 'run']) mkdirSync(join(stateDir, part), { recursive: true });
+/** Measures the known client without a flood and with either, in turn: at its peak, and where it pauses between requests. */
+export async function measureFlood(stand: Stand): Promise<FloodFigures> {
+  const { key, ...flooded } = await startFlooded(stand);
+  const aim = { ...aimKnown(stand), header: 'x-api-key', value: key };
+  const paced = { ...aim, connections: 2 * aim.connections, pauseMs: 4 };
+  const answers: Answers = {};
+  const count = (answered: Answers) => {
+    for (const [status, more] of Object.entries(answered)) answers[status] = (answers[status] ?? 0) + more;
+  };
+  const measured = {
+    atPeak: await measureRounds(flooded, aim, count),
+    paced: await measureRounds(flooded, paced, count),
+  };
+  const total = Object.values(answers).reduce((sum, more) => sum + more, 0);
+  return { ...measured, answers, wrongPerSecond: total / (2 * rounds * floodSeconds) };
+}
+
+async function startFlooded(stand: Stand): Promise<Flooded & { /** The known client's. */ key: string }> {
+  const stateDir = join(stand.dir, 'flooded-state');
   const { keys, lines } = makeKeys(1);
   const others = Array.from({ length: hashedEntries }, () => hash(randomBytes(24).toString('hex'), 10));
   const hashed = (await Promise.all(others)).map((one, i) => `h${i}:${one}\n`);
-  writeFileSync(join(stateDir, 'keys', 'api_keys.txt'), lines + hashed.join(''));
-  return keys[0] as string;
+  makeStateDir(stateDir, lines + hashed.join(''));
+  let sidecar = await startSidecar(stateDir);
+  stand.stops.push(() => sidecar.stop());
+  const restartSidecar = async () => {
+    await sidecar.stop();
+    sidecar = await startSidecar(stateDir);
+  };
+  const subject = await stand.start('flooded', stand.gate({ stateDir, isLimited: true }));
+  await pause(startMs);
+  return { subject, dir: stand.dir, restartSidecar, key: keys[0] as string };
 }
 
-/** Measures the known client without a flood and with either, in turn: at its peak, and where it pauses between requests. */
-export async function measureFlood(setting: FloodSetting): Promise<FloodFigures> {
-  const answers: FloodFigures['answers'] = {};
-  const paced = { ...setting.aim, connections: 2 * setting.aim.connections, pauseMs: 4 };
-  const measure = async (aim: FloodSetting['aim']) => {
-    const seen: Measured[][] = [];
-    for (let i = 0; i < setting.rounds; i++) {
-      const round: Measured[] = [];
-      for (const flood of floods) round.push(await measureOne({ ...setting, aim }, flood, answers));
-      seen.push(round);
+type Count = (answered: Answers) => void;
+
+async function measureRounds(flooded: Flooded, aim: Aim, count: Count): Promise<FloodFigure[]> {
+  const seen: Measured[][] = [];
+  for (let i = 0; i < rounds; i++) {
+    const round: Measured[] = [];
+    for (const flood of floods) {
+      const { measured, answered } = await measureOne(flooded, aim, flood);
+      round.push(measured);
+      if (flood === 'wrong keys') count(answered);
     }
-    return floods.map((flood, k) => summarize(flood, seen.map((round) => [round[0] as Measured, round[k] as Measured]))); // prettier-ignore
-  };
-  const figures = { atPeak: await measure(setting.aim), paced: await measure(paced) };
-  const total = Object.values(answers).reduce((sum, count) => sum + count, 0);
-  return { ...figures, answers, wrongPerSecond: total / (2 * setting.rounds * floodSeconds) };
-}
-
-function summarize(flood: Flood, pairs: [quiet: Measured, flooded: Measured][]): FloodFigure {
-  return {
+    seen.push(round);
+  }
+  const over = (k: number, pick: (quiet: Measured, one: Measured) => number) =>
+    spreadOf(seen.map((round) => pick(round[0] as Measured, round[k] as Measured)));
+  return floods.map((flood, k) => ({
     flood,
-    perSecond: median(pairs.map(([, flooded]) => flooded.perSecond)),
-    ratio: median(pairs.map(([quiet, flooded]) => flooded.perSecond / quiet.perSecond)),
-    p99Ms: median(pairs.map(([, flooded]) => flooded.p99Ms)),
-  };
+    perSecond: over(k, (_, one) => one.perSecond),
+    ratio: over(k, (quiet, one) => one.perSecond / quiet.perSecond),
+    p99Ms: over(k, (_, one) => one.p99Ms),
+  }));
 }
 
 async function measureOne(
-  { subject, aim, dir, restartSidecar }: FloodSetting,
+  { subject, dir, restartSidecar }: Flooded,
+  aim: Aim,
   flood: Flood,
-  answers: FloodFigures['answers'],
-): Promise<Measured> {
-  const guessing = flood === 'none' ? undefined : startFlood(subject.port, dir, flood);
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+): Promise<{ measured: Measured; answered: Answers }> {
+  const guessing = flood === 'none' ? Promise.resolve({}) : startFlood(subject.port, dir, flood);
+  await pause(1000);
   const measured = await runWrk({ ...aim, port: subject.port });
   if (measured.refused > 0) throw new Error('flood: the known client was refused');
-  const answered = await guessing;
-  if (flood !== 'wrong keys' || answered === undefined) return measured;
-  for (const [status, count] of Object.entries(answered)) answers[status] = (answers[status] ?? 0) + count;
-  await restartSidecar();
-  return measured;
+  const answered: Answers = await guessing;
+  if (flood === 'wrong keys') await restartSidecar();
+  return { measured, answered };
+}
+
+/** Tells what the known client got. */
+export function sayFlood({ atPeak, paced, wrongPerSecond, answers }: FloodFigures): void {
+  for (const { flood, perSecond, ratio, p99Ms } of [...atPeak, ...paced]) {
+    const gets = `${formatSpread(perSecond)} requests/s, ${formatSpread(ratio, 2)}`;
+    say(`flood: ${flood.padEnd(12)}  ${gets}, p99 ${formatSpread(p99Ms, 2)} ms`);
+  }
+  say(`${Math.round(wrongPerSecond)} wrong keys/s, answered ${JSON.stringify(answers)}`);
 }
 
 // The gate believes X-Forwarded-For, so that one load generator stands for many addresses.
@@ -128,12 +155,12 @@ end
 `;
 
 /** @returns how it was answered, by status */
-async function startFlood(port: number, dir: string, flood: Flood): Promise<{ [status: string]: number }> {
+async function startFlood(port: number, dir: string, flood: Flood): Promise<Answers> {
   const scriptFile = join(dir, 'flood.lua');
   writeFileSync(scriptFile, script(flood === 'wrong keys'));
   const args = [
     '-t1',
-    `-c${connections}`,
+    `-c${floodConnections}`,
     `-d${floodSeconds}s`,
     '-s',
     scriptFile,

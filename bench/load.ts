@@ -35,7 +35,8 @@ export function checkWrk(): void {
   }
 }
 
-// wrk itself would sleep until its time is over, and system(3) has it ignore the signal meanwhile. Whoever is still waiting then sends the first values again.
+// wrk itself would sleep until its time is over, and system(3) has it ignore the signal meanwhile. A connection that still
+// waits then sends the first values again.
 const onceScript = `
 local answered = 0
 function response()
@@ -57,8 +58,7 @@ const pauseScript = (load: Load) => `function delay() return ${load.pauseMs} end
 
 /** Runs wrk once. */
 export async function runWrk(load: Load): Promise<Measured> {
-  const script = load.listFile !== undefined ? listScript(load) : load.pauseMs !== undefined ? pauseScript(load) : '';
-  writeFileSync(load.scriptFile, script);
+  writeFileSync(load.scriptFile, scriptOf(load));
   const args = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '--latency', '-s', load.scriptFile];
   if (load.value !== undefined) args.push('-H', `${load.header}: ${load.value}`);
   const child = spawn('wrk', [...args, `http://127.0.0.1:${load.port}/`]);
@@ -66,6 +66,15 @@ export async function runWrk(load: Load): Promise<Measured> {
   child.stdout.on('data', (part: Buffer) => (said += part.toString()));
   child.stderr.on('data', (part: Buffer) => (said += part.toString()));
   await new Promise((resolve) => child.once('close', resolve));
+  return parseWrk(said);
+}
+
+function scriptOf(load: Load): string {
+  if (load.listFile !== undefined) return listScript(load);
+  return load.pauseMs === undefined ? '' : pauseScript(load);
+}
+
+function parseWrk(said: string): Measured {
   const number = (pattern: RegExp) => Number(pattern.exec(said)?.[1] ?? NaN);
   const measured = {
     requests: number(/(\d+) requests in/),
@@ -76,7 +85,7 @@ export async function runWrk(load: Load): Promise<Measured> {
   };
   if (!(measured.requests > 0)) throw new Error(`wrk measured nothing:\n${said}`);
   return measured;
-} // prettier-ignore
+}
 
 function milliseconds(match: RegExpExecArray | null): number {
   const factors: { [unit: string]: number } = { us: 0.001, ms: 1, s: 1000 };

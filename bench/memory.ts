@@ -1,10 +1,10 @@
 // What a worker's memory does while a million different tokens go through it.
 
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Subject } from './comparison.js';
-import { signTokens, type Signer } from './credentials.js';
+import { signTokens } from './credentials.js';
 import { runWrk } from './load.js';
+import { pause } from './processes.js';
+import { aimList, say, startMs, type Stand } from './stand.js';
 
 export interface MemorySample {
   /** How many different tokens were admitted so far. */
@@ -15,14 +15,6 @@ export interface MemorySample {
   sharedKb: number;
 }
 
-export interface MemorySetting {
-  subject: Subject;
-  /** ES256: a million RSA signatures take a quarter of an hour. */
-  signer: Signer;
-  dir: string;
-  connections: number;
-}
-
 const batch = 50000;
 const batches = 20;
 
@@ -31,27 +23,31 @@ const batches = 20;
  * @returns a sample after every second batch; the first one after the worker has warmed up
  * @throws Error when a token was refused
  */
-export async function measureMemory(setting: MemorySetting): Promise<MemorySample[]> {
-  await sendBatch(setting, 5000); // so that every context is there
-  const samples = [sample(setting.subject, 0)];
+export async function measureMemory(stand: Stand): Promise<MemorySample[]> {
+  const subject = await stand.start('memory', stand.gate());
+  await pause(startMs);
+  const sample = (tokens: number): MemorySample => ({ tokens, ...subject.process.memory() });
+  await sendBatch(stand, subject, 5000); // so that every context is there
+  const samples = [sample(0)];
   for (let i = 1; i <= batches; i++) {
-    await sendBatch(setting, batch);
-    if (i % 2 === 0) samples.push(sample(setting.subject, i * batch));
+    await sendBatch(stand, subject, batch);
+    if (i % 2 === 0) samples.push(sample(i * batch));
   }
   return samples;
 }
 
-async function sendBatch({ subject, signer, dir, connections }: MemorySetting, count: number): Promise<void> {
-  const listFile = join(dir, 'batch');
-  const tokens = await signTokens(signer, count);
-  writeFileSync(listFile, tokens.map((token) => `Bearer ${token}`).join('\n'));
-  const load = { seconds: 600, connections, header: 'Authorization', listFile, isOnce: true };
-  const measured = await runWrk({ ...load, port: subject.port, scriptFile: join(dir, 'wrk.lua') });
+// ES256: a million RSA signatures take a quarter of an hour.
+async function sendBatch(stand: Stand, { port }: Subject, count: number): Promise<void> {
+  const aim = aimList(stand, 'token', await signTokens(stand.credentials.ec, count));
+  const measured = await runWrk({ ...aim, port, isOnce: true, seconds: 600 });
   if (measured.refused > 0 || measured.requests < count) {
     throw new Error(`memory: ${measured.requests} of ${count} tokens were sent, ${measured.refused} refused`);
   }
 }
 
-function sample(subject: Subject, tokens: number): MemorySample {
-  return { tokens, ...subject.process.memory() };
+/** Tells how memory grew. */
+export function sayMemory(samples: MemorySample[]): void {
+  for (const { tokens, anonymousKb, sharedKb } of samples) {
+    say(`memory after ${tokens} tokens  ${anonymousKb} KB, and ${sharedKb} KB shared`);
+  }
 }

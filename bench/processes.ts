@@ -1,8 +1,8 @@
-// What is measured, as processes on loopback, and how much CPU time each has used.
+// What is measured, as processes on loopback, and how much CPU time and memory each has used.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { Files } from './configurations.js';
 
@@ -15,7 +15,11 @@ export interface Running {
 }
 
 /** Starts nginx on files and waits until it listens. */
-export async function startNginx(command: string[], dir: string, port: number, files: Files): Promise<Running> {
+export async function startNginx(
+  command: string[],
+  { dir, port }: { dir: string; port: number },
+  files: Files,
+): Promise<Running> {
   mkdirSync(join(dir, 'temp'), { recursive: true });
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(dirname(join(dir, 'nginx', path)), { recursive: true });
@@ -25,14 +29,45 @@ export async function startNginx(command: string[], dir: string, port: number, f
   const args = [...rest, '-p', dir, '-c', join(dir, 'nginx', 'nginx.conf')];
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   await untilListening(child, port);
-  const worker = () => readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ')[0];
+  return observe(child, await findWorker(child));
+}
+
+/** Starts any other program that listens. */
+export async function startProgram(program: string, args: string[], port: number): Promise<Running> {
+  const child = spawn(program, args, { stdio: 'ignore' });
+  await untilListening(child, port);
+  return observe(child, String(child.pid));
+}
+
+/** Starts the sidecar on a socket. */
+export async function startSidecar(stateDir: string): Promise<{ stop: () => Promise<void> }> {
+  const socket = join(stateDir, 'run', 'verifier.sock');
+  const keys = join(stateDir, 'keys', 'api_keys.txt');
+  const env = { ...process.env, STATE_DIR: stateDir, VERIFIER_SOCKET: socket, API_KEYS_FILE: keys };
+  const program = join(import.meta.dirname, 'verifier.js');
+  const child = spawn(process.execPath, [program], { env, stdio: 'ignore' });
+  await untilListening(child, socket);
+  return { stop: () => stop(child) };
+}
+
+// nginx listens before it has a worker.
+async function findWorker({ pid }: ChildProcess): Promise<string> {
+  for (let i = 0; i < 200; i++) {
+    const worker = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0];
+    if (worker) return worker;
+    await pause(25);
+  }
+  throw new Error(`nginx (${pid}) has no worker`);
+}
+
+function observe(child: ChildProcess, pid: string): Running {
   return {
     // proc(5): nanoseconds on a CPU come first.
-    cpuMicros: () => Number(readFileSync(`/proc/${worker()}/schedstat`, 'utf8').split(' ')[0]) / 1000,
-    memory: () => memoryOf(worker() as string),
+    cpuMicros: () => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1000,
+    memory: () => memoryOf(pid),
     stop: () => stop(child),
   };
-} // prettier-ignore
+}
 
 function memoryOf(pid: string): { anonymousKb: number; sharedKb: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
@@ -40,32 +75,11 @@ function memoryOf(pid: string): { anonymousKb: number; sharedKb: number } {
   return { anonymousKb: kb('RssAnon'), sharedKb: kb('RssShmem') };
 }
 
-/** Starts the sidecar on a socket. */
-export async function startSidecar(stateDir: string): Promise<{ stop: () => Promise<void> }> {
-  const socket = join(stateDir, 'run', 'verifier.sock');
-  const env = { ...process.env, STATE_DIR: stateDir, VERIFIER_SOCKET: socket, API_KEYS_FILE: join(stateDir, 'keys', 'api_keys.txt') }; // prettier-ignore
-  const program = join(import.meta.dirname, 'verifier.js');
-  const child = spawn(process.execPath, [program], { env, stdio: 'ignore' });
-  await untilListening(child, socket);
-  return { stop: () => stop(child) };
-}
-
-/** Starts any other program that listens. */
-export async function startProgram(program: string, args: string[], port: number): Promise<Running> {
-  const child = spawn(program, args, { stdio: 'ignore' });
-  await untilListening(child, port);
-  return {
-    cpuMicros: () => Number(readFileSync(`/proc/${child.pid}/schedstat`, 'utf8').split(' ')[0]) / 1000,
-    memory: () => memoryOf(String(child.pid)),
-    stop: () => stop(child),
-  };
-}
-
 async function untilListening(child: ChildProcess, at: number | string): Promise<void> {
   for (let i = 0; i < 200; i++) {
     if (child.exitCode !== null) throw new Error(`${child.spawnfile} ended with ${child.exitCode}`);
     if (await isListening(at)) return;
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    await pause(25);
   }
   throw new Error(`${child.spawnfile} does not listen on ${at}`);
 }
@@ -79,18 +93,13 @@ function isListening(at: number | string): Promise<boolean> {
 }
 
 async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
   await ended;
 }
 
-/** A TCP port of loopback that nobody listens on. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
+/** Waits. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -4,35 +4,39 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
-import type { NginxRuntime } from '../build/nginx_runtime.js';
-import type { Comparison } from './comparison.js';
-import { addresses, hashedEntries, type FloodFigure, type FloodFigures } from './flood.js';
-import type { MemorySample } from './memory.js';
 import { drawBars } from './bars.js';
+import type { BurstFigure } from './burst.js';
+import type { Comparison } from './comparison.js';
+import type { FloodFigures } from './flood.js';
+import type { MemorySample } from './memory.js';
+import { describeBurst, describeFlood, describeMemory, describeStreams } from './report_sections.js';
+import type { Figures } from './rows.js';
+import { formatSpread } from './spread.js';
+import { connections, type Stand } from './stand.js';
+import type { StreamFigures } from './streams.js';
 
 export interface Report {
-  figures: { [name: string]: Comparison };
-  peers: { [name: string]: Comparison };
+  stand: Stand;
+  figures: Figures;
+  streams: StreamFigures;
   halfLoad: Comparison;
+  burst: BurstFigure[];
+  peers: Figures;
   memory: MemorySample[];
   flood: FloodFigures;
-  runtime: NginxRuntime;
-  connections: number;
-  freshTokens: number;
-  count: number;
-  seconds: number;
 }
 
 const docs = join(import.meta.dirname, '../docs');
 
 const titles: { [name: string]: string } = {
-  access_cached: 'Keygate, known credential (js_access)',
-  access_after_crowd: 'Keygate, known credential, after 200 connections',
-  auth_request_cached: 'Keygate, known credential (auth_request)',
-  es5_cached: 'Keygate, known credential (old engine)',
+  auth_request_cached: 'Keygate, known credential',
+  guard_after_crowd: 'Keygate, known credential, after 200 connections',
+  guard_tcp_cached: 'Keygate, known credential, decision server over TCP',
+  es5_cached: 'Keygate, known credential, old engine',
+  access_cached: 'Keygate, known credential, js_access (guard_access.conf)',
   apikey_first: 'Keygate, first use of a $sha256$ key',
   rs256_fresh: 'Keygate, first use of an RS256 token',
-  rs256_elsewhere: 'Keygate, RS256 token known to other contexts',
+  rs256_elsewhere: 'Keygate, RS256 token known to another worker',
   es256_fresh: 'Keygate, first use of an ES256 token',
   deny_random: 'Keygate, forged RS256 token refused',
 };
@@ -45,14 +49,21 @@ export async function writeReport(report: Report): Promise<void> {
   });
   const others = Object.entries(report.peers).map(([title, figure]) => ({ title, figure, isOurs: false }));
   const rows = [...ours, ...others];
-  const bars = rows.map(({ title, figure, isOurs }) => ({ title, value: figure.ratio, isOurs }));
+  const bars = rows.map(({ title, figure, isOurs }) => ({ title, value: figure.ratio.median, isOurs }));
   writeFileSync(join(docs, 'benchmarks.svg'), drawBars('Requests a second, plain nginx = 1', bars));
-  const table = rows.map(({ title, figure }) =>
-    `| ${title} | ${Math.round(figure.perSecond)} | ${figure.ratio.toFixed(2)} | ${figure.addedMicros.toFixed(1)} |`,
-  ); // prettier-ignore
-  const page = `# Benchmarks
+  writeFileSync(join(docs, 'benchmarks.md'), await format(describe(report, rows)));
+}
 
-Written by \`npm run bench\`. Nothing here is asserted by a test: run it on your own machine.
+function describe(report: Report, rows: { title: string; figure: Comparison }[]): string {
+  const { halfLoad, streams, burst, memory, flood } = report;
+  const table = rows.map(({ title, figure }) => {
+    const { perSecond, ratio, addedMicros } = figure;
+    return `| ${title} | ${formatSpread(perSecond)} | ${formatSpread(ratio, 2)} | ${formatSpread(addedMicros, 1)} |`;
+  });
+  return `# Benchmarks
+
+Written by \`npm run bench\`. Nothing here is asserted by a test: run it on your own machine. A figure is the median of
+its rounds; the lowest and the highest round stand behind it.
 
 ![Requests a second beside plain nginx](benchmarks.svg)
 
@@ -60,70 +71,52 @@ Written by \`npm run bench\`. Nothing here is asserted by a test: run it on your
 | ---- | ---------: | -------------: | ------------------------: |
 ${table.join('\n')}
 
-At half of its peak load, a known credential's p99 latency is ${report.halfLoad.p99Ms.toFixed(2)} ms with Keygate and
-${report.halfLoad.plainP99Ms.toFixed(2)} ms with plain nginx.
+At half of its peak load, a known credential's p99 latency is ${formatSpread(halfLoad.p99Ms, 2)} ms with Keygate and
+${formatSpread(halfLoad.plainP99Ms, 2)} ms with plain nginx.
+
+## Streams
+
+${describeStreams(streams)}
+
+## Many at once
+
+${describeBurst(burst)}
 
 ## Memory
 
-${describeMemory(report.memory)}
+${describeMemory(memory)}
 
 ## While others guess
 
-${describeFlood(report.flood)}
+${describeFlood(flood)}
 
 ## How it was measured
 
-${conditions(report)}
+${describeConditions(report)}
 
-Each row is measured in turn with plain nginx of the same binary: ${report.count} rounds of one run each, ${report.seconds} s
-where the credential is known; where it must be new, ${report.freshTokens} different ones are sent once and forgotten
-between rounds. The ratio is the median of the rounds' ratios, the added CPU time the median of the rounds' differences of
-the one worker's CPU time (/proc/PID/schedstat) per request. One nginx worker, no TLS, no access log, ${report.connections} kept connections
-from wrk with one thread, an upstream of one nginx worker that returns 11 bytes. Keygate is embedded as an operator embeds it, with
-identity headers and the settings of a location. CPU time of HAProxy is that of its one thread, beside plain nginx's; of
-the service only nginx's own part counts. Load generator, upstream and gateway share the machine, so
-requests a second are bounded by all of them, and added CPU time is the figure that carries over to yours.
+${describeMethod(report)}
 `;
-  writeFileSync(join(docs, 'benchmarks.md'), await format(page));
 }
 
-function describeMemory(samples: MemorySample[]): string {
-  const rows = samples.map(({ tokens, anonymousKb, sharedKb }) => `| ${tokens} | ${megabytes(anonymousKb)} | ${megabytes(sharedKb)} |`);
-  return `One worker's resident memory while different ES256 tokens go through it, each once. Shared memory is that of the
-zones, as far as it was touched: it ends at their sizes.
-
-| tokens so far | the worker's own, MB | shared, MB |
-| ------------: | -------------------: | ---------: |
-${rows.join('\n')}`;
-} // prettier-ignore
-
-function megabytes(kb: number): string {
-  return (kb / 1024).toFixed(1);
-}
-
-function describeFlood({ atPeak, paced, wrongPerSecond, answers }: FloodFigures): string {
-  const titled = { none: 'no flood', 'no key': 'requests without a key', 'wrong keys': 'wrong keys' };
-  const rows = atPeak.map((one, i) => {
-    const slow = paced[i] as FloodFigure;
-    const cells = [one, slow].map(({ perSecond, ratio, p99Ms }) => `${Math.round(perSecond)} | ${ratio.toFixed(2)} | ${p99Ms.toFixed(2)}`);
-    return `| ${titled[one.flood]} | ${cells.join(' | ')} |`;
-  });
-  const statuses = Object.entries(answers).map(([status, count]) => `${count} times ${status}`);
-  return `What a client with a known key gets while ${addresses} addresses send ${Math.round(wrongPerSecond)} wrong keys a second, each of which would have to be
-compared with ${hashedEntries} bcrypt entries of cost 10 (RATE_LIMIT_AUTH and BCRYPT_THREADS as shipped), or as many requests without a key,
-which take no sidecar. At its peak the client keeps every core busy by itself: bcrypt's thread takes its niced share from the load
-generator and the upstream. Paced, it pauses for 4 ms before each request. The wrong keys were answered ${statuses.join(', ')}.
-
-| flood | at its peak: requests/s | of those without | p99, ms | paced: requests/s | of those without | p99, ms |
-| ----- | ----------------------: | ---------------: | ------: | ----------------: | ---------------: | ------: |
-${rows.join('\n')}`;
-} // prettier-ignore
-
-function conditions({ runtime }: Report): string {
+function describeConditions({ stand: { runtime } }: Report): string {
   const [cpu] = cpus();
-  const versions = `nginx ${runtime.nginxVersion} with njs ${runtime.njsVersion} (${runtime.name}), Node.js ${process.version}`;
+  const machine = `${cpus().length} cores of ${cpu?.model.trim()}, Linux ${release()}`;
+  const nginx = `nginx ${runtime.nginxVersion} with njs ${runtime.njsVersion} (${runtime.name})`;
   const wrk = spawnSync('wrk', ['-v'], { encoding: 'utf8' }).stdout.split(' [')[0];
-  return `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores of ${cpu?.model.trim()}, Linux ${release()}; ${versions}, ${wrk}.`;
+  const date = new Date().toISOString().slice(0, 10);
+  return `${date}, ${machine}; ${nginx}, Node.js ${process.version}, ${wrk}.`;
+}
+
+function describeMethod({ stand: { scale } }: Report): string {
+  return `Each row is measured in turn with plain nginx of the same binary: ${scale.rounds} rounds of one run each, ${scale.seconds} s
+where the credential is known; where it must be new, ${scale.freshTokens} different ones are sent once and forgotten
+between rounds. Ratio and added CPU time compare the two runs of one round; CPU time is that of the one worker
+(/proc/PID/schedstat) per request. One nginx worker, no TLS, no access log, ${connections} kept connections
+from wrk with one thread, an upstream of one nginx worker that returns 11 bytes. Keygate is embedded as an operator embeds it:
+guard.conf in the server, the decision server behind a Unix socket in the same worker, identity headers, and the settings
+of a location. CPU time of HAProxy is that of its one thread, beside plain nginx's; of
+the service only nginx's own part counts. Load generator, upstream and gateway share the machine, so
+requests a second are bounded by all of them, and added CPU time is the figure that carries over to yours.`;
 }
 
 // The repository's style, where its tools are there.
