@@ -1,72 +1,111 @@
-// What the snippets may hold, so that nothing of an operator's is defined twice or set for them.
+// What the snippets may hold, so that nothing of an operator's is defined twice or set for them, and nothing of theirs
+// stands before an answer of ours.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { refusals, type Reason } from '../../auth/refusals.js';
+import { flatten, parseDirectives, type Directive } from '../../nginx/directives.js';
 
-const folder = join(import.meta.dirname, '../../nginx/snippets');
+const root = join(import.meta.dirname, '../..');
+const folder = join(root, 'nginx/snippets');
 const names = readdirSync(folder);
 const read = (name: string) => readFileSync(join(folder, name), 'utf8');
+const template = readFileSync(join(root, 'nginx/gateway/nginx.conf.template'), 'utf8');
 
 /** Directives at the top of a snippet, with what follows their name. */
 function statements(text: string): [name: string, rest: string][] {
-  const found: [string, string][] = [];
-  const bare = text.replace(/^\s*#.*$/gm, '').replace(/\s# .*$/gm, '');
-  let depth = 0;
-  for (const [, directive, mark] of bare.matchAll(/((?:"(?:\\.|[^"])*"|'[^']*'|[^;{}"'])*)([;{}])/g)) {
-    const [name = '', ...rest] = (directive ?? '').trim().split(/\s+/);
-    if (depth === 0 && name !== '') found.push([name, rest.join(' ')]);
-    depth += mark === '{' ? 1 : mark === '}' ? -1 : 0;
-  }
-  expect(depth).toBe(0);
-  return found;
+  return parseDirectives(text).map(({ words: [name = '', ...rest] }) => [name, rest.join(' ')]);
 }
 
-// By the context that a snippet is included in: what may stand any number of times, or nowhere else. `satisfy` is the
-// exception: a second one in a guarded location is to be refused.
-const allowed: { [snippet: string]: string[] } = {
-  'settings.conf': ['js_var', 'upstream'],
-  'http.conf': ['js_import', 'js_shared_dict_zone', 'js_var', 'map'],
-  'server.conf': ['set', 'if', 'location'],
-  'routes.conf': ['location'],
-  'location.conf': ['if', 'set', 'js_access', 'satisfy', 'error_page'],
-  'location_auth_request.conf': ['if', 'set', 'auth_request', 'satisfy', 'error_page'],
-  'errors.conf': ['error_page'],
-  'refusal.conf': ['satisfy', 'allow', 'auth_basic', 'auth_request', 'mirror'],
-  'proxy_headers.conf': ['proxy_set_header'],
-  'grpc_headers.conf': ['grpc_set_header'],
-  'fastcgi_headers.conf': ['fastcgi_param'],
-  'uwsgi_headers.conf': ['uwsgi_param'],
-  'scgi_headers.conf': ['scgi_param'],
-};
+interface Allowed {
+  /** What a snippet of this context says after `Include in:`. */
+  context: 'http' | 'server' | 'location';
+  directives: string[];
+}
+
+const http = (...directives: string[]): Allowed => ({ context: 'http', directives });
+const server = (...directives: string[]): Allowed => ({ context: 'server', directives });
+const location = (...directives: string[]): Allowed => ({ context: 'location', directives });
+
+// What may stand any number of times, or nowhere else. `satisfy` is the exception: a second one in a guarded location is
+// to be refused. What has a location or a server to itself may hold whatever goes there.
+const allowed: { [snippet: string]: Allowed } = {
+  'settings.conf': http('js_var', 'upstream'),
+  'http.conf': http('include'),
+  'asking.conf': http('include', 'map', 'limit_req_zone', 'limit_conn_zone'),
+  'request_id.conf': http('map'),
+  'decision_address.conf': http('upstream'),
+  'decision_asker.conf': http('map'),
+  'decision_server.conf': http('js_shared_dict_zone', 'include', 'map', 'server'),
+  'decision_listen.conf': server('listen'),
+  'sidecar.conf': server('location'),
+  'locations.conf': server('set', 'if', 'location'),
+  'guard.conf': server('include', 'set', 'if'),
+  'routes.conf': server('location'),
+  'guard_location.conf': location('if', 'set', 'include'),
+  'guard_access.conf': location('if', 'set', 'auth_request', 'js_engine', 'js_import', 'js_access', 'satisfy', 'error_page'),
+  'verdict.conf': location('auth_request', 'auth_request_set', 'satisfy', 'error_page'),
+  'open.conf': location('auth_request', 'if'),
+  'errors.conf': location('error_page'),
+  'proxy_headers.conf': location('proxy_set_header'),
+  'grpc_headers.conf': location('grpc_set_header'),
+  'fastcgi_headers.conf': location('fastcgi_param'),
+  'uwsgi_headers.conf': location('uwsgi_param'),
+  'scgi_headers.conf': location('scgi_param'),
+  'decision_secret.conf': location('proxy_set_header'),
+}; // prettier-ignore
+
+const ofOurOwn = ['ask.conf', 'to_decision.conf', 'unchanged.conf', 'refusal.conf'];
+const inOurServer = ['decision_server.conf', 'decision_listen.conf', 'decision_asker.conf', 'sidecar.conf'];
 
 describe('snippets', () => {
   it('are all known here', () => {
-    expect([...names].sort()).toEqual(Object.keys(allowed).sort());
+    expect([...names].sort()).toEqual([...Object.keys(allowed), ...ofOurOwn].sort());
   });
 
-  it.each(names)('%s holds no other directive than its context bears', (name) => {
-    const found = [...new Set(statements(read(name)).map(([directive]) => directive))];
-    expect(found.filter((directive) => !allowed[name]?.includes(directive))).toEqual([]);
-    expect(found).not.toEqual([]);
+  it.each(names)('%s is whole', (name) => {
+    expect(statements(`${read(name)} end;`).at(-1)).toEqual(['end', '']);
+    expect(statements(read(name))).not.toEqual([]);
+  });
+
+  it.each(Object.keys(allowed))('%s holds no other directive than its context bears', (name) => {
+    const { context, directives } = allowed[name] as Allowed;
+    const found = [...new Set(statements(read(name)).map(([directive]) => directive))].sort();
+    expect(found.filter((directive) => !directives.includes(directive))).toEqual([]);
+    expect(read(name).split('Include in: ')[1]?.split(/[.;]/)[0]).toMatch(context);
   });
 
   it.each(names)('%s names nothing that is not called keygate', (name) => {
-    for (const [directive, rest] of statements(read(name))) {
-      if (directive === 'js_var' || directive === 'set') expect(rest).toMatch(/^\$keygate_/);
+    for (const { words, block } of flatten(parseDirectives(read(name)))) {
+      const [directive, ...args] = words;
+      const rest = args.join(' ');
+      if (directive === 'js_var' || directive === 'set' || directive === 'auth_request_set') expect(rest).toMatch(/^\$keygate_/); // prettier-ignore
       if (directive === 'map') expect(rest).toMatch(/ \$keygate_\w+$/);
       if (directive === 'js_import') expect(rest).toMatch(/^keygate from /);
       if (directive === 'js_shared_dict_zone') expect(rest).toMatch(/^zone=keygate_/);
+      if (/^limit_(?:req|conn)_zone$/.test(directive ?? '')) expect(rest).toMatch(/ zone=keygate_/);
       if (directive === 'upstream') expect(rest).toMatch(/^keygate_\w+$/);
-      if (directive === 'location' && name === 'server.conf')
+      if (directive === 'server_name') expect(rest).toMatch(/^keygate_\w+$/);
+      if (directive === 'include') expect(rest).toMatch(/^keygate\//);
+      if (directive === 'location' && block !== undefined && /^(?:locations|sidecar)\.conf$/.test(name))
         expect(rest).toMatch(/^(= |\^~ )?(\/_keygate_|@keygate_)/);
     }
   });
 
+  it('include only what is shipped, or may be absent', () => {
+    const included = [...names.map(read), template].flatMap((text) => flatten(parseDirectives(text))).filter(({ words }) => words[0] === 'include').map(({ words }) => words[1] ?? ''); // prettier-ignore
+    const ours = included.flatMap((path) => /^keygate\/([a-z_]+\.conf)$/.exec(path)?.[1] ?? []);
+    expect(ours.length).toBeGreaterThan(20);
+    expect(ours.filter((name) => !names.includes(name))).toEqual([]);
+  });
+
   it.each(names)('%s opens with the header that every snippet has', (name) => {
     const header = read(name).split('\n\n')[0] ?? '';
-    for (const part of ['Include in: ', 'Needs: ', 'Sets: ', 'Edit here: ']) expect(header).toContain(part);
-    expect(header.split('\n').every((line) => line.startsWith('# '))).toBe(true);
+    const parts = ['Include in: ', 'Needs: ', 'Sets: ', 'Edit here: '];
+    for (const part of parts) expect(header.split(part), part).toHaveLength(2);
+    expect(header.split('Include in: ')[0]).toMatch(/^# [^\n]{20,}/);
+    expect(header.split('\n').every((line) => /^#(?: |$)/.test(line))).toBe(true);
   });
 
   it('drop or overwrite the same headers toward every kind of application', () => {
@@ -78,5 +117,102 @@ describe('snippets', () => {
     );
     for (const kind of ['fastcgi', 'uwsgi', 'scgi'])
       expect(set(`${kind}_headers.conf`).sort()).toEqual([...asParams, 'remote_user'].sort());
+  });
+});
+
+/** A block with the snippets that it includes put in their places. */
+function withIncludes(block: Directive[]): Directive[] {
+  return block.flatMap((one) => {
+    const name =
+      one.words[0] === 'include' ? /^keygate\/([a-z_]+\.conf)$/.exec(one.words[1] ?? '')?.[1] : undefined;
+    return name === undefined ? [one] : withIncludes(parseDirectives(read(name)));
+  });
+}
+
+const hasErrorPage = (block: Directive[]) =>
+  withIncludes(block).some(({ words }) => words[0] === 'error_page');
+
+describe("an operator's error_page", () => {
+  const files = ['locations.conf', 'decision_server.conf', 'sidecar.conf', 'routes.conf'];
+
+  it.each(files)('does not hold in the locations of %s', (name) => {
+    const seen: string[] = [];
+    const walk = (directives: Directive[], isCovered: boolean) => {
+      for (const { words, block } of directives) {
+        if (block === undefined) continue;
+        if (words[0] === 'location') {
+          seen.push(words.join(' '));
+          expect(isCovered || hasErrorPage(block), words.join(' ')).toBe(true);
+        }
+        walk(withIncludes(block), isCovered || (words[0] === 'server' && hasErrorPage(block)));
+      }
+    };
+    walk(parseDirectives(read(name)), false);
+    expect(seen).not.toEqual([]);
+  });
+
+  it('does not hold where a question is asked, nor in what answers for nginx in the full gateway', () => {
+    expect(hasErrorPage(parseDirectives(read('ask.conf')))).toBe(true);
+    const ours = flatten(parseDirectives(template)).filter(({ words }) => words[0] === 'location' && /_keygate_/.test(words.join(' '))); // prettier-ignore
+    expect(ours).toHaveLength(2);
+    for (const { words, block } of ours) expect(hasErrorPage(block ?? []), words.join(' ')).toBe(true);
+  });
+});
+
+describe('the answer to a refusal', () => {
+  const locations = parseDirectives(read('locations.conf'));
+  const blockOf = (name: string) => locations.find(({ words }) => words[1] === name)?.block ?? [];
+
+  /** Statuses that a location takes from the verdict. */
+  const answered = (name: string) =>
+    blockOf(name).flatMap(({ words, block }) => {
+      const status = words[0] === 'if' && words[1] === '($keygate_status' ? (words[3] ?? '').replace(')', '') : ''; // prettier-ignore
+      if (status !== '')
+        expect(block).toEqual([{ words: ['return', status, '$keygate_body'], block: undefined }]);
+      return status === '' ? [] : [Number(status)];
+    });
+
+  const sources = ['auth', 'njs/decision', 'verifier'].flatMap((name) =>
+    readdirSync(join(root, name)).filter((file) => file.endsWith('.ts') && file !== 'refusals.ts' && file !== 'token_request.ts').map((file) => readFileSync(join(root, name, file), 'utf8')),
+  ); // prettier-ignore
+  const decided = (Object.keys(refusals) as Reason[]).filter((reason) => sources.some((text) => text.includes(`'${reason}'`))); // prettier-ignore
+
+  it('has the status of each reason that a decision gives, and no other', () => {
+    expect(decided.length).toBeGreaterThan(40);
+    const statuses = [...new Set(decided.map((reason) => refusals[reason].status as number))].sort();
+    expect([...answered('@keygate_unauthorized'), ...answered('@keygate_denied')].sort()).toEqual(statuses);
+    expect(answered('@keygate_unauthorized')).toEqual([401]);
+  });
+
+  it('is a refusal where there is no verdict', () => {
+    const last = (name: string) => blockOf(name).at(-1)?.words.slice(0, 2);
+    expect(last('@keygate_unauthorized')).toEqual(['return', '401']);
+    expect(last('@keygate_denied')).toEqual(['return', '403']);
+    for (const fault of ['@keygate_undecided', '@keygate_unreached'])
+      expect(last(fault)).toEqual(['return', '403']);
+  });
+});
+
+// A pattern that matches would overwrite the operator's own $1, which a proxy_pass after the decision may use.
+describe('what a guarded request evaluates', () => {
+  const evaluated = names.filter((name) => !inOurServer.includes(name));
+
+  it.each(evaluated)('%s holds no pattern', (name) => {
+    const walk = (directives: Directive[], parent: string) => {
+      for (const { words, block } of directives) {
+        const text = words.join(' ');
+        if (parent.startsWith('map ')) expect(text).not.toMatch(/^["']?~/);
+        if (words[0] === 'if') expect(text).not.toMatch(/ !?~/);
+        if (words[0] === 'location') expect(text).not.toMatch(/ ~/);
+        if (words[0] === 'rewrite') expect(parent).toBe('if ($request_length = 0)');
+        walk(block ?? [], text);
+      }
+    };
+    walk(parseDirectives(read(name)), '');
+  });
+
+  it('is told from a subrequest by one pattern, which only subrequests meet', () => {
+    const rewrites = evaluated.flatMap((name) => flatten(parseDirectives(read(name)))).filter(({ words }) => words[0] === 'rewrite'); // prettier-ignore
+    expect(rewrites.map(({ words }) => words.join(' '))).toEqual(['rewrite ^/_keygate_ $uri break']);
   });
 });
