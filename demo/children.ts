@@ -5,6 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Settings } from '../settings/read.js';
+import { endNginxOf } from './nginx_processes.js';
 import { StartFault } from './preparations.js';
 
 const dist = import.meta.dirname;
@@ -19,7 +20,7 @@ export class Children {
   sidecarLog = '/dev/null';
   private readonly running = new Set<ChildProcess>();
   private isStopping = false;
-  private nginx: ChildProcess | undefined;
+  private nginx: { watcher: ChildProcess; dir: string } | undefined;
 
   /** @returns the URL of the stand-in upstream */
   startStandIn(): Promise<string> {
@@ -37,7 +38,7 @@ export class Children {
     const child = this.forkSidecar();
     const place = settings.verifierListen === undefined ? { socketPath: settings.verifierSocket } : hostAndPort(settings.verifierListen); // prettier-ignore
     for (let i = 0; !(await answers(place)); i++) {
-      if (child.exitCode !== null || i > 300)
+      if (hasEnded(child) || i > 300)
         throw new StartFault('the sidecar did not start: its lines above say why');
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
@@ -59,22 +60,28 @@ export class Children {
     }, restartMs);
   }
 
-  /** Starts nginx under a watcher that ends it when the launcher is gone. */
-  startNginx(command: string[]): void {
-    const watcher = this.keep(fork(join(dist, 'nginx_watcher.js'), command, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })); // prettier-ignore
-    this.nginx = watcher;
+  /**
+   * Starts nginx under a watcher that ends it when the launcher is gone.
+   * @param dir its folder under STATE_DIR
+   */
+  startNginx(command: string[], dir: string): void {
+    const watcher = this.keep(fork(join(dist, 'nginx_watcher.js'), [dir, ...command], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })); // prettier-ignore
+    this.nginx = { watcher, dir };
     watcher.once('exit', () => {
       if (!this.isStopping) this.onFatal('nginx ended: its error log says why');
     });
   }
 
   /** Whether nginx was started and is no more. */
-  nginxEnded = (): boolean => this.nginx !== undefined && this.nginx.exitCode !== null;
+  nginxEnded = (): boolean => this.nginx !== undefined && hasEnded(this.nginx.watcher);
 
   /** Ends them all: nginx first, so that nobody meets a gateway without its sidecar. */
   async stop(): Promise<void> {
     this.isStopping = true;
-    if (this.nginx !== undefined) await endChild(this.nginx);
+    if (this.nginx !== undefined) {
+      await endChild(this.nginx.watcher);
+      await endNginxOf(this.nginx.dir); // what is left when the watcher or the master was killed
+    }
     await Promise.all([...this.running].map(endChild));
   }
 
@@ -85,8 +92,12 @@ export class Children {
   }
 }
 
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
 function endChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  if (hasEnded(child)) return Promise.resolve();
   return new Promise((resolve) => {
     const timer = setTimeout(() => child.kill('SIGKILL'), stopMs);
     child.once('exit', () => {

@@ -2,14 +2,22 @@
 
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findNginx, type NginxRuntime } from '../build/nginx_runtime.js';
 import { renderGateway, type GatewayFacts } from '../nginx/render.js';
 import type { CertificateFiles } from './certificate.js';
 import type { Settings } from '../settings/read.js';
 import { loadSecret, verifierSecretPath } from '../verifier/state_files.js';
-import { findCaFile, findCertificate, StartFault } from './preparations.js';
+import {
+  describeLimit,
+  findCaFile,
+  findFreePort,
+  findResolver,
+  fitsSocket,
+  openFileLimit,
+} from './machine.js';
+import { findCertificate, StartFault } from './preparations.js';
 
 export interface ChosenGateway {
   runtime: NginxRuntime;
@@ -21,6 +29,13 @@ export interface GatewayFiles {
   dir: string;
   configuration: string;
   errorLog: string;
+  /** A line about a limit of this machine that streams will meet. */
+  limit: string | undefined;
+}
+
+/** The folder of everything that nginx reads and writes. */
+export function nginxDir({ stateDir }: Settings): string {
+  return join(stateDir, 'run', 'nginx');
 }
 
 const packageDir = join(import.meta.dirname, '..');
@@ -35,7 +50,9 @@ export async function chooseGateway(settings: Settings): Promise<ChosenGateway> 
     throw new StartFault(`AUTH_ENTRY=access: njs ${njsVersion} is too old: expected 1.0.1 or newer (0.9.9 to 1.0.0 can be bypassed, CVE-2026-18329): set AUTH_ENTRY=auto`); // prettier-ignore
   }
   if (settings.authEntry === 'access' && engine !== 'qjs') {
-    throw new StartFault(`AUTH_ENTRY=access needs the engine qjs, and JS_ENGINE=${engine} is chosen: set AUTH_ENTRY=auto`);
+    throw new StartFault(
+      `AUTH_ENTRY=access needs the engine qjs, and JS_ENGINE=${engine} is chosen: set AUTH_ENTRY=auto`,
+    );
   }
   const guard = settings.authEntry === 'access' ? 'access' : 'auth_request';
   return { runtime, engine, guard };
@@ -47,22 +64,22 @@ export async function writeGateway(
   gateway: ChosenGateway,
   upstreamUrl: string,
 ): Promise<GatewayFiles> {
-  const dir = join(settings.stateDir, 'run', 'nginx');
+  const dir = nginxDir(settings);
   const certificate = await findCertificate(settings);
   rmSync(join(dir, 'conf'), { recursive: true, force: true });
   // A killed nginx leaves its socket behind, and the next one would not start; nobody but nginx may enter the folder.
   rmSync(join(dir, 'sockets'), { recursive: true, force: true });
   mkdirSync(join(dir, 'sockets'), { recursive: true, mode: 0o700 });
   for (const part of ['logs', 'temp']) mkdirSync(join(dir, part), { recursive: true });
-  const { files } = renderGateway(
-    settings,
-    gatewayFacts(settings, { gateway, upstreamUrl, dir, certificate }),
-  );
+  const known = { gateway, upstreamUrl, dir, certificate, decisionAddress: await placeDecision(dir) };
+  const facts = gatewayFacts(settings, known);
+  const { files } = renderGateway(settings, facts);
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(dirname(join(dir, 'conf', path)), { recursive: true });
     writeFileSync(join(dir, 'conf', path), content, { mode: 0o640 });
   }
-  return { dir, configuration: join(dir, 'conf', 'nginx.conf'), errorLog: join(dir, 'logs', 'error.log') };
+  const { errorLog, openFiles } = facts;
+  return { dir, configuration: join(dir, 'conf', 'nginx.conf'), errorLog, limit: describeLimit(openFiles) };
 }
 
 interface Known {
@@ -70,9 +87,17 @@ interface Known {
   upstreamUrl: string;
   dir: string;
   certificate: CertificateFiles;
+  decisionAddress: string;
 }
 
-function gatewayFacts(settings: Settings, { gateway, upstreamUrl, dir, certificate }: Known): GatewayFacts {
+// A path that no socket can have is no reason not to start.
+async function placeDecision(dir: string): Promise<string> {
+  const path = join(dir, 'sockets', 'decision.sock');
+  return fitsSocket(path) ? `unix:${path}` : `127.0.0.1:${await findFreePort()}`;
+}
+
+function gatewayFacts(settings: Settings, known: Known): GatewayFacts {
+  const { gateway, upstreamUrl, dir, certificate, decisionAddress } = known;
   return {
     sourceDir: join(packageDir, 'nginx'),
     distDir: join(packageDir, 'dist'),
@@ -81,7 +106,7 @@ function gatewayFacts(settings: Settings, { gateway, upstreamUrl, dir, certifica
     modulePath: gateway.runtime.modulePath,
     engine: gateway.engine,
     nginxVersion: gateway.runtime.nginxVersion,
-    decisionAddress: `unix:${join(dir, 'sockets', 'decision.sock')}`,
+    decisionAddress,
     decisionSecret: randomBytes(16).toString('hex'),
     openFiles: openFileLimit(),
     guard: gateway.guard,
@@ -105,30 +130,16 @@ function gatewayFacts(settings: Settings, { gateway, upstreamUrl, dir, certifica
   };
 }
 
-const wantedOpenFiles = 65536;
-
-// A process may raise its limit as far as the hard one.
-function openFileLimit(): number {
-  const limits = existsSync('/proc/self/limits') ? readFileSync('/proc/self/limits', 'utf8') : '';
-  const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(limits)?.[1];
-  return Math.min(wantedOpenFiles, Number(hard ?? 4096));
-}
-
-// The machine's own name server: nginx does not read resolv.conf by itself.
-function findResolver(): string {
-  try {
-    const server = /^nameserver\s+(\S+)/m.exec(readFileSync('/etc/resolv.conf', 'utf8'))?.[1] ?? '127.0.0.1';
-    return server.includes(':') ? `[${server}]` : server;
-  } catch {
-    return '127.0.0.1';
-  }
+/** What runs nginx on these files. */
+export function nginxCommand({ runtime }: ChosenGateway, files: GatewayFiles): [string, ...string[]] {
+  const args = ['-e', files.errorLog, '-p', files.dir, '-c', files.configuration];
+  return [...runtime.command, ...args] as [string, ...string[]];
 }
 
 /** @throws StartFault with nginx's own words when it does not take the configuration */
-export function testConfiguration({ runtime }: ChosenGateway, files: GatewayFiles): void {
-  const [program, ...rest] = runtime.command as [string, ...string[]];
-  const args = [...rest, '-t', '-q', '-e', files.errorLog, '-p', files.dir, '-c', files.configuration];
-  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+export function testConfiguration(gateway: ChosenGateway, files: GatewayFiles): void {
+  const [program, ...args] = nginxCommand(gateway, files);
+  const { status, stderr } = spawnSync(program, [...args, '-t', '-q'], { encoding: 'utf8' });
   const emergency = stderr.split('\n').find((line) => line.includes('[emerg]')) ?? stderr.trim();
   if (status !== 0)
     throw new StartFault(`nginx refuses its configuration: ${emergency.replace(/^.*\[emerg\]\s*/, '')}`);

@@ -1,15 +1,17 @@
-// Runs nginx in the foreground and ends it when told to, or when the launcher is gone without a word.
+// Runs nginx in the foreground and ends it when told to, or when the launcher is gone without a word; also the workers
+// that a killed master leaves behind. When this process is killed too, the next start ends them (nginx_processes.ts).
 
 import { spawn } from 'node:child_process';
+import { endNginxOf } from './nginx_processes.js';
 
-const [program, ...args] = process.argv.slice(2) as [string, ...string[]];
+const [dir, program, ...args] = process.argv.slice(2) as [string, string, ...string[]];
 const nginx = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
 
 const end = () => nginx.kill('SIGTERM');
 process.on('SIGTERM', end);
 process.on('SIGINT', () => undefined); // Ctrl-C reaches the whole group; the launcher decides the order
 process.on('disconnect', end);
-nginx.on('exit', (code) => process.exit(code ?? 1));
+nginx.on('exit', (code) => void endNginxOf(dir).then(() => process.exit(code ?? 1)));
 nginx.on('error', (error) => {
   console.error(`keygate: ${program}: ${error.message}`);
   process.exit(1);

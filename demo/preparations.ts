@@ -1,24 +1,15 @@
 // What must be in order before anything is started; each fault is one line that says what to do.
 
-import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Settings } from '../settings/read.js';
 import { ensureCertificate, type CertificateFiles } from './certificate.js';
+import { fitsSocket, maxSocketPathBytes } from './machine.js';
 
 /** A fault that the person who starts the gateway can mend. */
 export class StartFault extends Error {}
-
-/** Makes STATE_DIR and what is always in it. */
-export function prepareStateDir({ stateDir }: Settings): void {
-  try {
-    for (const part of ['keys', 'public', 'run']) mkdirSync(join(stateDir, part), { recursive: true });
-    accessSync(join(stateDir, 'run'), constants.W_OK);
-  } catch (error) {
-    throw new StartFault(`STATE_DIR ${stateDir}: can't be written to (${(error as NodeJS.ErrnoException).code}): choose another folder`); // prettier-ignore
-  }
-}
 
 /** @throws StartFault when somebody listens there already, or nobody may */
 export function checkPortIsFree(address: string, port: number): Promise<void> {
@@ -36,6 +27,12 @@ function explainListen(code: string | undefined, address: string, port: number):
     return `LISTEN_PORT ${port} is taken on ${address}: stop what listens there, or set LISTEN_PORT to another port`;
   if (code === 'EACCES') return `LISTEN_PORT ${port} needs privileges: set LISTEN_PORT to 1024 or more`;
   return `LISTEN_ADDRESS ${address} port ${port} can't be listened on (${code}): set LISTEN_ADDRESS to an address of this machine`;
+}
+
+/** @throws StartFault when the sidecar's socket can't have its path; `keygate` must find it there, so it has no other */
+export function checkSidecarSocket({ verifierListen, verifierSocket: path }: Settings): void {
+  if (verifierListen !== undefined || fitsSocket(path)) return;
+  throw new StartFault(`VERIFIER_SOCKET ${path} is longer than the ${maxSocketPathBytes} bytes of a Unix socket's path: set it to a shorter one, or STATE_DIR to another folder`); // prettier-ignore
 }
 
 /** The operator's certificate, checked; or a self-signed one under STATE_DIR. */
@@ -58,15 +55,4 @@ function doMatch({ certificate, key }: CertificateFiles): boolean {
   } catch {
     return false;
   }
-}
-
-const bundles = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/cert.pem',
-];
-
-/** The machine's own certificate authorities. */
-export function findCaFile(): string | undefined {
-  return bundles.find((path) => existsSync(path));
 }

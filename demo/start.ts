@@ -6,14 +6,19 @@ import { RuntimeFault } from '../build/nginx_runtime.js';
 import { readSettings, SettingsError, type Settings } from '../settings/read.js';
 import { Children } from './children.js';
 import { prepareDemoKey } from './demo_key.js';
-import { chooseGateway, testConfiguration, writeGateway } from './gateway_files.js';
-import { checkPortIsFree, prepareStateDir, StartFault } from './preparations.js';
+import { chooseGateway, nginxCommand, nginxDir, testConfiguration, writeGateway } from './gateway_files.js';
+import { endNginxOf } from './nginx_processes.js';
+import { checkPortIsFree, checkSidecarSocket, StartFault } from './preparations.js';
 import { waitUntilServed } from './readiness.js';
+import { holdStateDir, prepareStateDir } from './state_dir.js';
 
 const children = new Children();
 
 async function start(settings: Settings): Promise<void> {
   prepareStateDir(settings);
+  await holdStateDir(settings);
+  checkSidecarSocket(settings);
+  await endNginxOf(nginxDir(settings)); // left behind when an earlier start was killed
   const demoKey = prepareDemoKey(settings);
   await checkPortIsFree(settings.listenAddress, settings.listenPort);
   const gateway = await chooseGateway(settings);
@@ -22,21 +27,14 @@ async function start(settings: Settings): Promise<void> {
   testConfiguration(gateway, files);
   children.sidecarLog = join(files.dir, 'logs', 'verifier.log');
   await children.startSidecar(settings);
-  children.startNginx([
-    ...gateway.runtime.command,
-    '-e',
-    files.errorLog,
-    '-p',
-    files.dir,
-    '-c',
-    files.configuration,
-  ]);
+  children.startNginx(nginxCommand(gateway, files), files.dir);
   const url = `https://${urlHost(settings.listenAddress)}:${settings.listenPort}`;
   await waitUntilServed(url, children.nginxEnded, files.errorLog);
   const { runtime, engine, guard } = gateway;
   console.log(
     `nginx ${runtime.nginxVersion} (${runtime.name}), njs ${runtime.njsVersion}, engine ${engine}, entry ${guard}`,
   );
+  if (files.limit !== undefined) console.log(files.limit);
   console.log(`upstream ${settings.upstreamUrl ?? 'stand-in'}; logs in ${join(files.dir, 'logs')}`);
   if (demoKey !== undefined) announceDemoKey(demoKey, url);
   console.log(`keygate ready ${url}`);

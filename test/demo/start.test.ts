@@ -1,62 +1,18 @@
 // `npm start` as an evaluator runs it, from the built programs, each time under a STATE_DIR of its own.
 
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { send } from '../gateway/harness/client.js';
 import { freePort } from '../gateway/harness/free_port.js';
+import { endAll, processesOf, program, ready, run, stateDir } from './launcher.js';
 
-const root = join(import.meta.dirname, '../..');
-const program = join(root, 'dist', 'start.js');
-const started: ChildProcess[] = [];
+afterEach(endAll);
 
-interface Run {
-  child: ChildProcess;
-  said: () => string;
-  ended: Promise<number | null>;
-}
-
-function run(env: NodeJS.ProcessEnv, command = [process.execPath, program]): Run {
-  const [file, ...args] = command as [string, ...string[]];
-  const cwd = mkdtempSync(join(tmpdir(), 'keygate-cwd-'));
-  const child = spawn(file, args, { cwd, env: { ...process.env, ...env } });
-  started.push(child);
-  const parts: string[] = [];
-  child.stdout.on('data', (part: Buffer) => parts.push(part.toString()));
-  child.stderr.on('data', (part: Buffer) => parts.push(part.toString()));
-  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
-  return { child, said: () => parts.join(''), ended };
-}
-
-async function ready(one: Run): Promise<string> {
-  await expect.poll(() => one.said(), { timeout: 20000 }).toMatch(/^keygate ready https:\/\/\S+$/m);
-  return /^keygate ready (\S+)$/m.exec(one.said())?.[1] ?? '';
-}
-
-const stateDir = () => mkdtempSync(join(tmpdir(), 'keygate-state-'));
-
-// Processes of one STATE_DIR, by their command lines and environments.
-function processesOf(dir: string): string[] {
-  return readdirSync('/proc').filter((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
-    try {
-      return ['cmdline', 'environ'].some((file) =>
-        readFileSync(`/proc/${pid}/${file}`, 'latin1').includes(dir),
-      );
-    } catch {
-      return false;
-    }
-  });
-}
-
-afterEach(() => {
-  for (const child of started.splice(0)) child.kill('SIGKILL');
-});
-
-describe('npm start', () => {
+describe('npm start', { timeout: 60000 }, () => {
   it('runs with nothing set: certificate, demo key, signing key, upstream, sidecar, nginx; and again', async () => {
     const env = { STATE_DIR: stateDir(), LISTEN_PORT: String(await freePort()) };
     const first = run(env);
@@ -167,6 +123,48 @@ describe('npm start', () => {
     expect(await one.ended).toBe(1);
     expect(one.said()).toMatch(new RegExp(`^keygate: LISTEN_PORT ${port} is taken on 127.0.0.1: `, 'm'));
     server.close();
+  });
+
+  it('keeps the folder of its socket to itself', async () => {
+    const env = { STATE_DIR: stateDir(), LISTEN_PORT: String(await freePort()) };
+    await ready(run(env));
+    const { mode, uid } = statSync(join(env.STATE_DIR, 'run', 'nginx', 'sockets'));
+    expect(mode & 0o777).toBe(0o700);
+    expect(uid).toBe(process.getuid?.());
+  });
+
+  it('starts where a path is too long for a socket, and asks over loopback', async () => {
+    const dir = join(stateDir(), 'x'.repeat(100));
+    const short = join(stateDir(), 'verifier.sock');
+    const settings = { STATE_DIR: dir, LISTEN_PORT: String(await freePort()), API_KEY: 'key-of-a-long-path' };
+    const refused = run(settings);
+    expect(await refused.ended).toBe(1);
+    expect(refused.said()).toMatch(/^keygate: VERIFIER_SOCKET \S+ is longer than the 107 bytes .*\n$/);
+    const url = await ready(run({ ...settings, VERIFIER_SOCKET: short }));
+    expect(readFileSync(join(dir, 'run/nginx/conf/keygate/decision_listen.conf'), 'utf8')).toMatch(
+      /^listen 127\.0\.0\.1:\d+ /m,
+    );
+    const headers = { 'x-api-key': 'key-of-a-long-path' };
+    expect((await send(url, '/v1/models', { headers })).status).toBe(200);
+    expect((await send(url, '/v1/models', { headers: { 'x-api-key': 'other' } })).status).toBe(401);
+  });
+
+  it('uses a socket as long as one may be', async () => {
+    const base = stateDir();
+    const rest = '/run/nginx/sockets/decision.sock'.length;
+    const dir = join(base, 'y'.repeat(107 - rest - base.length - 1));
+    mkdirSync(dir);
+    await ready(run({ STATE_DIR: dir, LISTEN_PORT: String(await freePort()) }));
+    expect(statSync(join(dir, 'run/nginx/sockets/decision.sock')).isSocket()).toBe(true);
+  });
+
+  it('starts with few files to open, and says what that limits', async () => {
+    const env = { STATE_DIR: stateDir(), LISTEN_PORT: String(await freePort()), API_KEY: 'key-of-few-files' };
+    const one = run(env, ['sh', '-c', `ulimit -n 1024; exec "$0" "$1"`, process.execPath, program]);
+    const url = await ready(one);
+    expect(one.said().match(/^streams are limited to 480 at once .* 1024 files .*$/gm)).toHaveLength(1);
+    const headers = { 'x-api-key': 'key-of-few-files' };
+    expect((await send(url, '/v1/models', { headers })).status).toBe(200);
   });
 
   it('refuses a certificate whose key is another', async () => {

@@ -1,0 +1,69 @@
+// The nginx processes of one STATE_DIR, whoever started them: a killed master leaves workers behind that serve on and
+// hold LISTEN_PORT. Linux alone tells whose they are; elsewhere none is found.
+
+import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+
+const patienceMs = 3000;
+const lookMs = 30;
+
+interface NginxProcess {
+  pid: number;
+  parent: number;
+}
+
+/**
+ * Ends nginx and its workers, and returns when they are gone.
+ * @param dir nginx's folder under STATE_DIR; its processes are those that have a log in it open
+ */
+export async function endNginxOf(dir: string): Promise<void> {
+  const killMs = Date.now() + patienceMs;
+  for (;;) {
+    const all = findNginxOf(dir);
+    if (all.length === 0) return;
+    const isRoot = ({ parent }: NginxProcess) => !all.some(({ pid }) => pid === parent);
+    if (Date.now() > killMs) signal(all, 'SIGKILL');
+    else signal(all.filter(isRoot), 'SIGTERM'); // a master ends its workers, and starts others for those that we end
+    await new Promise((resolve) => setTimeout(resolve, lookMs));
+  }
+}
+
+function findNginxOf(dir: string): NginxProcess[] {
+  if (!existsSync('/proc/self/maps') || !existsSync(dir)) return [];
+  const logs = join(realpathSync(dir), 'logs', '/');
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && hasOpen(name, logs) && isNginx(name)); // prettier-ignore
+  return pids.map((pid) => ({ pid: Number(pid), parent: parentOf(pid) }));
+}
+
+// A container may have files of the same path; those are not ours. What can't be read has ended, or is another user's.
+function hasOpen(pid: string, folder: string): boolean {
+  const files = orElse([], () => readdirSync(`/proc/${pid}/fd`));
+  if (!files.some((file) => linkOf(`/proc/${pid}/fd/${file}`).startsWith(folder))) return false;
+  return linkOf(`/proc/${pid}/ns/mnt`) === linkOf('/proc/self/ns/mnt');
+}
+
+// By the program in its memory: where ld.so runs nginx, neither its name nor its title is nginx's own.
+function isNginx(pid: string): boolean {
+  return /\/nginx(?: \(deleted\))?$/m.test(orElse('', () => readFileSync(`/proc/${pid}/maps`, 'utf8')));
+}
+
+function parentOf(pid: string): number {
+  const stat = orElse('', () => readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  return Number(/^.*\) \S (\d+)/s.exec(stat)?.[1] ?? 0);
+}
+
+function linkOf(path: string): string {
+  return orElse('', () => readlinkSync(path));
+}
+
+function orElse<T>(otherwise: T, read: () => T): T {
+  try {
+    return read();
+  } catch {
+    return otherwise;
+  }
+}
+
+function signal(processes: NginxProcess[], name: 'SIGTERM' | 'SIGKILL'): void {
+  for (const { pid } of processes) orElse(false, () => process.kill(pid, name));
+}
