@@ -41,7 +41,6 @@ http {
     access_log ${facts.accessLog} operator;
     ${options.httpFirst ?? ''}
     include keygate/http.conf;
-    variables_hash_max_size 2048;
     upstream app { server ${new URL(facts.upstreamUrl).host}; keepalive 8; }
     ${text(options.http)}
     server {

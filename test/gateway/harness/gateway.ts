@@ -31,6 +31,8 @@ export interface GatewayOptions {
   /** Where the decision server listens; a Unix socket by default. */
   decision?: string;
   openFiles?: number;
+  /** Changes what runs nginx: program and first arguments. */
+  command?: (command: string[]) => string[];
   /** Where nginx asks for names: `address:port`. */
   resolver?: string;
   /** An operator's own nginx.conf in the place of ours, listening for plain HTTP. */
@@ -93,7 +95,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   for (const [path, content] of Object.entries(rendered.files)) writeIn(join(dir, 'nginx'), path, content);
   const scheme = options.conf === undefined ? 'https' : 'http';
   const url = `${scheme}://127.0.0.1:${port}`;
-  const nginx = await spawnNginx(options.variant, { dir, port, env: all, scheme }).catch(async (error) => {
+  const place = {
+    dir,
+    port,
+    env: all,
+    scheme,
+    ...(options.command && { command: options.command }),
+  } as const;
+  const nginx = await spawnNginx(options.variant, place).catch(async (error) => {
     await sidecar?.stop(); // a test may want nginx to refuse its configuration
     throw error;
   });

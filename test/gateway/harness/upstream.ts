@@ -30,7 +30,7 @@ export async function startUpstream(
   conduct: (arrived: Arrived) => Conduct = () => ({}),
 ): Promise<TestUpstream> {
   const arrived: Arrived[] = [];
-  const server = createServer((request, response) => {
+  const server = createServer({ maxHeaderSize: 131072 }, (request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
