@@ -15,13 +15,15 @@ const soon = { timeout: 20000, interval: 100 };
 describe.each(variants)('$name: a faulty configuration', (variant) => {
   let operator: Operator;
   let lines: Lines;
+  let guard: string;
   let upstream: TestUpstream;
   let nginx: RunningNginx | undefined;
 
   beforeAll(async () => {
     upstream = await startUpstream();
     operator = await makeOperator(variant, upstream.url);
-    lines = linesIn(operator.install('--engine', variant.engine, '--entry', variant.entry).out);
+    guard = `include ${join(operator.keygateDir, variant.entry === 'access' ? 'guard_access.conf' : 'guard_location.conf')};`; // prettier-ignore
+    lines = linesIn(install('--engine', variant.engine).out);
   });
 
   afterAll(async () => {
@@ -30,6 +32,8 @@ describe.each(variants)('$name: a faulty configuration', (variant) => {
     operator?.remove();
   });
 
+  const install = (...args: string[]) =>
+    operator.install('--decision', `unix:${operator.dir}/decision.sock`, ...args);
   const emergencies = (changed: Lines) => {
     operator.configure(changed);
     const { code, err } = operator.test();
@@ -40,36 +44,32 @@ describe.each(variants)('$name: a faulty configuration', (variant) => {
 
   it('names what is missing at nginx -t', () => {
     expect(emergencies(without('main', 'load_module'))).toMatch(/unknown directive "js_(?:var|engine)"/);
-    expect(emergencies(without('http', 'settings.conf'))).toContain(
-      'host not found in upstream "keygate_sidecar"',
-    );
     expect(emergencies(without('http', 'http.conf'))).toMatch(
       /unknown "keygate_\w+" variable|\[emerg\].*keygate/,
     );
-    const twice = { ...lines, server: [...lines.server, 'location = /health { return 200; }'] };
-    expect(emergencies(twice)).toContain('duplicate location "/health"');
+    const twice = { ...lines, server: [...lines.server, 'location = /keygate/health { return 200; }'] };
+    expect(emergencies(twice)).toContain('duplicate location "/keygate/health"');
+    const bare = { ...lines, server: [], open: [], passing: [guard] };
+    expect(emergencies(bare)).toContain('unknown "keygate_location_not_configured" variable');
   });
 
   it('refuses the bundle for qjs on the other engine, and says what to do', () => {
     copyFileSync(join(dist, 'keygate.js'), join(operator.keygateDir, 'keygate.js'));
-    const http = lines.http.filter((line) => !line.includes('js_engine'));
-    expect(emergencies({ ...lines, http })).toContain(
-      'keygate_js_is_for_js_engine_qjs__run_keygate_install_again',
-    );
-    if (variant.engine === 'njs') expect(operator.install('--check').out).toContain(`nginx runs it on njs`);
-    expect(operator.install().out).toContain('engine njs: Keygate runs on it, as no js_engine is set');
+    const server = join(operator.keygateDir, 'decision_server.conf');
+    writeFileSync(server, readFileSync(server, 'utf8').replace('js_engine qjs;', 'js_engine njs;'));
+    expect(emergencies(lines)).toContain('keygate_js_is_for_js_engine_qjs__run_keygate_install_again');
+    install('--engine', variant.engine);
     expect(operator.test().code).toBe(0);
-    operator.install('--engine', variant.engine);
   });
 
-  it('admits nobody in a server without server.conf, though every path there is answered with 200', async () => {
+  it('admits nobody in a server without locations.conf, though every path there is answered with 200', async () => {
     const everything = 'location / { return 200 everything; }';
-    expect(emergencies({ ...lines, server: [everything] })).toContain('unknown "keygate_server" variable');
     const other = `server { listen unix:${operator.dir}/other; ${lines.server.map((line) => line.replace(/#.*/, '')).join(' ')} }`; // prettier-ignore
     const keys = join(operator.dir, 'keys.txt');
     writeFileSync(keys, 'a-key\n');
     editSettings(operator.keygateDir, { api_keys_file: keys });
-    operator.configure({ ...lines, http: [...lines.http, other], server: [everything] });
+    const passing = [guard, ...lines.passing];
+    operator.configure({ ...lines, http: [...lines.http, other], server: [everything], open: [], passing });
     nginx = await operator.start();
     for (const headers of [{}, { 'x-api-key': 'a-key' }, { 'x-api-key': 'wrong' }] as {
       [name: string]: string;
@@ -79,7 +79,7 @@ describe.each(variants)('$name: a faulty configuration', (variant) => {
     }
     expect(upstream.arrived).toEqual([]);
     expect((await send(operator.url, '/elsewhere')).body).toBe('everything');
-    expect(operator.errorLog()).toMatch(/"keygate_server" variable|location_not_configured/);
+    expect(operator.errorLog()).toContain('using uninitialized "keygate_location_not_configured" variable');
     await nginx.stop();
     nginx = undefined;
   });
