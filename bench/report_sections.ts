@@ -15,6 +15,7 @@ export function describeStreams({ streams, plain, gate }: StreamFigures): string
     shortMicrosMeanwhile: 'CPU of a short request while all are held, us',
     kbBefore: "the worker's own memory before, KB",
     kbAfter: "the worker's own memory after all have ended, KB",
+    kbAfterAgain: "the worker's own memory after as many again have ended, KB",
   };
   const rows = Object.entries(titled).map(([name, title]) => {
     const [ofPlain, ofGate] = [plain, gate].map((costs) => formatSpread(costs[name as keyof StreamCosts], 1));
@@ -22,6 +23,7 @@ export function describeStreams({ streams, plain, gate }: StreamFigures): string
   });
   return `${streams} server-sent-event streams through one worker at the same time, opened over kept connections without TLS, \`proxy_buffering
 off\`. Each round starts with a new worker, in which as many JavaScript contexts are warm as questions are asked at a time.
+What ended streams took stays with the process and is used again, with and without Keygate.
 
 | what | plain nginx | Keygate |
 | ---- | ----------: | ------: |

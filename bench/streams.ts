@@ -21,9 +21,10 @@ export interface StreamCosts {
   /** CPU time of a short request while none is held, and while all are. */
   shortMicros: Spread;
   shortMicrosMeanwhile: Spread;
-  /** Anonymous memory before the first stream, and after all have ended. */
+  /** Anonymous memory before the first stream, after all have ended, and after as many again. */
   kbBefore: Spread;
   kbAfter: Spread;
+  kbAfterAgain: Spread;
 }
 
 export interface StreamFigures {
@@ -68,6 +69,7 @@ function summarize(rounds: Round[]): StreamCosts {
     shortMicrosMeanwhile: over('shortMicrosMeanwhile'),
     kbBefore: over('kbBefore'),
     kbAfter: over('kbAfter'),
+    kbAfterAgain: over('kbAfterAgain'),
   };
 }
 
@@ -78,13 +80,26 @@ interface RoundSetting {
   countHeld: () => number;
 }
 
-async function measureRound({ subject, aim, streams, countHeld }: RoundSetting): Promise<Round> {
-  const { process, port } = subject;
+async function measureRound(setting: RoundSetting): Promise<Round> {
+  const { subject, aim } = setting;
   await pause(startMs);
   await measureRun(subject, { ...aim, connections: 2 * atOnce }); // so that every JavaScript context is there
   const { cpuMicros: shortMicros } = await measureRun(subject, aim);
   await pause(settleMs);
-  const kbBefore = process.memory().anonymousKb;
+  const kbBefore = subject.process.memory().anonymousKb;
+  const { kbHeld, openMicros, shortMicrosMeanwhile } = await hold(setting);
+  const kbAfter = subject.process.memory().anonymousKb;
+  await hold(setting);
+  const kbAfterAgain = subject.process.memory().anonymousKb;
+  const kbEach = (kbHeld - kbBefore) / setting.streams;
+  return { kbEach, openMicros, shortMicros, shortMicrosMeanwhile, kbBefore, kbAfter, kbAfterAgain };
+}
+
+type Held = Pick<Round, 'openMicros' | 'shortMicrosMeanwhile'> & { kbHeld: number };
+
+/** Opens all streams, measures while they are held, and ends them. */
+async function hold({ subject, aim, streams, countHeld }: RoundSetting): Promise<Held> {
+  const { process, port } = subject;
   const connections = await openConnections(port, streams, `${aim.header}: ${aim.value}\r\n`);
   const before = process.cpuMicros();
   await askEach(connections, '/stream', atOnce);
@@ -92,13 +107,12 @@ async function measureRound({ subject, aim, streams, countHeld }: RoundSetting):
   if (countHeld() !== streams)
     throw new Error(`${subject.name}: ${countHeld()} of ${streams} streams are open`);
   const openMicros = (process.cpuMicros() - before) / streams;
-  const kbEach = (process.memory().anonymousKb - kbBefore) / streams;
+  const kbHeld = process.memory().anonymousKb;
   const { cpuMicros: shortMicrosMeanwhile } = await measureRun(subject, aim);
   for (const connection of connections) connection.close();
   while (countHeld() > 0) await pause(50);
   await pause(settleMs);
-  const kbAfter = process.memory().anonymousKb;
-  return { kbEach, openMicros, shortMicros, shortMicrosMeanwhile, kbBefore, kbAfter };
+  return { kbHeld, openMicros, shortMicrosMeanwhile };
 }
 
 // Sends headers and one event, and holds.
@@ -116,14 +130,15 @@ async function startStreaming(): Promise<{ server: Server; port: number; countHe
 
 /** Tells what streams cost. */
 export function sayStreams({ streams, plain, gate }: StreamFigures): void {
-  const say2 = (what: string, cost: keyof StreamCosts, unit: string) =>
+  const sayCost = (what: string, cost: keyof StreamCosts, unit: string) =>
     say(
       `${what.padEnd(34)} plain ${formatSpread(plain[cost], 1)}, gate ${formatSpread(gate[cost], 1)} ${unit}`,
     );
-  say2(`each of ${streams} streams held`, 'kbEach', 'KB');
-  say2('to open one', 'openMicros', 'us CPU');
-  say2('a short request', 'shortMicros', 'us CPU');
-  say2('a short request meanwhile', 'shortMicrosMeanwhile', 'us CPU');
-  say2('memory before', 'kbBefore', 'KB');
-  say2('memory after', 'kbAfter', 'KB');
+  sayCost(`each of ${streams} streams held`, 'kbEach', 'KB');
+  sayCost('to open one', 'openMicros', 'us CPU');
+  sayCost('a short request', 'shortMicros', 'us CPU');
+  sayCost('a short request meanwhile', 'shortMicrosMeanwhile', 'us CPU');
+  sayCost('memory before', 'kbBefore', 'KB');
+  sayCost('memory after', 'kbAfter', 'KB');
+  sayCost('memory after as many again', 'kbAfterAgain', 'KB');
 }
