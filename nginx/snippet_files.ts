@@ -35,12 +35,13 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   const files: SnippetFiles = {};
   const folder = join(facts.sourceDir, 'snippets');
   for (const name of readdirSync(folder)) files[name] = fillBodies(readFileSync(join(folder, name), 'utf8'));
-  change(files, 'decision_address.conf', /^( +server )[^;]+;/m, `$1${decisionAddress};`);
-  change(files, 'decision_listen.conf', /^(listen )\S+/m, `$1${decisionAddress}`);
-  change(files, 'decision_secret.conf', /(X-Keygate-Secret )none;/, `$1${decisionSecret};`);
-  change(files, 'decision_asker.conf', /^( +)none( 1;)/m, `$1${decisionSecret}$2`);
-  change(files, 'decision_server.conf', /("~)usual(")/, `$1${usualTargetPattern.replaceAll('$', '$$$$')}$2`);
-  change(files, 'decision_server.conf', /js_engine qjs;/, `js_engine ${engine};`);
+  const change = changerOf(files);
+  change('decision_address.conf', /^( +server )[^ ;]+/m, `$1${decisionAddress}`);
+  change('decision_listen.conf', /^(listen )\S+/m, `$1${decisionAddress}`);
+  change('decision_secret.conf', /(X-Keygate-Secret )none;/, `$1${decisionSecret};`);
+  change('decision_asker.conf', /^( +)none( 1;)/m, `$1${decisionSecret}$2`);
+  change('decision_server.conf', /("~)usual(")/, `$1${usualTargetPattern.replaceAll('$', '$$$$')}$2`);
+  change('decision_server.conf', /js_engine qjs;/, `js_engine ${engine};`);
   for (const [version, directives] of Object.entries(sinceVersions)) {
     const isKnown = isAtLeast(facts.nginxVersion, version);
     if (isKnown) files[`since_${version.replaceAll('.', '_')}.conf`] = directives;
@@ -48,10 +49,12 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   return files;
 }
 
-function change(files: SnippetFiles, name: string, pattern: RegExp, text: string): void {
-  const before = files[name];
-  if (before === undefined || !pattern.test(before)) throw new Error(`${name}: nothing matches ${pattern}`);
-  files[name] = before.replace(pattern, text);
+function changerOf(files: SnippetFiles) {
+  return (name: string, pattern: RegExp, text: string): void => {
+    const before = files[name];
+    if (before === undefined || !pattern.test(before)) throw new Error(`${name}: nothing matches ${pattern}`);
+    files[name] = before.replace(pattern, text);
+  };
 }
 
 /** Puts the body of a refusal in the place of each `@reason@`. */
