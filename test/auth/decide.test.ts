@@ -44,7 +44,6 @@ function gate(changed: Partial<Gate> = {}): Gate & { asked: string[]; remembered
     lacksJwks: () => false,
     refreshJwks: () => Promise.resolve('none'),
     recall: () => undefined,
-    recallCostly: () => undefined,
     remember: (decided) => void remembered.push(decided),
     ...changed,
   };
@@ -88,25 +87,23 @@ describe('decide', () => {
     keyId: '',
   });
 
-  it.each(['other', 'good', 'a.b.c', 'mal formed'])(
+  it.each(['other', 'a.b.c'])(
     'takes a remembered verdict on %j at once and as it is: it was reached under the same settings',
     (credential) => {
-      const one = gate({ recall: (asked) => (asked === credential ? admission : undefined) });
-      const scoped = { ...settings, requiredScopes: ['models'] };
-      expect(decide(request(credential, { settings: scoped }), one)).toEqual(admission);
-      expect([...one.asked, ...one.remembered]).toEqual([]);
+      for (const verdict of [admission, refuse('expired_key')]) {
+        const one = gate({ recall: (asked) => (asked === credential ? verdict : undefined) });
+        const scoped = { ...settings, requiredScopes: ['models'] };
+        expect(decide(request(credential, { settings: scoped }), one)).toEqual(verdict);
+        expect([...one.asked, ...one.remembered]).toEqual([]);
+      }
     },
   );
 
-  it.each(['other', 'a.b.c'])('looks %j up among what any worker has concluded at a cost', (credential) => {
-    const one = gate({ recallCostly: (asked) => (asked === credential ? refuse('expired_key') : undefined) });
-    expect(decide(request(credential), one)).toEqual(refuse('expired_key'));
-    expect([...one.asked, ...one.remembered]).toEqual([]);
-  });
-
-  it('asks nobody about a digest key, whatever is remembered of costly ones', () => {
-    const recallCostly = () => refuse('unknown_key');
-    expect(decide(request('good'), gate({ recallCostly }))).toMatchObject({ admitted: true });
+  it('looks nothing up for a digest key and for what is no credential', () => {
+    const recall = () => admission;
+    expect(decide(request('good'), gate({ recall }))).toMatchObject({ principal: { subject: 'bob' } });
+    expect(decide(request('mal formed'), gate({ recall }))).toEqual(refuse('malformed_credential'));
+    expect(decide(request('x', { headers: { authorization: 'a', xApiKey: 'b', apiKey: '' } }), gate({ recall }))).toEqual(refuse('two_credentials')); // prettier-ignore
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkTarget, namesTokenRoute } from '../../auth/target.js';
+import { checkTarget, isUsualTarget, namesTokenRoute, usualTargetPattern } from '../../auth/target.js';
 
 describe('namesTokenRoute', () => {
   it.each([
@@ -68,8 +68,12 @@ interface Sent {
 }
 
 const usual: Sent = { keygate_claimed_identity: '', http_host: 'localhost:5000', host: 'localhost', request_uri: '/v1/models' }; // prettier-ignore
+const targetOf = (sent: Partial<Sent>) =>
+  joined.replace(/\$(\w+)/g, (_, name: keyof Sent) => ({ ...usual, ...sent })[name]);
 const check = (sent: Partial<Sent>, hidesTokenRoute = true) => {
-  const target = joined.replace(/\$(\w+)/g, (_, name: keyof Sent) => ({ ...usual, ...sent })[name]);
+  const target = targetOf(sent);
+  // What nginx finds usual comes as an empty target (nginx/snippets/decision_server.conf).
+  if (isUsualTarget(target)) expect(checkTarget('', { hidesTokenRoute })).toBe(checkTarget(target, { hidesTokenRoute })); // prettier-ignore
   return checkTarget(target, { hidesTokenRoute });
 };
 
@@ -134,5 +138,26 @@ describe('checkTarget', () => {
       expect(check({ request_uri }), request_uri).toBe(names ? 'hidden_route' : undefined);
     }
     expect(hidden).toBeGreaterThan(1000);
+  });
+});
+
+describe('isUsualTarget', () => {
+  it.each(['/', '/v1/models', '/v1/messages?beta=true', '/x?a=%2f&b=/../token', 'http://x/v1'])(
+    'takes %s in',
+    (request_uri) => {
+      expect(isUsualTarget(targetOf({ request_uri }))).toBe(true);
+      expect(isUsualTarget(targetOf({ request_uri, keygate_claimed_identity: 'root' }))).toBe(false);
+    },
+  );
+
+  it.each(['/a%41', '/v1/count_tokens', '/TOKEN', '/x#', '/a b'])(
+    'leaves %s to a closer look',
+    (request_uri) => {
+      expect(isUsualTarget(targetOf({ request_uri }))).toBe(false);
+    },
+  );
+
+  it('has a pattern that can stand between quotes in nginx.conf, and that PCRE reads as JavaScript does', () => {
+    expect(usualTargetPattern).not.toMatch(/["$](?!$)|\\\\|\\[^[\]x]/);
   });
 });

@@ -83,7 +83,7 @@ describe('installedFiles', () => {
     (decisionAddress) => {
       const files = install({ decisionAddress });
       expect(files['decision_listen.conf']).toContain(`\nlisten ${decisionAddress} `);
-      expect(files['decision_address.conf']).toContain(`\n    server ${decisionAddress};`);
+      expect(files['decision_address.conf']).toContain(`\n    server ${decisionAddress} `);
     },
   );
 

@@ -41,7 +41,7 @@ describe('snippetFiles', () => {
     (decisionAddress) => {
       const files = fill({ decisionAddress });
       expect(files['decision_listen.conf']).toContain(`\nlisten ${decisionAddress} backlog=`);
-      expect(files['decision_address.conf']).toContain(`\n    server ${decisionAddress};\n`);
+      expect(files['decision_address.conf']).toContain(`\n    server ${decisionAddress} `);
       expect(changedBy({ decisionAddress })).toEqual(['decision_address.conf', 'decision_listen.conf']);
     },
   );
