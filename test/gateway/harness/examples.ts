@@ -44,7 +44,9 @@ export function placeExample(
       .replace('http {', `http {\n${temporaryFolders(places)}`);
     for (const [written, actual] of Object.entries(placing.applications))
       text = text.replaceAll(written, actual);
-    return text;
+    return placing.variant.entry === 'access'
+      ? text.replaceAll('/guard_location.conf', '/guard_access.conf')
+      : text;
   };
 }
 
