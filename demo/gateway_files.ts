@@ -93,7 +93,7 @@ interface Known {
 // A path that no socket can have is no reason not to start.
 async function placeDecision(dir: string): Promise<string> {
   const path = join(dir, 'sockets', 'decision.sock');
-  return fitsSocket(path) ? `unix:${path}` : `127.0.0.1:${await findFreePort()}`;
+  return fitsSocket(`${path}.4`) ? `unix:${path}` : `127.0.0.1:${await findFreePort()}`;
 }
 
 function gatewayFacts(settings: Settings, known: Known): GatewayFacts {

@@ -36,8 +36,8 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   const folder = join(facts.sourceDir, 'snippets');
   for (const name of readdirSync(folder)) files[name] = fillBodies(readFileSync(join(folder, name), 'utf8'));
   const change = changerOf(files);
-  change('decision_address.conf', /^( +server )[^ ;]+/m, `$1${decisionAddress}`);
-  change('decision_listen.conf', /^(listen )\S+/m, `$1${decisionAddress}`);
+  change('decision_address.conf', /^ +server .*\n/m, eachAddress(decisionAddress));
+  change('decision_listen.conf', /^listen .*\n/m, eachAddress(decisionAddress));
   change('decision_secret.conf', /(X-Keygate-Secret )none;/, `$1${decisionSecret};`);
   change('decision_asker.conf', /^( +)none( 1;)/m, `$1${decisionSecret}$2`);
   change('decision_server.conf', /("~)usual(")/, `$1${usualTargetPattern.replaceAll('$', '$$$$')}$2`);
@@ -50,11 +50,21 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
 }
 
 function changerOf(files: SnippetFiles) {
-  return (name: string, pattern: RegExp, text: string): void => {
+  return (name: string, pattern: RegExp, text: string | ((line: string) => string)): void => {
     const before = files[name];
     if (before === undefined || !pattern.test(before)) throw new Error(`${name}: nothing matches ${pattern}`);
-    files[name] = before.replace(pattern, text);
+    files[name] = typeof text === 'string' ? before.replace(pattern, text) : before.replace(pattern, text);
   };
+}
+
+/** The Unix sockets of a decision server whose address is `unix:PATH`: PATH.1 and so on. */
+export const socketNumbers = [1, 2, 3, 4];
+
+// A Unix socket whose queue is full (net.core.somaxconn, 4096) refuses at once, where TCP tries again: 5,000 requests in
+// one moment need more than one.
+function eachAddress(address: string): (line: string) => string {
+  const addresses = address.startsWith('unix:') ? socketNumbers.map((number) => `${address}.${number}`) : [address]; // prettier-ignore
+  return (line) => addresses.map((one) => line.replace('127.0.0.1:9147', one)).join('');
 }
 
 /** Puts the body of a refusal in the place of each `@reason@`. */
