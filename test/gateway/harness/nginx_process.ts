@@ -21,6 +21,8 @@ export interface NginxPlace {
   env?: NodeJS.ProcessEnv;
   /** http for configurations without TLS. */
   scheme?: 'http' | 'https';
+  /** Changes what runs nginx: program and first arguments. */
+  command?: (command: string[]) => string[];
   /** What stands before the paths of Keygate's routes. */
   prefix?: string;
 }
