@@ -16,21 +16,21 @@ export function checkPlacement(dump: string, dir: string): string[] {
   const top = parseDirectives(dump);
   const hidesTokenRoute = flatten(top).some(({ words }) => words[1] === '$keygate_hide_token_route' && /^"?on"?$/.test(words[2] ?? '')); // prettier-ignore
   const faults: string[] = [];
-  const walk = (directives: Directive[], place: string, isGuarded: boolean) => {
+  const walk = (directives: Directive[], place: string, guard: string) => {
     for (const { words, block } of directives) {
       if (block === undefined) continue;
       const kind = words[0];
       const name = kind === 'server' ? `server ${serverName(block)}` : words.join(' ');
       const here = kind === 'location' && place !== '' ? `${name} of ${place}` : name;
-      const look = { block, includes: namesOfIncludes(block, dir), isGuarded };
-      const seen = kind === 'server' ? checkServer(look) : kind === 'location' ? checkLocation(look) : { faults: [], isGuarded }; // prettier-ignore
-      if (kind === 'location' && seen.isGuarded && hidesTokenRoute)
+      const look = { block, includes: namesOfIncludes(block, dir), guard };
+      const seen = kind === 'server' ? checkServer(look) : kind === 'location' ? checkLocation(look) : { faults: [], guard }; // prettier-ignore
+      if (kind === 'location' && seen.guard !== '' && hidesTokenRoute)
         seen.faults.push(...checkCut(block, words));
       faults.push(...seen.faults.map((fault) => `${here}: ${fault}`));
-      walk(block, kind === 'server' ? name : place, seen.isGuarded);
+      walk(block, kind === 'server' ? name : place, seen.guard);
     }
   };
-  walk(top, '', false);
+  walk(top, '', '');
   return faults;
 }
 
@@ -39,13 +39,14 @@ interface Look {
   block: Directive[];
   /** For each directive the file of ours that it includes, or an empty text. */
   includes: string[];
-  isGuarded: boolean;
+  /** The file that guards what is around it; empty for none. */
+  guard: string;
 }
 
 interface Seen {
   faults: string[];
-  /** Whether what is inside is guarded, unless it says otherwise. */
-  isGuarded: boolean;
+  /** The file that guards what is inside, unless that says otherwise. */
+  guard: string;
 }
 
 function namesOfIncludes(block: Directive[], dir: string): string[] {
@@ -57,28 +58,30 @@ function namesOfIncludes(block: Directive[], dir: string): string[] {
 
 function checkServer({ block, includes }: Look): Seen {
   const at = includes.findIndex((name) => name === 'guard.conf' || name === 'locations.conf');
-  if (at < 0) return { faults: [], isGuarded: false };
+  if (at < 0) return { faults: [], guard: '' };
   const isGuarded = includes[at] === 'guard.conf';
   const early = block.slice(0, at).find(({ words }) => rewriting.includes(words[0] ?? '') || (isGuarded && takesOurPages(words))); // prettier-ignore
   const faults = early === undefined ? [] : [`\`${early.words[0]}\` comes before ${includes[at]}, which must be first: it could decide in Keygate's place`]; // prettier-ignore
-  return { faults: isGuarded ? [...faults, ...checkUnasked(block.slice(at))] : faults, isGuarded };
+  return isGuarded
+    ? { faults: [...faults, ...checkUnasked(block.slice(at))], guard: 'guard.conf' }
+    : { faults, guard: '' };
 }
 
 function checkLocation(look: Look): Seen {
   const { block, includes } = look;
   const at = includes.findIndex((name) => name === 'guard_location.conf' || name === 'guard_access.conf');
-  if (at < 0) return look.isGuarded ? checkInheriting(look) : { faults: [], isGuarded: false };
+  if (at < 0) return look.guard !== '' ? checkInheriting(look) : { faults: [], guard: '' };
   const early = block.slice(0, at).find(({ words }) => endsSetLines(words) || takesOurPages(words));
   const faults = early === undefined ? [] : [`\`${early.words.join(' ')}\` comes before the guard, which must be first`]; // prettier-ignore
-  return { faults: [...faults, ...checkUnasked(block)], isGuarded: true };
+  return { faults: [...faults, ...checkUnasked(block)], guard: includes[at] as string };
 }
 
 // A location that is guarded by what is around it.
-function checkInheriting({ block, includes }: Look): Seen {
-  if (includes.includes('open.conf')) return { faults: [], isGuarded: false };
+function checkInheriting({ block, includes, guard }: Look): Seen {
+  if (includes.includes('open.conf')) return { faults: [], guard: '' };
   const asks = block.find(({ words }) => words[0] === 'auth_request');
   if (asks !== undefined)
-    return { faults: [`\`${asks.words.join(' ')}\` takes the place of Keygate's question: ${asks.words[1] === 'off' ? 'include open.conf instead' : 'no credential is checked'}`], isGuarded: false }; // prettier-ignore
+    return { faults: [`\`${asks.words.join(' ')}\` takes the place of Keygate's question: ${asks.words[1] === 'off' ? 'include open.conf instead' : 'no credential is checked'}`], guard: '' }; // prettier-ignore
   const ours = includes.indexOf('errors.conf');
   const pages = block.filter(({ words }) => words[0] === 'error_page');
   const early = block.slice(0, ours < 0 ? block.length : ours).find(({ words }) => takesOurPages(words));
@@ -86,7 +89,9 @@ function checkInheriting({ block, includes }: Look): Seen {
   if (early !== undefined) faults.push(`\`${early.words.join(' ')}\` takes the place of Keygate's answer`);
   else if (pages.length > 0 && ours < 0)
     faults.push('with an `error_page` of its own it answers refusals with pages of nginx: include errors.conf too'); // prettier-ignore
-  return { faults, isGuarded: true };
+  if (guard !== 'guard.conf' && !block.some(({ words }) => words[1] === '($request_length'))
+    faults.push(`a subrequest (SSI, mirror, a script) gets in unasked: ${guard === 'guard_location.conf' ? 'it needs the same include' : 'add `if ($request_length = 0) { return 403; }`'}`); // prettier-ignore
+  return { faults, guard };
 }
 
 function checkUnasked(block: Directive[]): string[] {

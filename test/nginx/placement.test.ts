@@ -17,8 +17,8 @@ describe('checkPlacement', () => {
         server { listen 80; root /x; ${locations} set $c 1; rewrite ^/a /b permanent; return 301 /x; error_page 403 /x;
           location / { return 200 "open; }"; auth_request /mine; }
           location /api/ { ${guardLocation} set $keygate_require_scope x; rewrite ^/api/(.*) /$1 break; error_page 404 403 /x; if ($a) { return 403; }
-            location /api/b/ { proxy_pass http://app; } }
-          location /c { include ${dir}/guard_access.conf; ${errors} } }
+            location /api/b/ { ${guardLocation} proxy_pass http://app; } }
+          location /c { include ${dir}/guard_access.conf; ${errors} location /c/d { if ($request_length = 0) { return 403; } } } }
         server { listen 81; ${guard} set $c 1; error_page 403 404 /x; rewrite ^/a /b last;
           location / { return 404; }
           location /d { rewrite ^/d/(.*) /$1 break; ${errors} error_page 403 404 /x; location /d/e { } }
@@ -67,10 +67,19 @@ describe('checkPlacement', () => {
     const nested = (lines: string) =>
       `location /a { ${lines} location /a/b { location ~ c { return 200 x; } } }`;
     const fault = 'location ~ c of server a.example: `return 200 x` answers before anything is decided';
-    expect(faultsOf(`${locations} ${nested(guardLocation)}`)).toEqual([fault]);
+    expect(faultsOf(`${locations} ${nested(guardLocation)}`)).toContain(fault);
     expect(faultsOf(`${guard} ${nested('')}`)).toEqual([fault]);
     expect(faultsOf(`${guard} ${nested(open)}`)).toEqual([]);
     expect(faultsOf(`${locations} ${nested('')}`)).toEqual([]);
+  });
+
+  it('names a location that subrequests get into, as nginx runs the lines of the one around it for none', () => {
+    const nested = (lines: string) => `location /a { ${lines} location /a/b { location ~ c { } } }`;
+    const fault = (advice: string) => ['location /a/b', 'location ~ c'].map((name) => `${name} of server a.example: a subrequest (SSI, mirror, a script) gets in unasked: ${advice}`); // prettier-ignore
+    expect(faultsOf(`${locations} ${nested(guardLocation)}`)).toEqual(fault('it needs the same include'));
+    const access = `include ${dir}/guard_access.conf;`;
+    expect(faultsOf(`${locations} ${nested(access)}`)).toEqual(fault('add `if ($request_length = 0) { return 403; }`')); // prettier-ignore
+    expect(faultsOf(`${guard} ${nested('')}`)).toEqual([]);
   });
 
   it.each([
