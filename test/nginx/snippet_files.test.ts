@@ -36,12 +36,17 @@ describe('snippetFiles', () => {
     }
   });
 
-  it.each(['127.0.0.1:9148', '[::1]:9147', 'unix:/run/keygate/decision.sock'])(
-    'names the address %s to the decision server and to those who ask it',
-    (decisionAddress) => {
+  it.each([
+    ['127.0.0.1:9148', ['127.0.0.1:9148']],
+    ['[::1]:9147', ['[::1]:9147']],
+    ['unix:/run/k$1/d.sock', [1, 2, 3, 4].map((number) => `unix:/run/k$1/d.sock.${number}`)],
+  ])(
+    'names the address %s to the decision server and to those who ask it, Unix sockets by four',
+    (decisionAddress, addresses) => {
       const files = fill({ decisionAddress });
-      expect(files['decision_listen.conf']).toContain(`\nlisten ${decisionAddress} backlog=`);
-      expect(files['decision_address.conf']).toContain(`\n    server ${decisionAddress} `);
+      const named = (name: string, pattern: RegExp) => [...(files[name] ?? '').matchAll(pattern)].map(([, address]) => address); // prettier-ignore
+      expect(named('decision_listen.conf', /^listen (\S+) backlog=\d+;$/gm)).toEqual(addresses);
+      expect(named('decision_address.conf', /^ {4}server (\S+) max_fails=0;/gm)).toEqual(addresses);
       expect(changedBy({ decisionAddress })).toEqual(['decision_address.conf', 'decision_listen.conf']);
     },
   );

@@ -179,7 +179,7 @@ describe('keygate install keeps', () => {
     const secret = /X-Keygate-Secret ([0-9a-f]{32});/.exec(read('decision_secret.conf'))?.[1] ?? '-';
     expect(read('decision_asker.conf')).toContain(`    ${secret} 1;`);
     expect(install().out).toContain('nothing had to be written');
-    expect(read('decision_listen.conf')).toContain('listen unix:/run/keygate/decision.sock ');
+    expect(read('decision_listen.conf')).toContain('listen unix:/run/keygate/decision.sock.1 ');
     expect(read('decision_secret.conf')).toContain(secret);
   });
 
