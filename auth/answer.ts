@@ -21,7 +21,7 @@ export interface AnswerDetails {
 
 /** Puts a refusal into the contract's shape; nothing of the request is echoed. */
 export function formatRefusal(reason: Reason, details: AnswerDetails = {}): Answer {
-  const { status } = refusals[reason];
+  const { status } = refusals()[reason];
   const { body, challenge } = textsOf(reason);
   const headers: [string, string][] = [
     ['Content-Type', 'application/json'],
@@ -45,7 +45,7 @@ interface Texts {
 const made: { [reason: string]: Texts } = {};
 
 function textsOf(reason: Reason): Texts {
-  return made[reason] || (made[reason] = makeTexts(refusals[reason]));
+  return made[reason] || (made[reason] = makeTexts(refusals()[reason]));
 }
 
 function makeTexts(refusal: Refusal): Texts {

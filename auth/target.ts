@@ -16,11 +16,13 @@ export interface TargetSettings {
 export const usualTargetPattern =
   '^= [A-Za-z0-9._:\\[\\]-]* [A-Za-z0-9._:\\[\\]-]* (?![^?]*(?:%|[Tt][Oo][Kk][Ee][Nn]))[^\\x00-\\x20\\x5c\\x7f#]*$';
 
-const usual = new RegExp(usualTargetPattern);
+// Compiled when it is first needed: nginx has tried it before.
+const compiled: { usual: RegExp | undefined } = { usual: undefined };
 
 /** Whether a target needs no closer look, whatever a location asks of targets. */
 export function isUsualTarget(target: string): boolean {
-  return usual.test(target);
+  compiled.usual = compiled.usual || new RegExp(usualTargetPattern);
+  return compiled.usual.test(target);
 }
 
 const allowed = /^= [A-Za-z0-9._:[\]-]* [A-Za-z0-9._:[\]-]* [^\x00-\x20\x5c\x7f#]*$/;

@@ -108,6 +108,6 @@ class Attempt {
 
 // Of a failure of ours, after a wait of up to 2 s, there is nothing to gain by another.
 function haveKeysChanged(verdict: Verdict, generation: string): boolean {
-  const isOurFailure = !verdict.admitted && refusals[verdict.reason].status >= 500;
+  const isOurFailure = !verdict.admitted && refusals()[verdict.reason].status >= 500;
   return !isOurFailure && readGeneration() !== generation;
 }

@@ -58,6 +58,6 @@ function take(key: string, eachMs: number, toleranceMs: number): void {
 /** Whether a refusal counts against the limit: a wrong credential does, none at all does not. */
 export function isFailure(reason: Reason): boolean {
   return (
-    refusals[reason].status === 401 && reason !== 'missing_credential' && reason !== 'unsupported_scheme'
+    refusals()[reason].status === 401 && reason !== 'missing_credential' && reason !== 'unsupported_scheme'
   );
 }

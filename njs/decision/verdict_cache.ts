@@ -125,5 +125,5 @@ export function rememberShared(name: string, { verdict, cost }: Decided, generat
 
 // Of a failure of ours, or a limit, the next request must not hear; nor that a scope is missing once the key has expired.
 function isAboutCredential(reason: Reason): boolean {
-  return refusals[reason].status === 401;
+  return refusals()[reason].status === 401;
 }

@@ -5,12 +5,12 @@ import { refusals, type Reason } from '../../auth/refusals.js';
 const header = (reason: Reason, name: string, details = {}) =>
   formatRefusal(reason, details).headers.find(([one]) => one === name)?.[1];
 
-const reasons = Object.keys(refusals) as Reason[];
+const reasons = Object.keys(refusals()) as Reason[];
 
 describe('formatRefusal', () => {
   it('gives every reason the shape that both SDKs read', () => {
     for (const reason of reasons) {
-      const { type, code, message } = refusals[reason];
+      const { type, code, message } = refusals()[reason];
       expect(JSON.parse(formatRefusal(reason).body)).toEqual({
         type: 'error',
         error: { type, code, message },
@@ -22,7 +22,7 @@ describe('formatRefusal', () => {
   it('challenges every 401 and no other status but insufficient_scope', () => {
     for (const reason of reasons) {
       const challenge = header(reason, 'WWW-Authenticate');
-      if (refusals[reason].status === 401) expect(challenge).toMatch(/^Bearer realm="keygate"/);
+      if (refusals()[reason].status === 401) expect(challenge).toMatch(/^Bearer realm="keygate"/);
       else if (reason !== 'insufficient_scope') expect(challenge).toBeUndefined();
     }
   });
@@ -47,7 +47,7 @@ describe('formatRefusal', () => {
 
   it('sends Retry-After with every 429 and 503 and with nothing else', () => {
     for (const reason of reasons) {
-      const isRetried = [429, 503].includes(refusals[reason].status);
+      const isRetried = [429, 503].includes(refusals()[reason].status);
       expect(header(reason, 'Retry-After')).toBe(isRetried ? '1' : undefined);
     }
     expect(header('rate_limited', 'Retry-After', { retryAfterSeconds: 12 })).toBe('12');

@@ -56,7 +56,7 @@ describe('names', () => {
     const responses = read('README.md').split('## Responses')[1]?.split('## Settings')[0] ?? '';
     const rows = responses.split('\n').filter((line) => /^\| \d/.test(line));
     const listed = all(rows.map((row) => row.split('|')[2]).join(' '), /`(\w+)`/g);
-    expect(listed).toEqual([...new Set(Object.values(refusals).map((refusal) => refusal.code))].sort());
+    expect(listed).toEqual([...new Set(Object.values(refusals()).map((refusal) => refusal.code))].sort());
   });
 
   it('calls only handlers that main.ts exports, and calls them all', () => {

@@ -175,11 +175,11 @@ describe('the answer to a refusal', () => {
   const sources = ['auth', 'njs/decision', 'verifier'].flatMap((name) =>
     readdirSync(join(root, name)).filter((file) => file.endsWith('.ts') && file !== 'refusals.ts' && file !== 'token_request.ts').map((file) => readFileSync(join(root, name, file), 'utf8')),
   ); // prettier-ignore
-  const decided = (Object.keys(refusals) as Reason[]).filter((reason) => sources.some((text) => text.includes(`'${reason}'`))); // prettier-ignore
+  const decided = (Object.keys(refusals()) as Reason[]).filter((reason) => sources.some((text) => text.includes(`'${reason}'`))); // prettier-ignore
 
   it('has the status of each reason that a decision gives, and no other', () => {
     expect(decided.length).toBeGreaterThan(40);
-    const statuses = [...new Set(decided.map((reason) => refusals[reason].status as number))].sort();
+    const statuses = [...new Set(decided.map((reason) => refusals()[reason].status as number))].sort();
     expect([...answered('@keygate_unauthorized'), ...answered('@keygate_denied')].sort()).toEqual(statuses);
     expect(answered('@keygate_unauthorized')).toEqual([401]);
   });

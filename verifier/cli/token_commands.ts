@@ -57,7 +57,7 @@ async function inspect(_: object, command: Command): Promise<void> {
   const lines = [
     ...(header === undefined ? [] : [`alg: ${header.alg}`, `kid: ${header.kid ?? '(none)'}`]),
     ...claims.map(({ claim, value, verdict: said }) => `${claim}: ${value}  ${said}`),
-    reason === undefined ? 'ADMITTED' : `REFUSED: ${reason}: ${refusals[reason].message}`,
+    reason === undefined ? 'ADMITTED' : `REFUSED: ${reason}: ${refusals()[reason].message}`,
   ];
   if (settings.jwksUrl !== undefined) lines.push('(keys of JWKS_URL were not looked at)');
   print(
