@@ -9,10 +9,19 @@ import type { RunningNginx } from './harness/nginx_process.js';
 import { editSettings, linesIn, makeOperator, type Lines, type Operator } from './harness/operator.js';
 import { startSidecar, type RunningSidecar } from './harness/sidecar_process.js';
 import { startUpstream, type TestUpstream } from './harness/upstream.js';
-import { variants } from './harness/variants.js';
+import { variants, type Variant } from './harness/variants.js';
 
 const key = 'key-of-the-operator';
 const headers = { 'x-api-key': key };
+const soon = { timeout: 20000, interval: 100 };
+
+/** The printed lines, or with js_access what docs/embedding.md says to write in their place. */
+function linesFor(variant: Variant, { keygateDir }: Operator, printed: string): Lines {
+  const lines = linesIn(printed);
+  if (variant.entry === 'auth_request') return lines;
+  const server = lines.server.map((line) => line.replace('/guard.conf', '/locations.conf'));
+  return { ...lines, server, passing: [`include ${keygateDir}/guard_access.conf;`, ...lines.passing] };
+}
 
 describe.each(variants)('$name: keygate install', (variant) => {
   let upstream: TestUpstream;
@@ -20,6 +29,7 @@ describe.each(variants)('$name: keygate install', (variant) => {
   let sidecar: RunningSidecar;
   let nginx: RunningNginx;
   let printed = '';
+  const engine = ['--engine', variant.engine];
 
   beforeAll(async () => {
     upstream = await startUpstream();
@@ -30,10 +40,10 @@ describe.each(variants)('$name: keygate install', (variant) => {
     for (const part of ['keys', 'run']) mkdirSync(join(stateDir, part), { recursive: true });
     writeFileSync(keysFile, `alice:${hashSync(key, 4)}\n`);
     sidecar = await startSidecar({ env: { STATE_DIR: stateDir, API_KEYS_FILE: keysFile }, socket });
-    const ran = operator.install('--engine', variant.engine, '--entry', variant.entry);
+    const ran = operator.install(...engine, '--decision', `unix:${operator.dir}/decision.sock`);
     expect(ran, ran.err).toMatchObject({ code: 0, err: '' });
     printed = ran.out;
-    operator.configure(linesIn(printed));
+    operator.configure(linesFor(variant, operator, printed));
     editSettings(operator.keygateDir, { api_keys_file: keysFile, state_dir: stateDir, sidecar: `unix:${socket}` }); // prettier-ignore
     nginx = await operator.start();
   });
@@ -45,119 +55,177 @@ describe.each(variants)('$name: keygate install', (variant) => {
     operator?.remove();
   });
 
+  const read = (name: string) => readFileSync(join(operator.keygateDir, name), 'utf8');
+  const restart = async (prefix: string) => {
+    await nginx.stop(); // not a reload: old workers would answer for a while
+    nginx = await operator.start(prefix);
+  };
+
+  // The asking side and the listening side name the same sockets: those of --decision.
+  const expectAddress = (file: string) => {
+    const places = (name: string, pattern: RegExp) => [...read(name).matchAll(pattern)].map(([, place]) => place ?? ''); // prettier-ignore
+    const asked = places('decision_address.conf', /^ +server unix:(\S+) /gm);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked.every((place) => place.startsWith(join(operator.dir, file)))).toBe(true);
+    expect(places('decision_listen.conf', /^listen unix:(\S+) /gm)).toEqual(asked);
+    return asked;
+  };
+
   it('prints lines that nginx takes without a word', () => {
     const { code, err } = operator.test();
     expect({ code, said: err.split('\n').filter((line) => /\[(?:warn|emerg|alert|error)\]/.test(line)) }).toEqual({ code: 0, said: [] }); // prettier-ignore
   });
 
-  it('guards the location, and nothing else', async () => {
+  it('guards the server but for what is opened', async () => {
     expect((await send(operator.url, '/open/x')).body).toBe('open');
     const refused = await send(operator.url, '/api/x');
     expect(refused.status).toBe(401);
     expect(refused.json().error.code).toBe('missing_credential');
     expect((await send(operator.url, '/api/x', { headers })).body).toBe('upstream');
     expect(upstream.arrived.at(-1)?.headers).toMatchObject({ 'x-auth-user': 'alice' });
-    expect((await send(operator.url, '/elsewhere')).status).toBe(404);
+    expect(upstream.arrived.at(-1)?.headers).not.toHaveProperty('x-api-key');
+    const elsewhere = variant.entry === 'auth_request' ? 401 : 404; // guard_access.conf guards one location
+    expect((await send(operator.url, '/elsewhere')).status).toBe(elsewhere);
+    expect((await send(operator.url, '/elsewhere', { headers })).status).toBe(404);
   });
 
   it('serves the routes, and takes a body for POST /token that the server would not', async () => {
-    expect((await send(operator.url, '/health')).json()).toEqual({ status: 'ok' });
-    expect((await send(operator.url, '/health/ready')).status).toBe(200);
-    expect((await send(operator.url, '/.well-known/jwks.json')).json()).toHaveProperty('keys');
-    const minted = await send(operator.url, '/token', { method: 'POST', headers, body: '{"ttl":60}' });
+    const { url } = operator;
+    expect((await send(url, '/keygate/health')).json()).toEqual({ status: 'ok' });
+    expect((await send(url, '/keygate/health/ready')).status).toBe(200);
+    expect((await send(url, '/keygate/.well-known/jwks.json')).json()).toHaveProperty('keys');
+    const minted = await send(url, '/keygate/token', { method: 'POST', headers, body: '{"ttl":60}' });
     expect(minted.status).toBe(200);
     const { token } = minted.json() as unknown as { token: string };
-    const used = await send(operator.url, '/api/x', { headers: { authorization: `Bearer ${token}` } });
+    const used = await send(url, '/api/x', { headers: { authorization: `Bearer ${token}` } });
     expect(used.status).toBe(200);
   });
 
-  it('installs again without touching settings.conf, and nginx takes that up with a reload', async () => {
-    const settings = join(operator.keygateDir, 'settings.conf');
-    const before = readFileSync(settings, 'utf8');
-    rmSync(join(operator.keygateDir, 'server.conf'));
-    const again = operator.install('--entry', variant.entry);
-    expect(again.out).toContain('written: server.conf\n');
-    expect(readFileSync(settings, 'utf8')).toBe(before);
+  it('lets nobody ask the decision server but this nginx: by a secret that both sides have from one installation', async () => {
+    const [, sent] = /X-Keygate-Secret ([0-9a-f]{32});/.exec(read('decision_secret.conf')) ?? [];
+    const [, expected] = /^ +([0-9a-f]{32}) 1;/m.exec(read('decision_asker.conf')) ?? [];
+    expect(sent).toBeDefined();
+    expect(sent).toBe(expected);
+    expectAddress('decision.sock');
+  });
+
+  it('installs again without touching settings.conf, secret and address, and nginx takes that up with a reload', async () => {
+    const kept = ['settings.conf', 'decision_secret.conf', 'decision_asker.conf', 'decision_address.conf', 'decision_listen.conf']; // prettier-ignore
+    const before = kept.map(read);
+    rmSync(join(operator.keygateDir, 'guard.conf'));
+    const again = operator.install(...engine);
+    expect(again.out).toContain('written: guard.conf\n');
+    expect(kept.map(read)).toEqual(before);
     expect(operator.test().code).toBe(0);
     nginx.reload();
     expect((await send(operator.url, '/api/x', { headers })).status).toBe(200);
   });
 
-  it('keeps to the engine that Keygate runs on, and has less to add from then on', () => {
-    const again = JSON.parse(operator.install('--json').out) as {
+  it('brings the best engine where none is asked for, and has less to add from then on', () => {
+    const again = JSON.parse(operator.install('--json', '--dry-run').out) as {
       engine: string;
       lines: { main: string[]; http: string[] };
       advice: string[];
     };
-    expect(again.engine).toBe(variant.engine);
+    expect(again.engine).toBe(variant.runtime === 'debian14' ? 'qjs' : 'njs');
     expect(again.lines.main).toEqual([]);
-    expect(again.lines.http.map((line) => line.split(' ')[0])).toEqual(['include', 'include']);
+    expect(again.lines.http).toEqual([`include ${operator.keygateDir}/http.conf;`]);
     expect(again.advice.join()).not.toContain('large_client_header_buffers');
-    expect(operator.test().code).toBe(0);
+    expect(read('decision_server.conf')).toContain(`js_engine ${variant.engine};`);
   });
 
-  it('puts the routes under a prefix', async () => {
-    expect(operator.install('--prefix', '/auth').out).toContain('written: routes.conf\n');
+  it('puts the routes under another prefix', async () => {
+    expect(operator.install(...engine, '--prefix', '/auth').out).toContain('written: routes.conf\n');
     expect(operator.test().code).toBe(0);
-    await nginx.stop(); // not a reload: old workers would answer for a while
-    nginx = await operator.start();
+    await restart('/auth');
     const status = async (path: string, method = 'GET') =>
       (await send(operator.url, path, { method, headers })).status;
     expect(await status('/auth/health')).toBe(200);
-    expect(await status('/health')).toBe(404);
-    await vi.waitFor(async () => expect(await status('/auth/health/ready')).toBe(200), {
-      timeout: 20000,
-      interval: 100,
-    });
+    for (const gone of ['/health', '/keygate/health']) expect(await status(gone)).toBe(404);
+    await vi.waitFor(async () => expect(await status('/auth/health/ready')).toBe(200), soon);
     expect(await status('/auth/.well-known/jwks.json')).toBe(200);
     expect(await status('/auth/token', 'POST')).toBe(200);
     expect(await status('/auth/token')).toBe(405);
-    expect(await status('/token', 'POST')).toBe(404);
-    upstream.arrived.length = 0;
-    expect(await status('/api/auth/token', 'POST')).toBe(404);
-    expect(upstream.arrived).toEqual([]);
+    for (const gone of ['/token', '/keygate/token']) expect(await status(gone, 'POST')).toBe(404);
   });
 
-  it('writes files that everybody may read and only the owner may change', () => {
+  it('moves the decision server where --decision says', async () => {
+    const { out } = operator.install(...engine, '--decision', `unix:${operator.dir}/elsewhere.sock`);
+    expect(out).toContain('written: decision_address.conf, decision_listen.conf\n');
+    const sockets = expectAddress('elsewhere.sock');
+    await restart('/auth');
+    await vi.waitFor(
+      async () => expect((await send(operator.url, '/api/x', { headers })).status).toBe(200),
+      soon,
+    );
+    for (const socket of sockets) expect(statSync(socket).isSocket(), socket).toBe(true);
+  });
+
+  it('writes files that everybody may read and only the owner may change; the secret is for the owner alone', () => {
     for (const name of ['http.conf', 'settings.conf', 'keygate.js', '.keygate-installed.json']) {
       expect(statSync(join(operator.keygateDir, name)).mode & 0o777, name).toBe(0o644);
+    }
+    for (const name of ['decision_secret.conf', 'decision_asker.conf']) {
+      expect(statSync(join(operator.keygateDir, name)).mode & 0o777, name).toBe(0o600);
     }
   });
 });
 
-// js_engine belongs to http: setting it would change the engine under the operator's own scripts.
+describe('keygate install over another version', () => {
+  it('names the files that are no longer part of it, and leaves them where they are', async () => {
+    const operator = await makeOperator(variants[0] as Variant, 'http://127.0.0.1:1');
+    const old = { 'server.conf': '# of 0.0.9\n', 'location.conf': '# of 0.0.9, and changed by hand\n', 'http.conf': '# of 0.0.9\n' }; // prettier-ignore
+    mkdirSync(operator.keygateDir, { recursive: true });
+    for (const [name, text] of Object.entries(old)) writeFileSync(join(operator.keygateDir, name), text);
+    const files = Object.fromEntries(Object.keys(old).map((name) => [name, '0'.repeat(64)]));
+    const record = { version: '0.0.9', engine: 'qjs', prefix: '', files };
+    writeFileSync(join(operator.keygateDir, '.keygate-installed.json'), JSON.stringify(record));
+    const checked = operator.install('--check');
+    expect(checked.code).toBe(1);
+    const { code, out } = operator.install();
+    expect(code).toBe(0);
+    for (const said of [checked.out, out]) expect(said).toMatch(/no longer part of Keygate/);
+    expect(out).toContain('no longer part of Keygate: server.conf, location.conf\n');
+    expect(out).toMatch(/http\.conf had been changed by hand: that is now http\.conf\.orig-/);
+    const read = (name: string) => readFileSync(join(operator.keygateDir, name), 'utf8');
+    for (const name of ['server.conf', 'location.conf'] as const) expect(read(name)).toBe(old[name]);
+    expect(read('routes.conf'), 'clients know them there').toContain('location = /token {');
+    expect(read('decision_address.conf')).toContain('server 127.0.0.1:9147 ');
+    expect(read('decision_listen.conf')).toContain('listen 127.0.0.1:9147 ');
+    operator.remove();
+  });
+});
+
+// js_engine and js_import stand in the decision server alone.
 describe('keygate install beside scripts of the operator', () => {
-  it.each(
-    variants.filter((one) => one.engine === 'njs' && (one.entry === 'access' || one.runtime === 'debian13')),
-  )('joins them on their engine: $name', async (variant) => {
+  const engines = ['njs', 'qjs'] as const;
+  const nginxes = variants.filter((one) => one.entry === 'auth_request' && one.runtime === 'debian14');
+  const pairs = nginxes.flatMap((variant) => engines.map((own) => ({ ...variant, variant, own })));
+
+  it.each(pairs)('leaves them on their engine $own: $name', async ({ variant, own }) => {
     const operator = await makeOperator(variant, 'http://127.0.0.1:1');
     writeFileSync(
       join(operator.dir, 'own.js'),
       'export default { which: (r) => r.return(200, njs.engine) };\n',
     );
-    const own: Lines = {
-      main: [`load_module ${operator.module};`],
-      http: [`js_import own from ${operator.dir}/own.js;`],
-      server: ['location = /own { js_content own.which; }'],
-      location: [],
-    };
-    const answer = async () => {
-      const nginx = await operator.start();
-      try {
-        return [(await send(operator.url, '/own')).body, (await send(operator.url, '/api/x')).status];
-      } finally {
-        await nginx.stop();
-      }
-    };
-    operator.configure(own);
-    expect(await answer()).toEqual(['njs', 502]);
-    const { out } = operator.install();
-    expect(out).toContain('engine njs: your own scripts run on it, as no js_engine is set');
-    const lines = linesIn(out);
-    const together = Object.keys(own).map((context) => [context, [...own[context as keyof Lines], ...lines[context as keyof Lines]]]); // prettier-ignore
-    operator.configure(Object.fromEntries(together) as Lines);
-    expect(operator.test().code).toBe(0);
-    expect((await answer())[0]).toBe('njs');
-    operator.remove();
+    const { out } = operator.install('--engine', variant.engine, '--decision', `unix:${operator.dir}/decision.sock`); // prettier-ignore
+    const printed = linesIn(out);
+    operator.configure({
+      ...printed,
+      http: [own === 'qjs' ? 'js_engine qjs;' : '', `js_import own from ${operator.dir}/own.js;`, ...printed.http], // prettier-ignore
+      server: [...printed.server, `location = /own { ${printed.open.join(' ')} js_content own.which; }`],
+    });
+    const keys = join(operator.dir, 'keys.txt');
+    writeFileSync(keys, `${key}\n`);
+    editSettings(operator.keygateDir, { api_keys_file: keys, state_dir: operator.dir });
+    const nginx = await operator.start();
+    try {
+      expect((await send(operator.url, '/own')).body.toLowerCase()).toBe(own === 'qjs' ? 'quickjs' : 'njs');
+      expect((await send(operator.url, '/api/x')).status).toBe(401);
+      await vi.waitFor(async () => expect((await send(operator.url, '/api/x', { headers })).status).toBe(502), soon); // prettier-ignore
+    } finally {
+      await nginx.stop();
+      operator.remove();
+    }
   });
 });

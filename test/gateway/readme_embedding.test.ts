@@ -1,9 +1,8 @@
 // The configuration of README.md's embedding part is what `keygate install` prints, and it serves as it stands there.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { guardFile } from '../../nginx/installed_files.js';
 import { linesToAdd } from '../../nginx/lines_to_add.js';
 import { send } from './harness/client.js';
 import { editSettings, makeOperator } from './harness/operator.js';
@@ -16,24 +15,35 @@ const blocks = section.match(/(?:^ {4}.*\n)+/gm) ?? [];
 const configuration = (blocks.find((block) => block.includes('load_module')) ?? '').replace(/^ {4}/gm, '');
 const installedIn = '/etc/nginx/keygate';
 
+// Its guard is that of a whole server, which asks by auth_request.
+const servers = variants.filter((one) => one.entry === 'auth_request');
+
 describe('README.md: embedding', () => {
   it('names the command and the lines that it prints', () => {
     expect(blocks[0]).toContain(`keygate install ${installedIn}\n`);
-    const wanted = { dir: installedIn, entry: 'access', addsEngine: true, modulePath: 'modules/ngx_http_js_module.so' } as const; // prettier-ignore
-    const printed = Object.values(
-      linesToAdd(wanted, undefined) as object as { [context: string]: string[] },
-    ).flat();
-    const own = /^(?:http|server|location \/api\/) \{$|^\}$|^proxy_pass /;
+    const wanted = { dir: installedIn, modulePath: 'modules/ngx_http_js_module.so' };
+    const printed: string[] = Object.values(linesToAdd(wanted, undefined)).flat();
+    const own = /^(?:http|server|location \/(?:api|open)\/) \{$|^\}$|^(?:proxy_pass|root) /;
     const lines = configuration.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !own.test(line)); // prettier-ignore
     expect(lines).toEqual(printed.map((line) => line.replace(/;.*/, ';')));
   });
 
-  it.each(variants)('serves with them on $name', async (variant) => {
+  it('says in a sentence what each of the lines does', () => {
+    const explained = [...section.matchAll(/^- `([\w.]+)` /gm)].map(([, name]) => name);
+    const ofLine = (line: string) => /include .*\/([\w.]+);/.exec(line)?.[1] ?? /^\w+/.exec(line)?.[0];
+    const names = Object.values(linesToAdd({ dir: installedIn, modulePath: 'm.so' }, undefined)).flat().map(ofLine); // prettier-ignore
+    expect(explained).toEqual(names.filter((name) => name !== 'variables_hash_max_size'));
+    expect(section).toContain('`variables_hash_max_size` for');
+  });
+
+  it.each(servers)('serves with them on $name', async (variant) => {
     const upstream = await startUpstream();
     const operator = await makeOperator(variant, upstream.url);
     const keys = join(operator.dir, 'keys.txt');
     writeFileSync(keys, 'a-key-of-readme\n');
-    expect(operator.install('--engine', variant.engine, '--entry', variant.entry).code).toBe(0);
+    expect(
+      operator.install('--engine', variant.engine, '--decision', `unix:${operator.dir}/decision.sock`).code,
+    ).toBe(0);
     editSettings(operator.keygateDir, { api_keys_file: keys, state_dir: operator.dir });
     const around = readFileSync(join(operator.dir, 'nginx/nginx.conf'), 'utf8'); // without a line of Keygate's
     const main = around.slice(0, around.indexOf('http {'));
@@ -41,18 +51,21 @@ describe('README.md: embedding', () => {
     const text = configuration
       .replaceAll(installedIn, operator.keygateDir)
       .replace('modules/ngx_http_js_module.so', operator.module)
-      .replace('js_engine qjs;', variant.engine === 'qjs' ? 'js_engine qjs;' : '')
-      .replace('/location.conf', `/${guardFile(variant.entry)}`)
       .replace('http {', `${main}http {\naccess_log off;\n${paths}`)
       .replace('server {', `server {\nlisten 127.0.0.1:${operator.port};`)
-      .replace('http://127.0.0.1:8080', upstream.url);
+      .replace('http://127.0.0.1:8080', upstream.url)
+      .replace('/var/www', `${operator.dir}/www`);
+    mkdirSync(join(operator.dir, 'www/open'));
+    writeFileSync(join(operator.dir, 'www/open/x'), 'open');
     writeFileSync(join(operator.dir, 'nginx/nginx.conf'), text);
     const nginx = await operator.start();
     try {
       const headers = { authorization: 'Bearer a-key-of-readme' };
       await vi.waitFor(async () => expect((await send(operator.url, '/api/x', { headers })).body).toBe('upstream'), { timeout: 20000, interval: 100 }); // prettier-ignore
       expect((await send(operator.url, '/api/x')).status).toBe(401);
-      expect((await send(operator.url, '/health')).status).toBe(200);
+      expect((await send(operator.url, '/open/x')).body).toBe('open');
+      expect((await send(operator.url, '/elsewhere')).status).toBe(401);
+      expect((await send(operator.url, '/keygate/health')).status).toBe(200);
       expect(operator.errorLog()).not.toMatch(/\[(?:emerg|alert)\]|variables_hash/);
     } finally {
       await nginx.stop();

@@ -64,8 +64,8 @@ describe('snippetFiles', () => {
   });
 
   it('has the decision server run on the engine', () => {
-    expect(fill({ engine: 'njs' })['decision_server.conf']).toMatch(/^ {4}js_engine njs;/m);
-    expect(fill({ engine: 'qjs' })['decision_server.conf']).toMatch(/^ {4}js_engine qjs;/m);
+    expect(fill({ engine: 'njs' })['decision_server.conf']).toMatch(/^ +js_engine njs;/m);
+    expect(fill({ engine: 'qjs' })['decision_server.conf']).toMatch(/^ +js_engine qjs;/m);
     expect(changedBy({ engine: 'njs' })).toEqual(['decision_server.conf']);
   });
 
