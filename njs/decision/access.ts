@@ -1,6 +1,6 @@
 // js_access: the same decision inside the guarded request (nginx/snippets/guard_access.conf). js_access admits whatever
 // does not refuse, also a handler that never ends, so a refusal comes first and `r.decline()` is the one way past it
-// (rule 1 in docs/maintaining.md).
+// (rule 1 in docs/nginx-traps.md).
 
 import { isRequestId } from '../../auth/request_id.js';
 import { decideAndAnswer, type Outcome } from './attempts.js';

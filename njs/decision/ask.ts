@@ -1,5 +1,5 @@
 // The decision server's answer to a guarded location: 204 admits, 401 and 403 refuse (rules 2 and 4 in
-// docs/maintaining.md). js_content begins with a 500, so whatever goes wrong here admits nobody.
+// docs/nginx-traps.md). js_content begins with a 500, so whatever goes wrong here admits nobody.
 
 import { isRequestId } from '../../auth/request_id.js';
 import { decideAndAnswer, type Outcome } from './attempts.js';

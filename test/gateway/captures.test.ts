@@ -1,5 +1,5 @@
 // An operator whose configuration lives on regular expressions: what `$1` holds, and everything made of it, is the same in
-// a guarded location, in an open one beside it, and in a server without Keygate (rule 9 in docs/maintaining.md).
+// a guarded location, in an open one beside it, and in a server without Keygate (rule 9 in docs/nginx-traps.md).
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

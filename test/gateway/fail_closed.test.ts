@@ -1,4 +1,4 @@
-// Rules 1 to 4 of docs/maintaining.md: whatever happens to a decision, nobody is admitted without one.
+// Rules 1 to 4 of docs/nginx-traps.md: whatever happens to a decision, nobody is admitted without one.
 
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectTls } from 'node:tls';

@@ -1,4 +1,4 @@
-// Rules 5 to 8 of docs/maintaining.md: a verdict holds for the very location it was reached in, under that
+// Rules 5 to 8 of docs/nginx-traps.md: a verdict holds for the very location it was reached in, under that
 // location's settings, and identity is what the gateway says.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';

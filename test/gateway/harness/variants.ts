@@ -1,4 +1,4 @@
-// Every supported combination of nginx, engine and entry point (docs/maintaining.md).
+// Every supported combination of nginx, engine and entry point (docs/architecture.md).
 
 export interface Variant {
   name: string;
