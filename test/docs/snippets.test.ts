@@ -32,6 +32,7 @@ const location = (...directives: string[]): Allowed => ({ context: 'location', d
 // to be refused. What has a location or a server to itself may hold whatever goes there.
 const allowed: { [snippet: string]: Allowed } = {
   'settings.conf': http('js_var', 'upstream'),
+  'front_settings.conf': http('map'),
   'http.conf': http('include'),
   'asking.conf': http('include', 'map', 'limit_req_zone', 'limit_conn_zone'),
   'request_id.conf': http('map'),
@@ -98,6 +99,18 @@ describe('snippets', () => {
     const ours = included.flatMap((path) => /^keygate\/([a-z_]+\.conf)$/.exec(path)?.[1] ?? []);
     expect(ours.length).toBeGreaterThan(20);
     expect(ours.filter((name) => !names.includes(name))).toEqual([]);
+  });
+
+  it('give a front without njs each setting that it reads, with the default that settings.conf has', () => {
+    const given = [
+      ...read('front_settings.conf').matchAll(/^map "" \$(keygate_\w+) \{ default (".*?"); \}/gm),
+    ];
+    const shipped = [...read('settings.conf').matchAll(/^js_var \$(keygate_\w+) (".*?");/gm)];
+    const front = names.filter((name) => !inOurServer.includes(name) && !/settings\.conf$/.test(name));
+    const text = front.map((name) => read(name).replace(/^\s*#.*$/gm, '')).join('\n');
+    const isRead = (name = '') => new RegExp(`\\$${name}\\b`).test(text);
+    expect(given.length).toBeGreaterThan(5);
+    expect(given.map(([, name, value]) => [name, value])).toEqual(shipped.filter(([, name]) => isRead(name)).map(([, name, value]) => [name, value])); // prettier-ignore
   });
 
   it.each(names)('%s opens with the header that every snippet has', (name) => {
