@@ -2,7 +2,7 @@
 // new set is written completely into the unused one, then switched to.
 
 import type { KeyEntry } from '../../auth/key_entry.js';
-import { recordOf, type KeyRecord } from '../../auth/key_record.js';
+import { recordOf, type KeyRecord, type KeyTerms } from '../../auth/key_record.js';
 import type { Platform } from '../../auth/platform.js';
 import { clearState, readState, writeState } from './shared_state.js';
 
@@ -38,17 +38,24 @@ export function currentKeySet(): KeySet | undefined {
 
 /** Finds a plaintext or SHA-256 key by its digest. */
 export function findRecord(keySet: KeySet, digest: string): KeyRecord | undefined {
-  return readStored(keySet, 'd' + digest);
+  const text = zoneOf(keySet.zone).get('d' + digest);
+  if (text === undefined) return undefined;
+  const stored = JSON.parse(text) as StoredRecord;
+  return { subject: stored[0], scopes: stored[1], expiresSeconds: stored[2], fingerprint: stored[3] };
 }
 
 /** Finds the entry that a minted token names. */
-export function findByFingerprint(keySet: KeySet, fingerprint: string): KeyRecord | undefined {
-  return readStored(keySet, 'f' + fingerprint);
+export function findByFingerprint(keySet: KeySet, fingerprint: string): KeyTerms | undefined {
+  const text = zoneOf(keySet.zone).get('f' + fingerprint);
+  return text === undefined ? undefined : { expiresSeconds: JSON.parse(text) as KeyTerms['expiresSeconds'] };
 }
 
-function readStored(keySet: KeySet, name: string): KeyRecord | undefined {
-  const text = zoneOf(keySet.zone).get(name);
-  return text === undefined ? undefined : (JSON.parse(text) as KeyRecord);
+// Without the names of members: 100,000 keys fit into 64 MB only while most take 64 bytes each.
+type StoredRecord = [KeyRecord['subject'], KeyRecord['scopes'], KeyRecord['expiresSeconds'], KeyRecord['fingerprint']]; // prettier-ignore
+
+function storedRecord({ subject, scopes, expiresSeconds, fingerprint }: KeyRecord): string {
+  const stored: StoredRecord = [subject, scopes, expiresSeconds, fingerprint];
+  return JSON.stringify(stored);
 }
 
 /** Whether a bcrypt entry could match a key with this id (empty for a key that was not generated). */
@@ -115,10 +122,9 @@ export function retireKeySet(): void {
 
 function storeEntry(dictionary: KeyZone, entry: KeyEntry, storing: StoringKeys): boolean {
   const record = recordOf(entry, storing.secret, storing.platform);
-  const text = JSON.stringify(record);
   try {
-    dictionary.set('f' + record.fingerprint, text);
-    if (entry.kind !== 'bcrypt') dictionary.set('d' + entry.hash, text);
+    dictionary.set('f' + record.fingerprint, JSON.stringify(record.expiresSeconds));
+    if (entry.kind !== 'bcrypt') dictionary.set('d' + entry.hash, storedRecord(record));
     else if (entry.id !== '') dictionary.set('i' + entry.id, '1');
     return true;
   } catch (_) {
