@@ -28,5 +28,6 @@ export default ts.config(
   },
   { files: ['auth/**', 'njs/**'], ...oldEngine },
   { files: ['njs/decision/verdict_cache.ts'], rules: { 'no-restricted-globals': 'off' } }, // its Map is left out of the old engine's bundle
+  { files: ['auth/refusals.ts'], rules: { 'max-lines-per-function': 'off' } }, // one table
   { files: ['njs/nginx.d.ts'], rules: { '@typescript-eslint/triple-slash-reference': 'off' } },
 );

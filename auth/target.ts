@@ -16,6 +16,9 @@ export interface TargetSettings {
 export const usualTargetPattern =
   '^= [A-Za-z0-9._:\\[\\]-]* [A-Za-z0-9._:\\[\\]-]* (?![^?]*(?:%|[Tt][Oo][Kk][Ee][Nn]))[^\\x00-\\x20\\x5c\\x7f#]*$';
 
+/** What stands for such a target where nginx has found one: no target begins so. */
+export const usualTarget = 'usual';
+
 // Compiled when it is first needed: nginx has tried it before.
 const compiled: { usual: RegExp | undefined } = { usual: undefined };
 
@@ -31,18 +34,19 @@ const allowed = /^= [A-Za-z0-9._:[\]-]* [A-Za-z0-9._:[\]-]* [^\x00-\x20\x5c\x7f#
  * Checks the target of a request that would be proxied.
  * @param target what `$keygate_target` holds (nginx/snippets/asking.conf), with spaces between: `=` and the identity
  * headers that the client sent, the Host header, the host that nginx took from it or from the target, the target as the
- * client sent it; or nothing, where nginx found a usual one
+ * client sent it; or `usual`, where nginx found one of that kind
  * @returns the reason to refuse it, or undefined
  */
 export function checkTarget(target: string, settings: TargetSettings): Reason | undefined {
-  if (target === '' || isUsualTarget(target)) return undefined;
+  if (target === usualTarget || isUsualTarget(target)) return undefined;
   if (!allowed.test(target)) return explainRefused(target);
   const path = withoutQuery(target.slice(target.lastIndexOf(' ') + 1));
   return settings.hidesTokenRoute && namesTokenRoute(path) ? 'hidden_route' : undefined;
 }
 
 function explainRefused(target: string): Reason {
-  if (target.slice(0, 2) !== '= ') return 'identity_header';
+  if (target.charAt(0) !== '=') return 'bad_target'; // nothing of ours
+  if (target.charAt(1) !== ' ') return 'identity_header';
   const [, header = '', host = ''] = target.split(' ');
   return /[^A-Za-z0-9._:[\]-]/.test(header + host) ? 'bad_host' : 'bad_target';
 }

@@ -40,7 +40,7 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   change('decision_listen.conf', /^listen .*\n/m, eachAddress(decisionAddress));
   change('decision_secret.conf', /(X-Keygate-Secret )none;/, `$1${decisionSecret};`);
   change('decision_asker.conf', /^( +)none( 1;)/m, `$1${decisionSecret}$2`);
-  change('decision_server.conf', /("~)usual(")/, `$1${usualTargetPattern.replaceAll('$', '$$$$')}$2`);
+  change('decision_server.conf', /("~)PATTERN(")/, `$1${usualTargetPattern.replaceAll('$', '$$$$')}$2`);
   change('decision_server.conf', /js_engine qjs;/, `js_engine ${engine};`);
   for (const [version, directives] of Object.entries(sinceVersions)) {
     const isKnown = isAtLeast(facts.nginxVersion, version);

@@ -5,20 +5,20 @@ import type { CredentialHeaders } from '../../auth/credential.js';
 import type { RequestFacts } from '../../auth/decide.js';
 import { parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
 import { isRequestId } from '../../auth/request_id.js';
-import { isUsualTarget } from '../../auth/target.js';
+import { isUsualTarget, usualTarget } from '../../auth/target.js';
 
 /** What a verdict depends on beside the keys and the time (and a preflight's own headers). */
 export interface Asked extends CredentialHeaders {
   /** Of the location, as nginx joins them. */
   settings: string;
-  /** Empty for a target that needs no closer look. */
+  /** See checkTarget; `usual` for one that needs no closer look. */
   target: string;
 }
 
 /** Where the parts of a question are. Each function reads one variable: nginx copies a value each time. */
 export interface QuestionSource {
   settings: (variables: NginxVariables) => string | undefined;
-  /** Empty for a usual target. */
+  /** See checkTarget. */
   target: (variables: NginxVariables) => string | undefined;
   /** The address that failures count against. */
   client: (variables: NginxVariables) => string | undefined;
@@ -44,7 +44,7 @@ export const ownSource: QuestionSource = {
   settings: (variables) => variables.keygate_settings,
   target: (variables) => {
     const target = variables.keygate_target || '';
-    return isUsualTarget(target) ? '' : target;
+    return isUsualTarget(target) ? usualTarget : target;
   },
   client: (variables) => variables.remote_addr,
   requestId: (variables) => variables.keygate_request_id,
@@ -67,7 +67,7 @@ export class Question implements RequestFacts {
   constructor(
     readonly r: NginxHTTPRequest,
     readonly asked: Asked,
-    private readonly at: { source: QuestionSource; settings: LocationSettings },
+    private readonly given: { source: QuestionSource; settings: LocationSettings },
   ) {}
 
   get headers(): CredentialHeaders {
@@ -79,19 +79,19 @@ export class Question implements RequestFacts {
   }
 
   get settings(): LocationSettings {
-    return this.at.settings;
+    return this.given.settings;
   }
 
   client(): string {
-    return this.at.source.client(this.r.variables) || '';
+    return this.given.source.client(this.r.variables) || '';
   }
 
   requestId(): string {
-    return this.at.source.requestId(this.r.variables) || '';
+    return this.given.source.requestId(this.r.variables) || '';
   }
 
   isPreflight(): boolean {
-    return /^\S+ \S+$/.test(this.at.source.preflight(this.r.variables) || '');
+    return /^\S+ \S+$/.test(this.given.source.preflight(this.r.variables) || '');
   }
 }
 

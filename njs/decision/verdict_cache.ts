@@ -4,6 +4,7 @@
 
 import type { Decided } from '../../auth/decide.js';
 import { isReason, refusals, type Reason } from '../../auth/refusals.js';
+import { usualTarget } from '../../auth/target.js';
 import { admit, refuse, type Admitted, type Principal, type Verdict } from '../../auth/verdict.js';
 import { readHmacSecret } from '../keys/shared_state.js';
 import { hmacSha256 } from '../platform.js';
@@ -48,7 +49,7 @@ function contextName({ authorization, xApiKey, apiKey, settings }: Asked): strin
  * @returns undefined where there is none, as always on the old engine, whose contexts end with their request
  */
 export function recallHere(asked: Asked, generation: string | undefined): Admitted | undefined {
-  if (!KEYGATE_QUICKJS || asked.target !== '') return undefined;
+  if (!KEYGATE_QUICKJS || asked.target !== usualTarget) return undefined;
   const name = contextName(asked);
   const found = context.young.get(name) || context.old.get(name);
   if (found === undefined || found.generation !== generation || !(found.expiresMs > Date.now()))
@@ -67,7 +68,7 @@ function isSame(one: Asked, other: Asked): boolean {
 
 /** Remembers an admission in this context, where nothing but the question has had a part in it. */
 export function rememberHere(asked: Asked, verdict: Verdict, generation: string): void {
-  if (!KEYGATE_QUICKJS || asked.target !== '' || !verdict.admitted) return;
+  if (!KEYGATE_QUICKJS || asked.target !== usualTarget || !verdict.admitted) return;
   const characters = asked.authorization.length + asked.xApiKey.length + asked.apiKey.length;
   if (context.young.size >= maxEntries || context.characters + characters > maxCharacters) {
     context.old = context.young;

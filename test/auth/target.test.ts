@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkTarget, isUsualTarget, namesTokenRoute, usualTargetPattern } from '../../auth/target.js';
+import {
+  checkTarget,
+  isUsualTarget,
+  namesTokenRoute,
+  usualTarget,
+  usualTargetPattern,
+} from '../../auth/target.js';
 
 describe('namesTokenRoute', () => {
   it.each([
@@ -72,8 +78,8 @@ const targetOf = (sent: Partial<Sent>) =>
   joined.replace(/\$(\w+)/g, (_, name: keyof Sent) => ({ ...usual, ...sent })[name]);
 const check = (sent: Partial<Sent>, hidesTokenRoute = true) => {
   const target = targetOf(sent);
-  // What nginx finds usual comes as an empty target (nginx/snippets/decision_server.conf).
-  if (isUsualTarget(target)) expect(checkTarget('', { hidesTokenRoute })).toBe(checkTarget(target, { hidesTokenRoute })); // prettier-ignore
+  // What nginx finds usual comes as `usual` (nginx/snippets/decision_server.conf).
+  if (isUsualTarget(target)) expect(checkTarget(usualTarget, { hidesTokenRoute })).toBe(checkTarget(target, { hidesTokenRoute })); // prettier-ignore
   return checkTarget(target, { hidesTokenRoute });
 };
 
@@ -122,6 +128,10 @@ describe('checkTarget', () => {
       expect(check({ request_uri }, false)).toBeUndefined();
     },
   );
+
+  it('refuses a question that holds no target: empty never means that a check is skipped', () => {
+    expect(checkTarget('', { hidesTokenRoute: false })).toBe('bad_target');
+  });
 
   it('finds hidden_route exactly for paths that name the route', () => {
     const pieces = ['/', '/', '.', '..', '%', '%2f', '%74', ';', '?', 'token', 'TOKEN', 'Token', 'tok', 'en', 'a', 'v1', '_', '~', ':', '@', '&x=', '%23', '%2574']; // prettier-ignore

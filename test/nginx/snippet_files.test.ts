@@ -31,7 +31,7 @@ describe('snippetFiles', () => {
     const files = fill();
     expect(Object.keys(files).sort()).toEqual([...shipped].sort());
     for (const name of shipped) {
-      const text = read(name).replace('"~usual"', `"~${usualTargetPattern.replaceAll('$', '$$$$')}"`);
+      const text = read(name).replace('"~PATTERN"', `"~${usualTargetPattern.replaceAll('$', '$$$$')}"`);
       expect(files[name], name).toBe(fillBodies(text));
     }
   });
