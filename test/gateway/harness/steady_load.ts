@@ -43,21 +43,27 @@ export function startSteadyLoad(url: string, askings: Asking[]): SteadyLoad {
   };
 }
 
-function count(outcome: Outcome, { status }: Asking, answer: number | 'dropped' | Error): void {
+interface Answer {
+  status: number;
+  body: string;
+}
+
+function count(outcome: Outcome, { status }: Asking, answer: Answer | 'dropped' | Error): void {
   if (answer === 'dropped') return void outcome.dropped++;
   outcome.answered++;
-  if (answer === status) return;
-  const what = answer instanceof Error ? answer.message : `${answer} in the place of ${status}`;
+  if ('status' in answer && answer.status === status) return;
+  const what = answer instanceof Error ? answer.message : `${answer.status} in the place of ${status}: ${answer.body}`; // prettier-ignore
   outcome.failed[what] = (outcome.failed[what] ?? 0) + 1;
 }
 
-function ask(url: string, asking: Asking, agent: Agent): Promise<number | 'dropped' | Error> {
+function ask(url: string, asking: Asking, agent: Agent): Promise<Answer | 'dropped' | Error> {
   const { method = 'GET', path = '/v1/models', headers = {}, body } = asking;
   return new Promise((resolve) => {
     const sent = request(url, { method, path, headers, agent, timeout: 10000 }, (response) => {
-      response.resume();
+      let text = '';
+      response.on('data', (part: Buffer) => (text += part.toString()));
       response.on('error', resolve);
-      response.on('end', () => resolve(response.statusCode ?? 0));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
     });
     // RFC 9112 section 9.3.1: a client that keeps connections is prepared for their end, and asks again.
     sent.on('error', (error) => resolve(sent.reusedSocket ? 'dropped' : error));
