@@ -5,6 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
 import { isReason } from '../auth/refusals.js';
+import { requestIdPattern } from '../auth/request_id.js';
 import { usualTargetPattern } from '../auth/target.js';
 
 /** What the snippets of one installation depend on. */
@@ -40,7 +41,8 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   change('decision_listen.conf', /^listen .*\n/m, eachAddress(decisionAddress));
   change('decision_secret.conf', /(X-Keygate-Secret )none;/, `$1${decisionSecret};`);
   change('decision_asker.conf', /^( +)none( 1;)/m, `$1${decisionSecret}$2`);
-  change('decision_server.conf', /("~)PATTERN(")/, `$1${usualTargetPattern.replaceAll('$', '$$$$')}$2`);
+  change('decision_server.conf', /"~TARGET"/, () => `"~${usualTargetPattern}"`);
+  change('decision_server.conf', /"~REQUEST_ID"/, () => `"~${requestIdPattern}"`);
   change('decision_server.conf', /js_engine qjs;/, `js_engine ${engine};`);
   for (const [version, directives] of Object.entries(sinceVersions)) {
     const isKnown = isAtLeast(facts.nginxVersion, version);

@@ -4,7 +4,6 @@
 import type { CredentialHeaders } from '../../auth/credential.js';
 import type { RequestFacts } from '../../auth/decide.js';
 import { parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
-import { isRequestId } from '../../auth/request_id.js';
 import { isUsualTarget, usualTarget } from '../../auth/target.js';
 
 /** What a verdict depends on beside the keys and the time (and a preflight's own headers). */
@@ -32,10 +31,7 @@ export const askedSource: QuestionSource = {
   settings: (variables) => variables.http_x_keygate_settings,
   target: (variables) => variables.keygate_unusual_target,
   client: (variables) => variables.http_x_keygate_client,
-  requestId: (variables) => {
-    const given = variables.http_x_request_id;
-    return given && isRequestId(given) ? given : variables.http_x_keygate_request_id;
-  },
+  requestId: (variables) => variables.keygate_accepted_request_id || variables.http_x_keygate_request_id,
   preflight: (variables) => variables.http_x_keygate_preflight,
 };
 

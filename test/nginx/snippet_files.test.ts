@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { formatRefusal } from '../../auth/answer.js';
 import type { Reason } from '../../auth/refusals.js';
+import { requestIdPattern } from '../../auth/request_id.js';
 import { usualTargetPattern } from '../../auth/target.js';
 import { fillBodies, isAtLeast, snippetFiles, type SnippetFacts } from '../../nginx/snippet_files.js';
 
@@ -31,7 +32,9 @@ describe('snippetFiles', () => {
     const files = fill();
     expect(Object.keys(files).sort()).toEqual([...shipped].sort());
     for (const name of shipped) {
-      const text = read(name).replace('"~PATTERN"', `"~${usualTargetPattern.replaceAll('$', '$$$$')}"`);
+      const text = read(name)
+        .replace('"~TARGET"', () => `"~${usualTargetPattern}"`)
+        .replace('"~REQUEST_ID"', () => `"~${requestIdPattern}"`);
       expect(files[name], name).toBe(fillBodies(text));
     }
   });
