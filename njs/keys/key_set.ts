@@ -69,15 +69,22 @@ export interface StoringKeys {
   secret: string;
   platform: Platform;
   nowMs: number;
+  /** @returns whether no newer content has been read; asked when no other worker can be storing one */
+  isLatest: () => boolean;
 }
 
 /**
  * Writes a new set into the unused zone and makes it the stored one.
- * @returns `full`: the zone is too small; `busy`: another worker is storing one. The set in use stays then.
+ * @returns `full`: the zone is too small; `busy`: another worker is storing one; `outdated`: a newer content has been
+ * read. The set in use stays then.
  */
-export function storeKeySet(entries: KeyEntry[], storing: StoringKeys): 'stored' | 'full' | 'busy' {
+export function storeKeySet(
+  entries: KeyEntry[],
+  storing: StoringKeys,
+): 'stored' | 'full' | 'busy' | 'outdated' {
   if (!beginStoring(storing.nowMs)) return 'busy';
   try {
+    if (!storing.isLatest()) return 'outdated';
     const before = currentKeySet();
     const zone = before !== undefined && before.zone === 'a' ? 'b' : 'a';
     const dictionary = zoneOf(zone);

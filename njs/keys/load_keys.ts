@@ -4,7 +4,7 @@
 import { keysGeneration, maxKeyFileBytes, parseEnvironmentKeys, parseKeyFile } from '../../auth/key_file.js';
 import type { KeyEntry } from '../../auth/key_entry.js';
 import { complain, recover } from './source_faults.js';
-import { forgetLook, lookAt } from './watched_file.js';
+import { forgetLook, isLatestLook, lookAt } from './watched_file.js';
 import { currentKeySet, retireKeySet, storeKeySet } from './key_set.js';
 import { parsingPlatform } from '../platform.js';
 import { clearState, readHmacSecret, readState, writeState } from './shared_state.js';
@@ -60,8 +60,10 @@ function takeUp(file: { text: string; digest: string }, keeping: Keeping): strin
   const entries = fromEnvironment.entries.concat(withoutThose(fromFile.entries, fromEnvironment.entries));
   const generation = keysGeneration({ apiKey, apiKeys, fileDigest: file.digest }, platform);
   const { secret, nowMs, isNewSource } = keeping;
-  const outcome = storeKeySet(entries, { generation, secret, platform, nowMs });
+  const isLatest = () => file === noFile || isLatestLook('keys', file.digest);
+  const outcome = storeKeySet(entries, { generation, secret, platform, nowMs, isLatest });
   if (outcome === 'full') return `${entries.length} keys do not fit into the zones keygate_keys_a and _b`;
+  if (outcome === 'outdated') return undefined;
   if (outcome === 'busy') {
     writeState('keys_due', isNewSource ? 'new source' : 'changed'); // the next tick tries again
     return undefined;

@@ -55,6 +55,15 @@ function readSeen(name: string): (SeenFile & { digest: string }) | undefined {
   return { mark, digest, firstReadMs: Number(firstReadMs), lastReadMs: Number(lastReadMs) };
 }
 
+/**
+ * Whether what was read of a file is still what was read of it last. A worker that a reload ends may be at work on a
+ * content that another worker has seen replaced.
+ */
+export function isLatestLook(name: string, digest: string): boolean {
+  const seen = readSeen(name);
+  return seen !== undefined && seen.digest === digest;
+}
+
 /** Makes the next look that finds a file take it up again. */
 export function forgetLook(name: string): void {
   if (readState(`seen:${name}`) !== undefined) writeState(`seen:${name}`, 'forgotten forgotten 0 0');

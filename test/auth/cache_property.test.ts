@@ -118,7 +118,7 @@ function takeUp(world: World, context: Context): void {
   const text = world.lines.filter((one) => one.isThere).map(({ line, scope, expiresMs }) => line + (scope && ` scope=${scope}`) + (expiresMs === undefined ? '' : ` expires=${new Date(expiresMs).toISOString()}`)); // prettier-ignore
   world.entries = parseKeyFile(text.filter((line) => !line.startsWith('plain-key-of-the-test ')).join('\n'), nodePlatform).entries; // prettier-ignore
   taken++;
-  const storing = { generation: `keys-${taken}`, secret, platform: nodePlatform, nowMs: world.nowMs };
+  const storing = { generation: `keys-${taken}`, secret, platform: nodePlatform, nowMs: world.nowMs, isLatest: () => true }; // prettier-ignore
   expect(context.storeKeySet(world.entries, storing)).toBe('stored');
   if (!world.isAvailable) context.retireKeySet();
   const minting = { configured: true, issuer: 'https://mint.example', keys: [jwkOf(mintPair)] };

@@ -3,7 +3,7 @@
 
 import { expect, vi } from 'vitest';
 import type { KeyEntry } from '../../auth/key_entry.js';
-import type { KeyRecord } from '../../auth/key_record.js';
+import type { KeyRecord, KeyTerms } from '../../auth/key_record.js';
 import type { Verdict } from '../../auth/verdict.js';
 
 /** nginx's shared dictionary: entries end, and may be driven out by others at any time. */
@@ -55,6 +55,11 @@ export interface Context {
   ownSource: object;
   decideAndAnswer: (r: object, source: object, answer: (r: object, outcome: Verdict) => void) => unknown;
   storeKeySet: (entries: KeyEntry[], storing: object) => string;
+  currentKeySet: () => object;
+  findRecord: (keySet: object, digest: string) => KeyRecord | undefined;
+  findByFingerprint: (keySet: object, fingerprint: string) => KeyTerms | undefined;
+  lookAt: (looking: object, nowMs: number) => { text: string; digest: string };
+  isLatestLook: (name: string, digest: string) => boolean;
   retireKeySet: () => void;
   writeState: (name: string, text: string) => void;
   switchGeneration: () => void;
@@ -66,7 +71,13 @@ export async function openContext(isQuickJs: boolean): Promise<Context> {
   vi.resetModules();
   vi.stubGlobal('KEYGATE_QUICKJS', isQuickJs);
   const load = (file: string) => import(/* @vite-ignore */ `../../njs/${file}`) as Promise<Partial<Context>>;
-  const files = ['decision/attempts.ts', 'decision/question.ts', 'keys/key_set.ts', 'keys/shared_state.ts'];
+  const files = [
+    'decision/attempts.ts',
+    'decision/question.ts',
+    'keys/key_set.ts',
+    'keys/shared_state.ts',
+    'keys/watched_file.ts',
+  ];
   return Object.assign({ isQuickJs }, ...(await Promise.all(files.map(load)))) as Context;
 }
 
