@@ -33,7 +33,7 @@ const harmless: [string, string][] = [
      proxy_pass_request_headers off; proxy_pass_request_body off; proxy_request_buffering off;
      proxy_buffer_size 256k; proxy_buffers 8 256k; proxy_busy_buffers_size 512k; postpone_output 100000;
      set_real_ip_from 127.0.0.1; set_real_ip_from unix:; real_ip_header X-Keygate-Client; real_ip_recursive on;
-     underscores_in_headers on; ignore_invalid_headers off; http2 on; satisfy any; allow 127.0.0.1; deny all;`,
+     underscores_in_headers on; ignore_invalid_headers off; http2 on;`,
   ],
   [
     'stores, other answers, short connections and small requests',
@@ -43,7 +43,8 @@ const harmless: [string, string][] = [
      add_header X-Own 1 always; add_header X-Long ${'x'.repeat(3000)} always; expires 30d;
      add_header X-Keygate-Admitted api_key always; client_max_body_size 1; client_body_buffer_size 1;
      keepalive_timeout 0; keepalive_requests 1; reset_timedout_connection on; lingering_close always;
-     send_timeout 1s; client_header_timeout 1s; client_body_timeout 1s; large_client_header_buffers 1 1k;`,
+     send_timeout 1s; client_header_timeout 1s; client_body_timeout 1s; large_client_header_buffers 1 1k;
+     satisfy any; allow 127.0.0.1; deny all;`,
   ],
   [
     'no time, small buffers, changed bodies and subrequests',
@@ -53,8 +54,7 @@ const harmless: [string, string][] = [
      proxy_ssl_verify on; proxy_ssl_trusted_certificate CERTIFICATE; proxy_ssl_server_name on; proxy_ssl_name x;
      gzip on; gzip_types *; gzip_proxied any; gzip_min_length 1; ssi on; ssi_types *; addition_types *; slice 1k;
      charset utf-8; charset_types *; override_charset on; default_type text/html;
-     mirror /m; log_subrequest on; recursive_error_pages on; auth_request_set $keygate_admitted x; auth_delay 1s;
-     limit_conn_zone $binary_remote_addr zone=one:1m; limit_conn one 1;`,
+     mirror /m; log_subrequest on; recursive_error_pages on; auth_request_set $keygate_admitted x; auth_delay 1s;`,
   ],
 ];
 
@@ -77,7 +77,8 @@ interface Places {
   server?: string;
 }
 
-const pages = 'error_page 401 403 404 500 502 503 504 =200 /sorry; proxy_intercept_errors on;';
+const pages =
+  'error_page 401 403 404 500 502 503 504 =200 /sorry; recursive_error_pages on; proxy_intercept_errors on;';
 
 describe.each(guards)('$name: at http level, with $guarded guarded', ({ variant, isServerGuarded }) => {
   const guard = isServerGuarded ? '' : 'GUARD;';
@@ -147,6 +148,23 @@ describe.each(guards)('$name: at http level, with $guarded guarded', ({ variant,
         expect((await gateway.send('/uploads/x', { method: 'POST', headers, body })).status).toBe(status);
       expect(gateway.upstream.arrived.map((one) => one.body.length)).toEqual([20000, 20000]);
       expect((await gateway.send('/app/x', { method: 'POST', headers: plain, body })).status).toBe(413);
+    } finally {
+      await gateway.stop();
+    }
+  });
+
+  it('limits count requests of clients, and not our questions about them', async () => {
+    const gateway = await start({
+      http: `limit_req_zone $binary_remote_addr zone=one:1m rate=1r/m; limit_req zone=one;
+        limit_conn_zone $binary_remote_addr zone=two:1m; limit_conn two 1;`,
+    });
+    const ask = async (headers: { [name: string]: string }, from: string) =>
+      (await gateway.send('/files/file', { headers, from })).status;
+    try {
+      const all = [...Array(12).keys()].map((i) => ask(i % 2 === 0 ? plain : hashed, `127.0.3.${i + 1}`));
+      expect(new Set(await Promise.all(all))).toEqual(new Set([200]));
+      expect([await ask({}, '127.0.4.1'), await ask(wrong, '127.0.4.2')]).toEqual([401, 401]);
+      expect([await ask(plain, '127.0.3.1'), await ask(wrong, '127.0.4.2')]).toEqual([503, 503]);
     } finally {
       await gateway.stop();
     }
