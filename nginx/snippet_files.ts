@@ -39,6 +39,11 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   const change = changerOf(files);
   change('decision_address.conf', /^ +server .*\n/m, eachAddress(decisionAddress));
   change('decision_listen.conf', /^listen .*\n/m, eachAddress(decisionAddress));
+  // Without keepalive_min_timeout a reload closes kept connections. A question that meets one is asked again on the next
+  // socket, and after one on each of them nginx gives up; of a single address it never does.
+  if (decisionAddress.startsWith('unix:') && !isAtLeast(facts.nginxVersion, '1.27.4')) {
+    change('decision_address.conf', /^ +keepalive.*\n/gm, '');
+  }
   change('decision_secret.conf', /(X-Keygate-Secret )none;/, `$1${decisionSecret};`);
   change('decision_asker.conf', /^( +)none( 1;)/m, `$1${decisionSecret}$2`);
   change('decision_server.conf', /"~TARGET"/, () => `"~${usualTargetPattern}"`);
