@@ -57,15 +57,14 @@ afterEach(async () => {
   await upstream.close();
 });
 
-// An nginx without keepalive_min_timeout (before 1.27.4) closes kept connections when it is reloaded: those to the decision
-// server are asked again on another, and nginx logs that; clients meet the end of theirs.
-function expectQuiet({ dropped, failed }: Outcome, variant: Variant): void {
+// An nginx without keepalive_min_timeout (before 1.27.4) closes kept connections when it is reloaded. Those to a decision
+// server on TCP are asked again on another, and nginx logs that; clients meet the end of theirs.
+function expectQuiet({ dropped, failed }: Outcome, variant: Variant, overTcp: boolean): void {
   const faults = gateway.errorLog().split('\n').filter((one) => /\[(?:error|crit|alert|emerg)\]/.test(one)); // prettier-ignore
-  const closed =
-    /(?:recv\(\) failed \(104|writev\(\) failed \(32|upstream prematurely closed).* subrequest: "\/_keygate_ask"/;
+  const closed = /(?:recv\(\) failed \(104|upstream prematurely closed).* subrequest: "\/_keygate_ask"/;
   const isOld = variant === oldest;
   expect(failed, faults.join('\n')).toEqual({});
-  expect(isOld ? faults.filter((one) => !closed.test(one)) : faults).toEqual([]);
+  expect(faults.filter((one) => !(isOld && overTcp && closed.test(one)))).toEqual([]);
   if (!isOld) expect(dropped).toBe(0);
 }
 
@@ -92,7 +91,7 @@ describe.each(combinations)('$name', { timeout: 180000 }, ({ variant, overTcp })
       await pause(500);
       if (reloads % 3 === 0) await changeKeys(reloads / 3);
     }
-    expectQuiet(await load.stop(), variant);
+    expectQuiet(await load.stop(), variant, overTcp);
     expect(reloads).toBeGreaterThan(5);
   });
 
@@ -115,9 +114,16 @@ describe.each(combinations)('$name', { timeout: 180000 }, ({ variant, overTcp })
       await changeKeys(round);
     }
     await until(load, load.outcome.answered + 1000);
-    expectQuiet(await load.stop(), variant);
+    const outcome = await load.stop();
+    expectQuiet({ ...outcome, failed: withoutStart(outcome.failed) }, variant, overTcp);
   });
 });
+
+// A new binary has new shared memory: until it has read the key file, for some milliseconds, it can decide nothing.
+function withoutStart(failed: Outcome['failed']): Outcome['failed'] {
+  const others = Object.entries(failed).filter(([what]) => !/^503 .*"keys_unavailable"/.test(what));
+  return Object.fromEntries(others);
+}
 
 function parentOf(pid: number): number {
   return Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
