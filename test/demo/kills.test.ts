@@ -146,9 +146,8 @@ describe('npm start, killed in parts', { timeout: 60000 }, () => {
     const env = await places();
     const one = run(env);
     await ready(one);
-    const socket = join(env.STATE_DIR, 'run', 'nginx', 'sockets', 'decision.sock');
     kill(processesOf(env.STATE_DIR));
-    expect(existsSync(socket)).toBe(true);
+    expect(readdirSync(join(env.STATE_DIR, 'run', 'nginx', 'sockets'))).not.toEqual([]);
     await endsWell(await startsAgain(env), env);
   });
 

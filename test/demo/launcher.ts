@@ -1,7 +1,7 @@
 // `npm start` as tests run it: the built launcher, each time in a working folder of its own.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -43,16 +43,25 @@ export function stateDir(): string {
   return dir;
 }
 
-/** Processes of one STATE_DIR, by their command lines and environments. */
+/** Processes of one STATE_DIR, by their command lines, environments and open files. */
 export function processesOf(dir: string): string[] {
   return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
     try {
-      return ['cmdline', 'environ'].some((file) =>
-        readFileSync(`/proc/${pid}/${file}`, 'latin1').includes(dir),
-      );
+      const texts = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'latin1'));
+      return [...texts, ...openFilesOf(pid)].some((text) => text.includes(dir));
     } catch {
       return false;
+    }
+  });
+}
+
+function openFilesOf(pid: string): string[] {
+  return readdirSync(`/proc/${pid}/fd`).map((file) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${file}`);
+    } catch {
+      return ''; // closed meanwhile
     }
   });
 }

@@ -98,6 +98,11 @@ describe('npm start', { timeout: 60000 }, () => {
       { NGINX_RUNTIME: 'debian13', JS_ENGINE: 'qjs' },
       [/JS_ENGINE=qjs: njs 0\.8\.9 of this nginx has only njs/],
     ],
+    [
+      'js_access on the engine that can not run it',
+      { AUTH_ENTRY: 'access', JS_ENGINE: 'njs' },
+      [/AUTH_ENTRY=access needs the engine qjs, and JS_ENGINE=njs is chosen/],
+    ],
     ['a GitHub token without a key', { GITHUB_TOKEN: 'ghp_x' }, [/keygate key new/]],
     ['a placeholder for a key', { API_KEY: 'your_api_key_here' }, [/API_KEY: a placeholder from an example/]],
     [
@@ -151,11 +156,11 @@ describe('npm start', { timeout: 60000 }, () => {
 
   it('uses a socket as long as one may be', async () => {
     const base = stateDir();
-    const rest = '/run/nginx/sockets/decision.sock'.length;
+    const rest = '/run/nginx/sockets/decision.sock.1'.length;
     const dir = join(base, 'y'.repeat(107 - rest - base.length - 1));
     mkdirSync(dir);
     await ready(run({ STATE_DIR: dir, LISTEN_PORT: String(await freePort()) }));
-    expect(statSync(join(dir, 'run/nginx/sockets/decision.sock')).isSocket()).toBe(true);
+    expect(statSync(join(dir, 'run/nginx/sockets/decision.sock.1')).isSocket()).toBe(true);
   });
 
   it('starts with few files to open, and says what that limits', async () => {
