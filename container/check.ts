@@ -31,6 +31,9 @@ function checkContainerSettings(settings: Settings, env: NodeJS.ProcessEnv): voi
   if (env['HOST_API_KEYS_FILE'] && !settings.isApiKeysFileNamed) {
     throw new StartFault('API_KEYS_FILE: expected API_KEYS_FILE_HOST in its place, a file of the host');
   }
+  if (settings.authEntry === 'access' && settings.jsEngine === 'njs') {
+    throw new StartFault('AUTH_ENTRY: expected auto or auth_request, as JS_ENGINE is njs');
+  }
   const accountType = env['ACCOUNT_TYPE'] || 'individual';
   if (!['individual', 'business', 'enterprise'].includes(accountType)) {
     throw new StartFault('ACCOUNT_TYPE: expected one of individual, business, enterprise');

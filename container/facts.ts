@@ -37,10 +37,10 @@ export function containerFacts(
     tempDir: '/tmp',
     modulePath: '/usr/lib/nginx/modules/ngx_http_js_module.so',
     engine: settings.jsEngine === 'auto' ? 'qjs' : settings.jsEngine,
-    nginxVersion: '1.30.0', // or newer: nginx/container/check_njs.sh
+    nginxVersion: '1.27.4', // or newer: nginx/container/check_nginx.sh
     decisionAddress: '127.0.0.1:9147', // of the container alone
     decisionSecret: randomBytes(16).toString('hex'),
-    openFiles: 65536, // as docker-compose.yml allows
+    openFiles: 65536, // docker-compose.yml: ulimits
     guard: settings.authEntry === 'access' ? 'access' : 'auth_request',
     userDirective: '',
     certificate: certificate.certificate,

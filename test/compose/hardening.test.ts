@@ -58,6 +58,19 @@ describeWithEngine('a hardened stack', () => {
     expect(written.stdout).toBe('');
   });
 
+  it('lets each worker of nginx open as many files as its configuration says', () => {
+    const limit = { Name: 'nofile', Soft: 65536, Hard: 65536 };
+    expect(stack.inspect('nginx').HostConfig.Ulimits).toContainEqual(limit);
+    const look = "cat /etc/nginx/nginx.conf; for p in /proc/[0-9]*; do grep -q '^nginx: worker' $p/cmdline && grep 'open files' $p/limits; done; true"; // prettier-ignore
+    const { stdout } = stack.run(
+      `docker exec ${stack.project}-nginx-1 sh -c "${look.replaceAll('$', '\\$')}"`,
+    );
+    expect(stdout).toMatch(/^worker_rlimit_nofile 65536;$/m);
+    const limits = stdout.match(/^Max open files +65536 +65536 /gm) ?? [];
+    expect(limits.length).toBe(Number(/^worker_processes (\d+);$/m.exec(stdout)?.[1]));
+    expect(stack.run(`docker logs ${stack.project}-nginx-1`).said).not.toMatch(/RLIMIT_NOFILE.*failed|exceed open file/); // prettier-ignore
+  });
+
   it.each(running)('%s: no package manager', (service) => {
     const { stdout } = stack.run(`docker exec ${stack.project}-${service}-1 sh -c 'for p in apt apt-get dpkg npm npx yarn corepack pip bun git; do command -v $p; done; ls -d /usr/lib/node_modules /usr/share/nodejs/npm 2>/dev/null'`); // prettier-ignore
     expect(stdout).toBe('');

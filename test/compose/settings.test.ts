@@ -63,11 +63,15 @@ describeWithEngine('settings of the stack', () => {
     expect(refuses('check')).toEqual(['keygate: HOST_CERTS_DIR: /etc/keygate/certs/copilot.crt is missing']);
   });
 
-  it('stops on a key file under its other name, an unknown account type, and two tokens', () => {
+  it('stops on a key file under its other name, an unknown account type, js_access on the older engine, and two tokens', () => {
     set({ API_KEYS_FILE: './keys.txt' });
     expect(refuses('check')[0]).toContain('expected API_KEYS_FILE_HOST');
     set({ ACCOUNT_TYPE: 'free' });
     expect(refuses('check')[0]).toContain('ACCOUNT_TYPE: expected one of individual');
+    set({ AUTH_ENTRY: 'access', JS_ENGINE: 'njs' });
+    expect(refuses('check')).toEqual([
+      'keygate: AUTH_ENTRY: expected auto or auth_request, as JS_ENGINE is njs',
+    ]);
     set({ GITHUB_TOKEN: 'gho_one', GITHUB_TOKEN_FILE: './keys.txt' });
     expect(clone.run(up).said).toContain('GITHUB_TOKEN_FILE is expected to be unset, as GITHUB_TOKEN is set');
   });
@@ -128,7 +132,7 @@ describeWithEngine('settings of the stack', () => {
     clone.run('docker compose down --volumes --timeout 5');
   });
 
-  it('does not build nginx with an njs that can be bypassed', async () => {
+  it('does not build nginx with an njs that can be bypassed, or an nginx without what the configuration has', async () => {
     const { command } = await unpackNginx('trixie');
     const [home] = /.*nginx-trixie-[^/]*/.exec(command[0] as string) ?? [''];
     const context = join(clone.dir, 'old');
@@ -144,6 +148,7 @@ describeWithEngine('settings of the stack', () => {
     expect(clone.run('docker build -t keygate-old-nginx old').status).toBe(0);
     const built = clone.run('docker build --progress plain --build-arg NGINX_IMAGE=keygate-old-nginx -f nginx/Dockerfile .'); // prettier-ignore
     expect(built.status).not.toBe(0);
+    expect(built.said).toMatch(/keygate: nginx 1\.26\.\d+ is too old: expected 1\.27\.4 or newer/);
     expect(built.said).toContain('keygate: njs 0.8.9 is too old: expected 1.0.1 or newer');
     clone.run('docker image rm keygate-old-nginx');
     rmSync(context, { recursive: true });
