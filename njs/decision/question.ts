@@ -47,24 +47,32 @@ export const ownSource: QuestionSource = {
   preflight: (variables) => variables.keygate_preflight,
 };
 
-/** Reads a question, as one object: engines take longer for an object than for what is done with it. */
+const current: Asked = { settings: '', target: '', authorization: '', xApiKey: '', apiKey: '' };
+
+/**
+ * Reads a question.
+ * @returns an object that holds until the next request is read, since engines take longer to make one than to fill it
+ */
 export function readAsked(variables: NginxVariables, source: QuestionSource): Asked {
-  return {
-    settings: source.settings(variables) || '',
-    target: source.target(variables) || '',
-    authorization: variables.http_authorization || '',
-    xApiKey: variables.http_x_api_key || '',
-    apiKey: variables.http_api_key || '',
-  };
+  current.settings = source.settings(variables) || '';
+  current.target = source.target(variables) || '';
+  current.authorization = variables.http_authorization || '';
+  current.xApiKey = variables.http_x_api_key || '';
+  current.apiKey = variables.http_api_key || '';
+  return current;
 }
 
 /** A question whose settings are good. */
 export class Question implements RequestFacts {
+  readonly asked: Asked;
+
   constructor(
     readonly r: NginxHTTPRequest,
-    readonly asked: Asked,
+    asked: Asked,
     private readonly given: { source: QuestionSource; settings: LocationSettings },
-  ) {}
+  ) {
+    this.asked = Object.assign({}, asked); // its own, for as long as the decision takes
+  }
 
   get headers(): CredentialHeaders {
     return this.asked;
