@@ -3,15 +3,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
+import { parseDirectives, unquote } from '../nginx/directives.js';
 import { isAtLeast } from '../nginx/snippet_files.js';
-import {
-  describeNginx,
-  findProgram,
-  modulePaths,
-  RuntimeFault,
-  type NginxRuntime,
-} from './nginx_runtime.js';
+import { describeNginx, findProgram, modulePaths, RuntimeFault, type NginxRuntime } from './nginx_runtime.js';
 
 export interface InstalledNginx extends NginxRuntime {
   /** The whole configuration as `nginx -T` prints it; undefined where it does not. */
@@ -28,7 +23,8 @@ export interface NginxPlaces {
 }
 
 const moduleFile = 'ngx_http_js_module.so';
-const oldestNjs = '0.8.9';
+/** What Keygate needs at least. */
+export const oldestNjs = '0.8.9';
 
 /**
  * Finds the operator's nginx, and njs in or beside it.
@@ -65,7 +61,8 @@ function dumpConfiguration(program: string, file: string | undefined) {
 function findModule(built: string, configuration: string | undefined): string | undefined {
   if (/--add-module=\S*njs/.test(built)) return '';
   const folder = (name: string) => new RegExp(`--${name}=(\\S+)`).exec(built)?.[1];
-  const loaded = /^\s*load_module\s+"?([^\s";]*ngx_http_js_module\.so)"?\s*;/m.exec(configuration ?? '')?.[1];
+  const loads = parseDirectives(configuration ?? '').filter(({ words }) => words[0] === 'load_module');
+  const loaded = loads.map(({ words }) => unquote(words[1])).find((path) => basename(path) === moduleFile);
   const folders = [folder('modules-path'), ...modulePaths].filter((one) => one !== undefined);
   const candidates = folders.map((one) => join(one, moduleFile));
   if (loaded !== undefined) candidates.unshift(resolve(folder('prefix') ?? '/', loaded));

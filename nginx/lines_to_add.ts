@@ -37,7 +37,10 @@ export function linesToAdd(wanted: Wanted, config: OperatorConfig | undefined): 
   return {
     main,
     http,
-    server: [include('guard.conf'), `${include('routes.conf')}    # optional: /keygate/token, /keygate/health`],
+    server: [
+      include('guard.conf'),
+      `${include('routes.conf')}    # optional: /keygate/token, /keygate/health`,
+    ],
     passing: [include('proxy_headers.conf')],
     open: [include('open.conf')],
   };

@@ -1,6 +1,7 @@
-// What an operator's configuration already has, read from `nginx -T`: what Keygate's lines must not repeat.
+// What an operator's configuration already has: what Keygate's lines must not repeat.
 
-import { flatten, parseDirectives } from './directives.js';
+import { nameOfOurs, type Configuration } from './configuration.js';
+import { unquote, type Directive } from './directives.js';
 
 export interface OperatorConfig {
   /** Whether a location of it is guarded by guard_access.conf. */
@@ -17,19 +18,23 @@ export interface OperatorConfig {
   user: string | undefined;
 }
 
-/** Reads the text of `nginx -T`; Keygate's own files in it don't count. */
-export function readOperatorConfig(dump: string): OperatorConfig {
-  const directives = flatten(parseDirectives(dump)).map(({ words }) => words.join(' '));
-  const valueOf = (name: string) =>
-    directives.find((one) => one.startsWith(`${name} `))?.slice(name.length + 1);
+/** Reads a configuration; Keygate's own files in it don't count. */
+export function readOperatorConfig(configuration: Configuration): OperatorConfig {
+  const { all } = configuration;
+  const valuesOf = (name: string) =>
+    all.filter(({ words }) => words[0] === name).map(({ words }) => words.slice(1).join(' '));
+  const valueOf = (name: string) => valuesOf(name)[0];
+  const isGuardAccess = (one: Directive) => nameOfOurs(one, configuration) === 'guard_access.conf';
   return {
-    usesJsAccess: directives.includes('js_access keygate.access'),
-    loadsNjs: directives.some((one) => /^load_module .*ngx_http_js_module\.so"?$/.test(one)),
+    usesJsAccess: valuesOf('js_access').includes('keygate.access') || all.some(isGuardAccess),
+    loadsNjs: valuesOf('load_module').some((path) => /ngx_http_js_module\.so$/.test(unquote(path))),
     headerBuffers: valueOf('large_client_header_buffers'),
     resolver: valueOf('resolver'),
     trustedCertificate: valueOf('js_fetch_trusted_certificate'),
     variablesHashMaxSize: valueOf('variables_hash_max_size'),
-    talkativeLog: directives.map((one) => /^error_log .*\s(info|debug)$/.exec(one)?.[1]).find(Boolean),
+    talkativeLog: valuesOf('error_log')
+      .map((one) => /\s(info|debug)$/.exec(one)?.[1])
+      .find(Boolean),
     user: valueOf('user'),
   };
 }

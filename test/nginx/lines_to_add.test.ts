@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { adviceFor, linesToAdd, type Wanted } from '../../nginx/lines_to_add.js';
+import { readConfiguration } from '../../nginx/configuration.js';
 import { readOperatorConfig } from '../../nginx/operator_config.js';
 
 const wanted: Wanted = {
@@ -30,7 +31,7 @@ describe('linesToAdd', () => {
   });
 
   it('leaves out what is there already, and a module that is built in', () => {
-    const config = readOperatorConfig('load_module modules/ngx_http_js_module.so; http { large_client_header_buffers 4 8k; variables_hash_max_size 2048; }'); // prettier-ignore
+    const config = readOperatorConfig(readConfiguration('load_module modules/ngx_http_js_module.so; http { large_client_header_buffers 4 8k; variables_hash_max_size 2048; }', '/k')); // prettier-ignore
     const lines = linesToAdd(wanted, config);
     expect(lines.main).toEqual([]);
     expect(lines.http).toEqual(['include /k/http.conf;']);
@@ -39,7 +40,7 @@ describe('linesToAdd', () => {
 });
 
 describe('adviceFor', () => {
-  const advice = (text: string) => adviceFor(readOperatorConfig(text)).join('\n');
+  const advice = (text: string) => adviceFor(readOperatorConfig(readConfiguration(text, '/k'))).join('\n');
 
   it('names a resolver and certificates for JWKS_URL unless they are there', () => {
     expect(advice('http { }')).toMatch(/\$keygate_jwks_url.*resolver .*js_fetch_trusted_certificate /);

@@ -1,21 +1,27 @@
 // What is read from `nginx -T`.
 
 import { describe, expect, it } from 'vitest';
+import { readConfiguration } from '../../nginx/configuration.js';
 import { readOperatorConfig } from '../../nginx/operator_config.js';
 
 describe('readOperatorConfig', () => {
   it('finds nothing in a configuration that has nothing of ours', () => {
-    const config = readOperatorConfig('# configuration file /etc/nginx/nginx.conf:\nevents {}\nhttp { server { listen 80; } }\n'); // prettier-ignore
+    const config = readOperatorConfig(readConfiguration('# configuration file /etc/nginx/nginx.conf:\nevents {}\nhttp { server { listen 80; } }\n', '/k')); // prettier-ignore
     expect(config).toEqual({ usesJsAccess: false, loadsNjs: false });
   });
 
   it('finds what must not be there twice', () => {
-    const config = readOperatorConfig(`
+    const config = readOperatorConfig(
+      readConfiguration(
+        `
       user www-data www-data;
       load_module modules/ngx_http_js_module.so;
       error_log /var/log/nginx/error.log info;
       http { resolver 10.0.0.2 valid=5s; large_client_header_buffers 8 16k; variables_hash_max_size 4096;
-        js_fetch_trusted_certificate /etc/ssl/ca.pem; }`);
+        js_fetch_trusted_certificate /etc/ssl/ca.pem; }`,
+        '/k',
+      ),
+    );
     expect(config).toEqual({
       usesJsAccess: false,
       loadsNjs: true,
@@ -37,6 +43,6 @@ describe('readOperatorConfig', () => {
     ['set $x a#b; js_access keygate.access;', true],
   ])('reads %j as a location that js_access guards: %s', (line, usesJsAccess) => {
     const text = `http { server { location / { ${line}\n } } }`;
-    expect(readOperatorConfig(text)).toMatchObject({ usesJsAccess });
+    expect(readOperatorConfig(readConfiguration(text, '/k'))).toMatchObject({ usesJsAccess });
   });
 });

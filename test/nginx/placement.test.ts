@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { readConfiguration } from '../../nginx/configuration.js';
 import { checkPlacement } from '../../nginx/placement.js';
 
 const dir = '/etc/nginx/keygate';
@@ -6,37 +7,43 @@ const guard = `include ${dir}/guard.conf;`;
 const locations = `include ${dir}/locations.conf;`;
 const guardLocation = `include ${dir}/guard_location.conf;`;
 const open = `include ${dir}/open.conf;`;
+const headers = `include ${dir}/proxy_headers.conf;`;
 const errors = `include ${dir}/errors.conf;`;
-const inServer = (text: string) => `http { server { server_name a.example; ${text} } }`;
-const faultsOf = (text: string) => checkPlacement(inServer(text), dir);
+const http = `include ${dir}/http.conf;`;
+const inServer = (text: string) => `http { ${http} server { server_name a.example; ${text} } }`;
+const faultsIn = (dump: string) => checkPlacement(readConfiguration(dump, dir)).map(({ problem }) => problem);
+const faultsOf = (text: string) => faultsIn(inServer(text));
 
 describe('checkPlacement', () => {
   it('finds nothing where all lines stand where they belong', () => {
     const dump = `# configuration file /etc/nginx/nginx.conf:
-      http { map $a $b { default "{ return"; }
+      http { ${http} map $a $b { default "{ return"; }
         server { listen 80; root /x; ${locations} set $c 1; rewrite ^/a /b permanent; return 301 /x; error_page 403 /x;
           location / { return 200 "open; }"; auth_request /mine; }
           location /api/ { ${guardLocation} set $keygate_require_scope x; rewrite ^/api/(.*) /$1 break; error_page 404 403 /x; if ($a) { return 403; }
-            location /api/b/ { ${guardLocation} proxy_pass http://app; } }
+            location /api/b/ { ${guardLocation} set $keygate_require_scope x; ${headers} proxy_pass http://app; } }
           location /c { include ${dir}/guard_access.conf; ${errors} location /c/d { if ($request_length = 0) { return 403; } } } }
         server { listen 81; ${guard} set $c 1; error_page 403 404 /x; rewrite ^/a /b last;
           location / { return 404; }
           location /d { rewrite ^/d/(.*) /$1 break; ${errors} error_page 403 404 /x; location /d/e { } }
           location /f { ${open} return 200 open; error_page 404 /x; location /f/g { return 200 open; } }
           location /h { include ${dir}/guard_access.conf; } } }`;
-    expect(checkPlacement(dump, dir)).toEqual([]);
-    expect(checkPlacement('', dir)).toEqual([]);
+    expect(faultsIn(dump)).toEqual([]);
+    expect(faultsIn('')).toEqual([]);
   });
 
-  it.each(['rewrite ^ /x last;', 'if ($a) { set $b 1; }', 'set $a b;', 'return 404;', 'break;'])(
-    'names what comes before guard.conf and locations.conf: %s',
-    (line) => {
-      for (const name of ['guard.conf', 'locations.conf'])
-        expect(faultsOf(`${line} include ${dir}/${name};`)).toEqual([
-          `server a.example: \`${/^\w+/.exec(line)?.[0]}\` comes before ${name}, which must be first: it could decide in Keygate's place`,
-        ]);
-    },
-  );
+  it.each([
+    ['rewrite ^ /x last;', 'by sending the question to your application, whose 200 admits'],
+    ['if ($a) { set $b 1; }', 'by sending the question elsewhere or answering it: a 2xx admits'],
+    ['set $a b;', 'as it runs for the question too'],
+    ['return 404;', 'as it answers the question too: a 2xx admits'],
+    ['break;', 'as it ends the lines that keep the question apart and refuse subrequests'],
+  ])('names what comes before guard.conf and locations.conf, and what it opens: %s', (line, why) => {
+    for (const name of ['guard.conf', 'locations.conf'])
+      expect(faultsOf(`${line} include ${dir}/${name};`)).toEqual([
+        `server a.example: \`${/^\w+/.exec(line)?.[0]}\` comes before ${name}, which must be first: it could decide in Keygate's place, ${why}`,
+      ]);
+  });
 
   it('names an error_page that answers refusals in place of that of guard.conf', () => {
     for (const line of ['error_page 403 =200 /sorry;', 'error_page 404 401 /x;'])
@@ -93,7 +100,7 @@ describe('checkPlacement', () => {
     const faults = (lines: string) => faultsOf(`${guard} location /a { ${lines} }`);
     expect(faults('error_page 404 /x;')).toEqual([expect.stringMatching(/^location \/a of .*include errors\.conf too$/)]); // prettier-ignore
     for (const lines of ['error_page 403 =200 /x;', `error_page 403 =200 /x; ${errors}`])
-      expect(faults(lines)).toEqual(["location /a of server a.example: `error_page 403 =200 /x` takes the place of Keygate's answer"]); // prettier-ignore
+      expect(faults(lines)).toEqual(["location /a of server a.example: `error_page 403 =200 /x` takes the place of Keygate's answer: a refusal is a 200"]); // prettier-ignore
     expect(faults(`${errors} error_page 403 404 /x;`)).toEqual([]);
   });
 
@@ -101,14 +108,14 @@ describe('checkPlacement', () => {
     'names a path that nginx cuts within a segment, where /token is to be hidden: %s',
     (location) => {
       const hide = 'js_var $keygate_hide_token_route "on";';
-      const guarded = (pass: string, where = location) => checkPlacement(`${hide} ${inServer(`${guard} ${where} { proxy_pass ${pass}; }`)}`, dir); // prettier-ignore
+      const guarded = (pass: string, where = location) => faultsIn(`${hide} ${inServer(`${guard} ${where} { ${headers} proxy_pass ${pass}; }`)}`); // prettier-ignore
       expect(guarded('http://app/')).toEqual([`${location} of server a.example: \`proxy_pass http://app/\` makes /token of /apitoken, which is then the upstream's own: write \`location /api/\``]); // prettier-ignore
       expect(guarded('https://app:8443/v1/')).toHaveLength(1);
       for (const pass of ['http://app', 'http://app/v1', 'http://app$request_uri'])
         expect(guarded(pass)).toEqual([]);
       for (const where of [`${location}/`, 'location = /api', 'location ~ /api']) expect(guarded('http://app/', where)).toEqual([]); // prettier-ignore
-      const passing = (lines: string) => `${location} { ${lines} proxy_pass http://app/; }`;
-      expect(checkPlacement(`${hide} ${inServer(`${locations} ${passing('')}`)}`, dir)).toEqual([]);
+      const passing = (lines: string) => `${location} { ${lines} ${headers} proxy_pass http://app/; }`;
+      expect(faultsIn(`${hide} ${inServer(`${locations} ${passing('')}`)}`)).toEqual([]);
       expect(faultsOf(`${guard} ${passing('')}`)).toEqual([]);
       expect(faultsOf(`${guard} ${passing('set $keygate_hide_token_route on;')}`)).toHaveLength(1);
     },
@@ -124,6 +131,6 @@ describe('checkPlacement', () => {
   });
 
   it('reads a torn configuration to its end', () => {
-    expect(checkPlacement(`} } http { server { ${guard} location /a {`, dir)).toEqual([]);
+    expect(faultsIn(`} } http { ${http} server { ${guard} location /a {`)).toEqual([]);
   });
 });

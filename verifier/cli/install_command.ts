@@ -4,15 +4,17 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
-import { findInstalledNginx, type InstalledNginx } from '../../build/installed_nginx.js';
-import { RuntimeFault } from '../../build/nginx_runtime.js';
+import type { InstalledNginx } from '../../build/installed_nginx.js';
 import { compareSettings } from '../../nginx/compare_settings.js';
 import { installedFiles, packageVersion } from '../../nginx/installed_files.js';
-import { adviceFor, linesToAdd } from '../../nginx/lines_to_add.js';
-import { readOperatorConfig, type OperatorConfig } from '../../nginx/operator_config.js';
-import { checkFolder } from './check_folder.js';
+import { readConfiguration, type Configuration } from '../../nginx/configuration.js';
+import { adviceFor, linesToAdd, type Wanted } from '../../nginx/lines_to_add.js';
+import { readOperatorConfig } from '../../nginx/operator_config.js';
+import { placeLines } from '../../nginx/placed_lines.js';
+import { checkFolder, explainUnknown, type Difference } from './check_folder.js';
 import { chooseEngine, findBypass, type Choice } from './install_choice.js';
-import { describeInstall } from './install_report.js';
+import { checkOptions, lookAtNginx, type NginxOptions } from './install_nginx.js';
+import { describeInstall, type Installed } from './install_report.js';
 import {
   planInstall,
   readFileOf,
@@ -24,12 +26,9 @@ import {
 } from './installed_folder.js';
 import { CommandFault, exitCodes, print } from './output.js';
 
-interface Options {
-  engine: 'qjs' | 'njs' | 'auto';
+interface Options extends NginxOptions {
+  mount?: string;
   decision?: string;
-  nginx?: string;
-  module?: string;
-  conf?: string;
   prefix?: string;
   dryRun?: boolean;
   check?: boolean;
@@ -58,7 +57,15 @@ export function addInstallCommand(program: Command): void {
         .default('auto'),
     ) // prettier-ignore
     .option('--decision <address>', 'where the decision server listens: 127.0.0.1:9147, or unix:/path')
-    .option('--prefix <path>', 'what goes before the paths of routes.conf, such as /auth; /keygate unless it is given')
+    .option(
+      '--prefix <path>',
+      'what goes before the paths of routes.conf, such as /auth; /keygate unless it is given',
+    )
+    .option('--render', 'write the files for an nginx that is elsewhere, such as in a container; none is run')
+    .option('--nginx-version <version>', 'with --render: its version, such as 1.30.6')
+    .option('--njs <version>', 'with --render: the version of its njs, such as 1.0.2')
+    .option('--dump <file>', 'with --render: its configuration, as `nginx -T` prints it')
+    .option('--mount <path>', 'where nginx will have the folder, when that is not where it is written')
     .option(
       '--force',
       'install into a folder that has files of the same names from elsewhere; they are kept beside',
@@ -67,9 +74,12 @@ export function addInstallCommand(program: Command): void {
 }
 
 async function install(given: string, options: Options, command: Command): Promise<void> {
-  const dir = resolve(given);
-  const record = readRecord(dir);
-  const { nginx, config } = await lookAtNginx(options);
+  const misuse = checkOptions(options);
+  if (misuse !== '') command.error(`error: ${misuse}`, { exitCode: exitCodes.usage });
+  const folder = resolve(given);
+  const dir = options.mount ?? folder;
+  const record = readRecord(folder);
+  const nginx = await lookAtNginx(options);
   const choice = chooseEngine(options.engine, nginx);
   const installation = {
     dir,
@@ -77,45 +87,43 @@ async function install(given: string, options: Options, command: Command): Promi
     prefix: options.prefix ?? record?.prefix ?? '/keygate',
     nginxVersion: nginx.nginxVersion,
     decisionAddress: options.decision ?? record?.decision ?? '127.0.0.1:9147',
-    decisionSecret: readSecretOf(dir) ?? randomBytes(16).toString('hex'),
+    decisionSecret: readSecretOf(folder) ?? randomBytes(16).toString('hex'),
   };
   const wanted = filesFor(installation, command);
+  const configuration =
+    nginx.configuration === undefined ? undefined : readConfiguration(nginx.configuration, dir);
   if (options.check === true) {
-    const differences = checkFolder({ installation, wanted, record, nginx, config });
-    const lines = differences.length === 0 ? [`${dir}: as version ${packageVersion()} ships it`] : differences.map((one) => `${one.file}: ${one.problem}`); // prettier-ignore
-    print(command, { dir, version: packageVersion(), engine: choice.engine, differences }, lines);
-    if (differences.length > 0) throw new CommandFault('');
+    const differences = checkFolder({ folder, installation, wanted, record, nginx, configuration });
+    reportCheck(command, { dir: folder, engine: choice.engine }, differences);
     return;
   }
-  const plan = planInstall(dir, wanted, record);
-  refuseForeignFolder(dir, plan, record !== undefined || options.force === true);
+  const plan = planInstall(folder, wanted, record);
+  refuseForeignFolder(folder, plan, record !== undefined || options.force === true);
   const isDry = options.dryRun === true;
   const { engine, prefix, decisionAddress: decision } = installation;
   const installed = { version: packageVersion(), engine, prefix, decision };
-  const saved = isDry ? {} : writeFolder({ dir, wanted, plan, record: installed });
-  report(command, { dir, nginx, config, choice, plan, saved, wanted, isDry });
+  const saved = isDry ? {} : writeFolder({ dir: folder, wanted, plan, record: installed });
+  report(command, { folder, dir, nginx, configuration, choice, plan, saved, wanted, isDry });
+}
+
+function reportCheck(
+  command: Command,
+  checked: Pick<Installed, 'dir'> & Pick<Choice, 'engine'>,
+  differences: Difference[],
+): void {
+  const version = packageVersion();
+  const where = ({ file, line }: Difference) => (line === undefined ? file : `${file}:${line}`);
+  const lines = differences.map((one) => `${where(one)}: ${one.problem}`);
+  if (lines.length === 0) lines.push(`${checked.dir}: as version ${version} ships it`);
+  print(command, { ...checked, version, differences }, lines);
+  if (differences.length === 0) return;
+  const isAboutLines = differences.some(({ line }) => line !== undefined);
+  throw new CommandFault('', isAboutLines ? 'docs/embedding.md says more of each; `include open.conf;` in a location says that it is open on purpose' : undefined); // prettier-ignore
 }
 
 // An installation keeps its secret: nginx may run with it.
 function readSecretOf(dir: string): string | undefined {
   return /X-Keygate-Secret ([0-9a-f]{32});/.exec(readFileOf(dir, 'decision_secret.conf') ?? '')?.[1];
-}
-
-async function lookAtNginx(
-  options: Options,
-): Promise<{ nginx: InstalledNginx; config: OperatorConfig | undefined }> {
-  try {
-    const nginx = await findInstalledNginx({
-      program: options.nginx,
-      module: options.module,
-      configuration: options.conf,
-    });
-    const { configuration } = nginx;
-    return { nginx, config: configuration === undefined ? undefined : readOperatorConfig(configuration) };
-  } catch (error) {
-    if (error instanceof RuntimeFault) throw new CommandFault(error.message);
-    throw error;
-  }
 }
 
 function filesFor(installation: Parameters<typeof installedFiles>[0], command: Command): Files {
@@ -134,9 +142,10 @@ function refuseForeignFolder(dir: string, { steps }: Plan, mayReplace: boolean):
 }
 
 interface Done {
+  folder: string;
   dir: string;
   nginx: InstalledNginx;
-  config: OperatorConfig | undefined;
+  configuration: Configuration | undefined;
   choice: Choice;
   plan: Plan;
   saved: Files;
@@ -145,15 +154,10 @@ interface Done {
 }
 
 function report(command: Command, done: Done): void {
-  const { dir, nginx, config, choice, plan, saved, wanted, isDry } = done;
-  const lines = linesToAdd({ dir, modulePath: nginx.modulePath }, config);
-  const current = readFileOf(dir, settingsFile) ?? (wanted[settingsFile] as string);
-  const settings = compareSettings(current, wanted[settingsFile] as string);
-  const bypass = findBypass(nginx, config);
-  const advice = [...(bypass === undefined ? [] : [bypass]), ...adviceFor(config)];
-  if (config === undefined) advice.unshift(`nginx -T did not work, so your configuration was not looked at: ${nginx.configurationFault}`); // prettier-ignore
+  const { folder, dir, nginx, choice, plan, saved, wanted, isDry } = done;
+  const current = readFileOf(folder, settingsFile) ?? (wanted[settingsFile] as string);
   const result = {
-    dir,
+    dir: folder,
     version: packageVersion(),
     dryRun: isDry,
     nginx: { version: nginx.nginxVersion, njs: nginx.njsVersion, module: nginx.modulePath },
@@ -162,9 +166,26 @@ function report(command: Command, done: Done): void {
     files: plan.steps,
     saved,
     leftOver: plan.leftOver,
-    settings,
-    lines,
-    advice,
+    settings: compareSettings(current, wanted[settingsFile] as string),
+    ...linesFor({ dir, modulePath: nginx.modulePath }, done),
   };
   print(command, result, describeInstall(result));
+}
+
+function linesFor(
+  needed: Wanted,
+  { nginx, configuration }: Done,
+): Pick<Installed, 'places' | 'lines' | 'advice'> {
+  if (configuration === undefined) {
+    return { places: [], lines: linesToAdd(needed, undefined), advice: [explainUnknown(nginx), ...adviceFor(undefined)] }; // prettier-ignore
+  }
+  const config = readOperatorConfig(configuration);
+  const { places, lines, faults } = placeLines(needed, configuration);
+  const bypass = findBypass(nginx, config);
+  const toMend = faults.map(({ file, line, problem }) => `${file || 'nginx.conf'}:${line}: ${problem}`);
+  return {
+    places,
+    lines,
+    advice: [...(bypass === undefined ? [] : [bypass]), ...adviceFor(config), ...toMend],
+  };
 }

@@ -1,6 +1,7 @@
 // What `keygate install` says to a person: what was written, what needs a look, and the lines to add.
 
 import type { LinesToAdd } from '../../nginx/lines_to_add.js';
+import type { PlacedLines } from '../../nginx/placed_lines.js';
 import { settingsFile, type Files, type Plan } from './installed_folder.js';
 
 export interface Installed {
@@ -15,6 +16,8 @@ export interface Installed {
   leftOver: string[];
   /** What settings.conf lacks or has too much. */
   settings: string[];
+  /** Lines that are missing, each with its place; and those whose place only the operator knows. */
+  places: PlacedLines[];
   lines: LinesToAdd;
   advice: string[];
 }
@@ -23,7 +26,8 @@ const contexts: { [context in keyof LinesToAdd]: string } = {
   main: 'at the top of nginx.conf',
   http: 'in http { }, before your servers',
   server: 'in each server { } to guard, as its first lines',
-  passing: 'in each location { } that passes requests on (grpc_headers.conf and its kin for other than proxy_pass)',
+  passing:
+    'in each location { } that passes requests on (grpc_headers.conf and its kin for other than proxy_pass)',
   open: 'in each location { } that nobody is to be asked for',
 };
 
@@ -34,16 +38,32 @@ export function describeInstall(installed: Installed): string[] {
     `Keygate ${version} ${dryRun ? 'would be' : 'is'} in ${dir}, for nginx ${nginx.version} with njs ${nginx.njs}`,
     ...reasons.map((reason) => `  ${reason}`),
     ...describeFiles(installed),
+    ...describeLines(installed),
     '',
-    'Lines for your nginx.conf, where they are not there yet:',
+    ...installed.advice.map((line) => `note: ${line}`),
+    'then: nginx -t && nginx -s reload',
   ];
-  for (const context of Object.keys(contexts) as (keyof LinesToAdd)[]) {
-    if (installed.lines[context].length === 0) continue;
-    lines.push('', `${contexts[context]}:`, ...installed.lines[context].map((line) => `    ${line}`));
-  }
-  lines.push('', ...installed.advice.map((line) => `note: ${line}`));
-  lines.push('then: nginx -t && nginx -s reload');
   return lines;
+}
+
+// Line numbers are those of the files as they are.
+function describeLines({ places, lines }: Installed): string[] {
+  const placed = places.map((one) => ({ heading: describePlace(one), added: one.lines }));
+  const others = Object.keys(contexts).map((one) => one as keyof LinesToAdd).map((one) => ({ heading: contexts[one], added: lines[one] })); // prettier-ignore
+  const all = [...placed, ...others].filter(({ added }) => added.length > 0);
+  if (all.length === 0) return ['', 'Your configuration has all lines that it needs.'];
+  const blocks = all.flatMap(({ heading, added }) => [
+    '',
+    `${heading}:`,
+    ...added.map((line) => `    ${line}`),
+  ]);
+  return ['', 'Lines to add to your configuration:', ...blocks];
+}
+
+function describePlace({ file, line, behind, of }: PlacedLines): string {
+  const name = file || 'nginx.conf';
+  if (line === 0) return `in ${name}, at its top`;
+  return `in ${name}, ${behind === undefined ? `after line ${line}` : `in line ${line}, behind ${behind}`} (${of})`;
 }
 
 function describeFiles({ dir, files, saved, leftOver, settings }: Installed): string[] {

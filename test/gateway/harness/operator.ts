@@ -109,20 +109,26 @@ ${lines.passing.join('\n')}
 `;
 }
 
+/** Which context the lines under a heading go into: a place in a file, or what only the operator knows. */
+const headings: { [context in keyof Lines]: RegExp } = {
+  main: /, at its top:$|^at the top of nginx\.conf:$/,
+  http: /\(http\):$|^in http \{ \}, before your servers:$/,
+  server: /\(server .*\):$|^in each server \{ \} to guard, as its first lines:$/,
+  passing: /\(location .*\):$|^in each location \{ \} that passes requests on .*:$/,
+  open: /^in each location \{ \} that nobody is to be asked for:$/,
+};
+
 /** The lines that `keygate install` printed, exactly as they stand there. */
 export function linesIn(printed: string): Lines {
-  const under = (heading: string) => {
-    const block = printed.split(`\n${heading}:\n`)[1]?.split('\n\n')[0] ?? '';
-    return block.split('\n').filter((line) => line.startsWith('    '));
-  };
+  const blocks = printed.split('\n\n').map((block) => block.split('\n'));
+  const under = (heading: RegExp) =>
+    blocks.filter(([first = '']) => heading.test(first)).flatMap((block) => block.filter((line) => line.startsWith('    '))); // prettier-ignore
   return {
-    main: under('at the top of nginx.conf'),
-    http: under('in http { }, before your servers'),
-    server: under('in each server { } to guard, as its first lines'),
-    passing: under(
-      'in each location { } that passes requests on (grpc_headers.conf and its kin for other than proxy_pass)',
-    ),
-    open: under('in each location { } that nobody is to be asked for'),
+    main: under(headings.main),
+    http: under(headings.http),
+    server: under(headings.server),
+    passing: under(headings.passing),
+    open: under(headings.open),
   };
 }
 

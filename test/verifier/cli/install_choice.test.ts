@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { InstalledNginx } from '../../../build/installed_nginx.js';
+import { readConfiguration } from '../../../nginx/configuration.js';
 import { readOperatorConfig } from '../../../nginx/operator_config.js';
 import { chooseEngine, findBypass } from '../../../verifier/cli/install_choice.js';
 
@@ -35,7 +36,9 @@ describe('chooseEngine', () => {
 });
 
 describe('findBypass', () => {
-  const guarded = readOperatorConfig('http { server { location / { js_access keygate.access; } } }');
+  const guarded = readOperatorConfig(
+    readConfiguration('http { server { location / { js_access keygate.access; } } }', '/k'),
+  );
 
   it.each(['0.9.9', '1.0.0'])('names js_access on njs %s, which can be bypassed', (njsVersion) => {
     const found = findBypass({ ...nginx, njsVersion, hasJsAccess: false }, guarded);
@@ -45,7 +48,7 @@ describe('findBypass', () => {
 
   it('finds nothing where js_access holds, is not used, or the configuration is not known', () => {
     expect(findBypass(nginx, guarded)).toBeUndefined();
-    expect(findBypass(debian13, readOperatorConfig('http { }'))).toBeUndefined();
+    expect(findBypass(debian13, readOperatorConfig(readConfiguration('http { }', '/k')))).toBeUndefined();
     expect(findBypass(debian13, undefined)).toBeUndefined();
   });
 });

@@ -275,7 +275,7 @@ describe('keygate install --check', () => {
 
   it('finds a guard that the njs of today lets be bypassed, as a package that went back brings it', () => {
     install();
-    const configuration = `http { server { location / { include ${dir}/guard_access.conf; } } } js_access keygate.access;`;
+    const configuration = `http { include ${dir}/http.conf; server { include ${dir}/locations.conf; location / { include ${dir}/guard_access.conf; } } }`;
     nginx = fakeNginx(work, { njs: '1.0.0', engines: ['qjs', 'njs'], configuration });
     expect(check()).toEqual({ code: 1, found: [expect.stringMatching(/^guard_access\.conf: .*bypassed with njs 1\.0\.0 \(0\.9\.9 to 1\.0\.0: CVE-2026-18329\)/)] }); // prettier-ignore
     expect(install().out).toMatch(
@@ -285,7 +285,7 @@ describe('keygate install --check', () => {
 
   it('finds lines of Keygate that stand where they do not hold', () => {
     install();
-    const configuration = `http { server { listen 80; set $a b; include ${dir}/guard.conf; } }`;
+    const configuration = `http { include ${dir}/http.conf; server { listen 80; set $a b; include ${dir}/guard.conf; } }`;
     nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], configuration });
     expect(check()).toEqual({ code: 1, found: [expect.stringMatching(/^nginx\.conf: server 80: `set` comes before guard\.conf/)] }); // prettier-ignore
   });

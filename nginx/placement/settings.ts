@@ -1,0 +1,98 @@
+// Keygate's settings in an operator's locations: `set` holds in the very location in which it stands, so not in those
+// nested in it, nor where a regular expression takes a path (docs/nginx-traps.md, rule 6).
+
+import type { Configuration } from '../configuration.js';
+import { unquote, type Directive } from '../directives.js';
+import { askedIn, quote, readPath, serverOf, type Finding, type Level } from '../levels.js';
+
+/** Settings that go with a question; a question of one's own has values for all of them. */
+const asked = ['jwt_audience', 'jwt_issuer', 'jwt_leeway', 'require_scope', 'hide_token_route'];
+const inLocations = [...asked, 'forward_credential', 'identity_headers', 'cors_preflight'];
+
+/** The value of a setting in a level, as far as the configuration says it; undefined where that has no word on it. */
+export function settingIn(level: Level, name: string, { settings, all }: Configuration): string | undefined {
+  const isSet = ({ words }: Directive) => words[0] === 'set' && words[1] === `$keygate_${name}`;
+  const set = level.lines.filter(isSet).at(-1) ?? serverOf(level).lines.filter(isSet).at(-1);
+  if (set !== undefined) return unquote(set.words[2]);
+  const variable = `$keygate_${name}`;
+  const given = settings.find(({ words }) => words[0] === 'js_var' && words[1] === variable);
+  if (given !== undefined) return unquote(given.words[2]);
+  const map = all.find(({ words }) => words[0] === 'map' && words[2] === variable); // a copy of front_settings.conf
+  return unquote(map?.block?.find(({ words }) => words[0] === 'default')?.words[1]) || undefined;
+}
+
+/** Finds `set` lines of a guarded location that do not hold where a reader takes them to. */
+export function checkSettings(level: Level): Finding[] {
+  const ended = level.lines.findIndex(
+    (one) => endsLines(one) || (one.words[0] === 'rewrite' && one.words[3] === 'last'),
+  );
+  return level.lines.flatMap((at, place): Finding[] => {
+    const name = /^\$keygate_(\w+)$/.exec(at.words[1] ?? '')?.[1] ?? '';
+    if (at.words[0] !== 'set' || !inLocations.includes(name)) return [];
+    if (ended >= 0 && ended < place) {
+      const end = quote(level.lines[ended] as Directive);
+      return [
+        { at, problem: `${quote(at)} does not hold: it comes after ${end}, after which nginx runs none` },
+      ];
+    }
+    const holdsIn = (one: Level) =>
+      one.lines.some(({ words }) => words[0] === 'set' && words[1] === at.words[1]);
+    const elsewhere = [...nestedIn(level), ...takersFrom(level)];
+    const loose = elsewhere.find((one) => !holdsIn(one) && !isSettled(one, name));
+    if (loose === undefined) return [];
+    const cure = asked.includes(name)
+      ? 'a question of its own holds there too (ask.conf)'
+      : 'set it there too';
+    return [{ at, problem: `${quote(at)} does not hold in ${loose.directive.words.join(' ')} (line ${loose.directive.line}): ${cure}` }]; // prettier-ignore
+  });
+}
+
+/** Whether nginx goes on with a request in the same location, but runs no later `set`, `if` and `rewrite` line of it. */
+export function endsLines({ words }: Directive): boolean {
+  return words[0] === 'break' || (words[0] === 'rewrite' && words[3] === 'break');
+}
+
+const nestedIn = (level: Level): Level[] => level.inner.flatMap((one) => [one, ...nestedIn(one)]);
+
+// Whether a setting of another location is of no consequence here: nobody is asked, nobody is let in, or the question has
+// settings of its own.
+function isSettled(level: Level, name: string): boolean {
+  const { who } = askedIn(level);
+  const hasOwnQuestion = asked.includes(name) && level.lines.some(({ words }) => words[0] === 'auth_request');
+  return who !== 'keygate' || isRefusing(level) || hasOwnQuestion;
+}
+
+/** Whether a location lets nobody in: `deny all`, or `return` with an error. */
+export function isRefusing({ lines }: Level): boolean {
+  const has = (name: string, value: RegExp) => lines.some(({ words }) => words[0] === name && value.test(unquote(words[1]))); // prettier-ignore
+  return (has('deny', /^all$/) && !has('allow', /./)) || has('return', /^[45]\d\d$/);
+}
+
+/** Locations by regular expression that may take paths of a prefix: nginx tries them after it, unless it says `^~`. */
+export function takersFrom(level: Level): Level[] {
+  const { modifier, path } = readPath(level);
+  if (modifier !== '' || level.parent === undefined) return [];
+  const { parent } = level;
+  const beside = parent.inner.filter(
+    (one) => /^~/.test(readPath(one).modifier) && mayMatch(readPath(one), path),
+  );
+  return [...beside, ...(parent.kind === 'location' ? takersFrom(parent) : [])];
+}
+
+// A pattern that is anchored takes no paths of a prefix that it contradicts.
+function mayMatch({ modifier, path: pattern }: { modifier: string; path: string }, prefix: string): boolean {
+  const [, plain = '', next] = /^\^((?:[\w/-]|\\[.-])*)(.?)/.exec(pattern) ?? [];
+  if (!pattern.startsWith('^') || /\|/.test(pattern.replace(/\([^()]*\)/g, ''))) return true;
+  const text = (/[?*{]/.test(next ?? '') ? plain.slice(0, -1) : plain).replaceAll('\\', '');
+  const [a, b] = modifier === '~*' ? [text.toLowerCase(), prefix.toLowerCase()] : [text, prefix];
+  return a.startsWith(b) || b.startsWith(a);
+}
+
+/** Finds what a question of an operator's own leaves to whatever another location has set. */
+export function checkQuestion(level: Level): Finding[] {
+  const isSet = (name: string) =>
+    level.lines.some(({ words }) => words[0] === 'set' && words[1] === `$keygate_${name}`);
+  const missing = asked.filter((name) => !isSet(name)).map((name) => `$keygate_${name}`);
+  if (missing.length === 0) return [];
+  return [{ at: level.directive, problem: `it sets no ${missing.join(', ')}: another location may have changed them: set all five` }]; // prettier-ignore
+}
