@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { CertificateFiles } from '../demo/certificate.js';
+import { openFileLimit } from '../demo/machine.js';
 import type { GatewayFacts } from '../nginx/render.js';
 import type { Settings } from '../settings/read.js';
 
@@ -40,7 +41,7 @@ export function containerFacts(
     nginxVersion: '1.27.4', // or newer: nginx/container/check_nginx.sh
     decisionAddress: '127.0.0.1:9147', // of the container alone
     decisionSecret: randomBytes(16).toString('hex'),
-    openFiles: 65536, // docker-compose.yml: ulimits
+    openFiles: openFileLimit(), // nginx's container has the engine's limit too; to ask for more would fail where it may not
     guard: settings.authEntry === 'access' ? 'access' : 'auth_request',
     userDirective: '',
     certificate: certificate.certificate,

@@ -2,6 +2,7 @@
 // nginx's configuration. A gateway that runs already may reload it, so nothing is written before the keys are in order.
 
 import { join } from 'node:path';
+import { describeLimit } from '../demo/machine.js';
 import { findCertificate } from '../demo/preparations.js';
 import { renderGateway } from '../nginx/render.js';
 import { readSettings } from '../settings/read.js';
@@ -21,6 +22,8 @@ async function setUp(env: NodeJS.ProcessEnv): Promise<void> {
     writeAtomically(join(configurationDir, path), content, fileMode);
   }
   console.log(`upstream ${upstreamUrl}`);
+  const limit = describeLimit(facts.openFiles);
+  if (limit !== undefined) console.log(limit);
   announceKeys(settings, demoKey, env);
 }
 

@@ -21,7 +21,6 @@ export interface Inspected {
     SecurityOpt: string[];
     Memory: number;
     PidsLimit: number;
-    Ulimits: { Name: string; Soft: number; Hard: number }[] | null;
     RestartPolicy: { Name: string };
     PortBindings: { [port: string]: { HostIp: string; HostPort: string }[] } | null;
   };
