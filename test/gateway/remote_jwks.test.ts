@@ -188,7 +188,7 @@ describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
       .map(([, one]) => Number(one))
       .slice(-80); // those before are the start's
     expect(Math.max(...seconds)).toBeLessThan(4);
-    const waited = seconds.filter((one) => one > 0.3).length;
+    const waited = seconds.filter((one) => one > 0.7).length; // the fetch that all wait for fails after 0.8 s
     expect(waited).toBeGreaterThan(5);
     expect(waited).toBeLessThanOrEqual(32);
     expect(issuer.fetched.length).toBeLessThanOrEqual(2); // the one that wants it may meet a listener that has just gone
