@@ -30,7 +30,7 @@ export async function startSidecar(options: {
       ? { socketPath: options.socket }
       : { host: '127.0.0.1', port: Number(listen.split(':')[1]) };
   for (let i = 0; !(await answers(place)); i++) {
-    if (child.exitCode !== null || i > 200) throw new Error(`the sidecar did not start\n${said.join('')}`);
+    if (child.exitCode !== null || i > 800) throw new Error(`the sidecar did not start\n${said.join('')}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
   return {
