@@ -44,13 +44,11 @@ export function placeLines(wanted: Wanted, known: Configuration): Placed {
     ...put(http, forHttp(http, all)),
     ...http.inner.flatMap((one) => put(one, forServer(one, all))),
   ];
-  const locations = () =>
-    withInner(readLevels(configuration) as Level).filter(({ kind }) => kind === 'location');
-  const inLocations = locations().flatMap((one) =>
-    forLocation(one, wanted, all).flatMap((adding) => put(one, adding)),
-  );
+  const levels = () => withInner(readLevels(configuration) as Level); // with the lines that were put so far
+  const locations = levels().filter(({ kind }) => kind === 'location');
+  const inLocations = locations.flatMap((one) => forLocation(one, wanted, all).flatMap((adding) => put(one, adding))); // prettier-ignore
   const isNew = guards.some(({ context }) => context === 'server');
-  const isGuarded = isNew || locations().some((one) => askedIn(one).who === 'keygate');
+  const isGuarded = isNew || levels().some((one) => askedIn(one).who === 'keygate');
   return {
     places: distinct([...(all.main.length === 0 ? [] : [top]), ...guards, ...inLocations]),
     lines: isGuarded ? { ...nothing, open: isNew ? all.open : [] } : { ...all, main: [], http: [] },
@@ -93,7 +91,11 @@ function forHttp(http: Level, { http: lines }: LinesToAdd): Adding {
   const server = http.inner[0]?.directive;
   const early = http.lines.slice(0, server === undefined ? undefined : http.lines.indexOf(server));
   const isHash = (one: Directive) => /^map_hash_/.test(one.words[0] ?? '') && early.includes(one);
-  return { context: 'http', lines: hasOurs ? lines.filter((line) => !line.includes('/http.conf;')) : lines, follows: isHash };
+  return {
+    context: 'http',
+    lines: hasOurs ? lines.filter((line) => !line.includes('/http.conf;')) : lines,
+    follows: isHash,
+  };
 }
 
 function forServer(server: Level, { server: lines }: LinesToAdd): Adding {

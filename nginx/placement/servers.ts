@@ -62,7 +62,7 @@ function opens({ words }: Directive): string {
 
 function checkWithoutOurs(server: Level): Finding[] {
   const level = server.inner.flatMap(withInner).find((one) => hasInclude(one, 'guard_location.conf', 'guard_access.conf')); // prettier-ignore
-  return level === undefined ? [] : [{ at: level.directive, problem: 'it is guarded, but the server lacks `include locations.conf` as its first line: all is answered 500' }]; // prettier-ignore
+  return level === undefined ? [] : [{ at: level.directive, problem: `${quote(level.directive)} is guarded, but the server lacks \`include locations.conf\` as its first line: nginx answers 500 there` }]; // prettier-ignore
 }
 
 // In a server that stays open, what takes paths of a guarded location, or is led to from there, is open.

@@ -13,13 +13,15 @@ export interface Faking {
   engines?: ('qjs' | 'njs')[];
   /** What `nginx -T` prints; undefined: it fails. */
   configuration?: string;
+  /** What it then says. */
+  refusal?: string;
   /** Arguments of `configure` that `nginx -V` names. */
   built?: string;
 }
 
 /** Writes the program and a file in the place of its module. */
 export function fakeNginx(dir: string, faking: Faking): FakeNginx {
-  const { njs, engines = ['njs'], configuration, built = '' } = faking;
+  const { njs, engines = ['njs'], configuration, built = '', refusal = 'open() "/etc/nginx/nginx.conf" failed' } = faking; // prettier-ignore
   const program = join(dir, 'nginx-program');
   const module = join(dir, 'ngx_http_js_module.so');
   writeFileSync(module, '');
@@ -32,7 +34,7 @@ const dump = ${JSON.stringify(configuration ?? null)};
 if (args[0] === '-v') console.error('nginx version: nginx/1.22.1');
 else if (args[0] === '-V') console.error(${JSON.stringify(`nginx version: nginx/1.22.1\nconfigure arguments: ${built}`)});
 else if (args[0] === '-T' && dump !== null) console.log(dump);
-else if (args[0] === '-T') fail('open() "/etc/nginx/nginx.conf" failed');
+else if (args[0] === '-T') fail(${JSON.stringify(refusal)});
 else {
   const conf = args[args.indexOf('-c') + 1];
   const text = readFileSync(conf, 'utf8');
@@ -50,3 +52,15 @@ function fail(why) {
   chmodSync(program, 0o755);
   return { program, module };
 }
+
+/** What `nginx -T` prints of a site in sites-enabled. */
+export const dumpOf = (dir: string, site: string) => `# configuration file /etc/nginx/nginx.conf:
+events {}
+http {
+    include ${dir}/http.conf;
+    include sites-enabled/*;
+}
+
+# configuration file /etc/nginx/sites-enabled/app:
+${site.replace(' keygate/', ` ${dir}/`)}
+`;

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { fakeNginx, type FakeNginx } from './fake_nginx.js';
+import { dumpOf, fakeNginx, type FakeNginx } from './fake_nginx.js';
 
 const program = join(import.meta.dirname, '../../../dist/keygate_command.js');
 const version = (JSON.parse(readFileSync(join(import.meta.dirname, '../../../package.json'), 'utf8')) as { version: string }).version; // prettier-ignore
@@ -91,6 +91,8 @@ describe('keygate install refuses', () => {
     ['--prefix', '/auth/'],
     ['--prefix', '/a;b'],
     ['--nonsense', ''],
+    ['--njs', '1.0.2'],
+    ['--dump', '/dev/null'],
   ])('the arguments %s %s with exit code 2', (...args) => {
     expect(install(...args).code).toBe(2);
     expect(existsSync(dir)).toBe(false);
@@ -289,4 +291,27 @@ describe('keygate install --check', () => {
     nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], configuration });
     expect(check()).toEqual({ code: 1, found: [expect.stringMatching(/^nginx\.conf: server 80: `set` comes before guard\.conf/)] }); // prettier-ignore
   });
+
+  it('names file and line of what opens a guarded location, with a hint', () => {
+    install();
+    const site = `server {\n include keygate/guard.conf;\n location /robots.txt {\n  return 200 x;\n }\n}`;
+    nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], configuration: dumpOf(dir, site) });
+    expect(check()).toEqual({ code: 1, found: ['/etc/nginx/sites-enabled/app: location /robots.txt of server : `return 200 x` answers before anything is decided'] }); // prettier-ignore
+    const ran = install('--check');
+    expect(ran.out).toMatch(/^\/etc\/nginx\/sites-enabled\/app:4: location /);
+    expect(ran.err).toContain('hint: docs/embedding.md says more of each; `include open.conf;`');
+  });
+
+  it.each([
+    ['open() "/etc/nginx/nginx.conf" failed', ''],
+    ['"map_hash_max_size" directive is duplicate in /n:3', ' (it must come before `include http.conf`, which has maps)'],
+    ['"auth_request" directive is duplicate in /n:3', ' (a location asks one question only'],
+    ['"satisfy" directive is duplicate in /n:3', ' (guard.conf and its kin have `satisfy all`'],
+  ])('ends with 1 when nginx -T fails: %s', (refusal, cure) => {
+    install();
+    nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], refusal });
+    const said = `your configuration was not looked at: nginx -T did not work: ${refusal}${cure}`;
+    expect(check()).toEqual({ code: 1, found: [expect.stringContaining(`nginx.conf: ${said}`)] });
+    expect(install('--dry-run').out).toContain(`note: ${said}`);
+  }); // prettier-ignore
 });
