@@ -1,12 +1,13 @@
 // What is where in the containers. docker-compose.yml and the Dockerfiles name the same paths.
 
-import { randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { CertificateFiles } from '../demo/certificate.js';
 import { openFileLimit } from '../demo/machine.js';
 import type { GatewayFacts } from '../nginx/render.js';
 import type { Settings } from '../settings/read.js';
+import { loadSecret } from '../verifier/state_files.js';
 
 const packageDir = join(import.meta.dirname, '..');
 const maxWorkers = 8; // of some 20 MB each; the container's memory is limited, however many cores the host has
@@ -40,7 +41,7 @@ export function containerFacts(
     engine: settings.jsEngine === 'auto' ? 'qjs' : settings.jsEngine,
     nginxVersion: '1.27.4', // or newer: nginx/container/check_nginx.sh
     decisionAddress: '127.0.0.1:9147', // of the container alone
-    decisionSecret: randomBytes(16).toString('hex'),
+    decisionSecret: decisionSecret(),
     openFiles: openFileLimit(), // nginx's container has the engine's limit too; to ask for more would fail where it may not
     guard: settings.authEntry === 'access' ? 'access' : 'auth_request',
     userDirective: '',
@@ -65,4 +66,10 @@ export function containerFacts(
 // extra_hosts go to /etc/hosts, which nginx reads at its start only.
 function isServiceName(host: string): boolean {
   return host !== 'host.docker.internal' && !/^[\d.]+$|^\[/.test(host);
+}
+
+// The same after each reload: for a moment workers of both configurations ask, and either kind may answer.
+function decisionSecret(): string {
+  const secret = loadSecret(join(configurationDir, 'decision_secret'), 0o600);
+  return createHash('sha256').update(secret).digest('hex').slice(0, 32);
 }

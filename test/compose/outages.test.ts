@@ -130,6 +130,16 @@ describeWithEngine('a stack under load', () => {
     expectAllServed(await load.stop());
   });
 
+  it('fails no request while settings are taken up by reloads', async () => {
+    const load = startLoad(stack.url, known());
+    for (let i = 0; i < 3; i++) {
+      const ran = stack.run('docker compose run --rm setup && docker compose exec -T nginx nginx -s reload');
+      expect(ran.status, ran.said).toBe(0);
+      await pause(500);
+    }
+    expectAllServed(await load.stop());
+  });
+
   it('takes a replaced certificate up by a reload, without a failed request', async () => {
     const before = await served();
     const load = startLoad(stack.url, known());
