@@ -1,12 +1,21 @@
 // `keygate install` for a real nginx: the lines that it prints are put into a configuration, and that serves.
 
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { PlacedLines } from '../../nginx/placed_lines.js';
 import { send } from './harness/client.js';
 import type { RunningNginx } from './harness/nginx_process.js';
-import { editSettings, linesIn, makeOperator, type Lines, type Operator } from './harness/operator.js';
+import {
+  editSettings,
+  linesIn,
+  makeOperator,
+  type Lines,
+  type Operator,
+  type Ran,
+} from './harness/operator.js';
 import { startSidecar, type RunningSidecar } from './harness/sidecar_process.js';
 import { startUpstream, type TestUpstream } from './harness/upstream.js';
 import { variants, type Variant } from './harness/variants.js';
@@ -121,15 +130,16 @@ describe.each(variants)('$name: keygate install', (variant) => {
     expect((await send(operator.url, '/api/x', { headers })).status).toBe(200);
   });
 
-  it('brings the best engine where none is asked for, and has less to add from then on', () => {
+  it('brings the best engine where none is asked for, and has nothing to add from then on', () => {
     const again = JSON.parse(operator.install('--json', '--dry-run').out) as {
       engine: string;
-      lines: { main: string[]; http: string[] };
+      places: object[];
+      lines: Lines;
       advice: string[];
     };
     expect(again.engine).toBe(variant.runtime === 'debian14' ? 'qjs' : 'njs');
-    expect(again.lines.main).toEqual([]);
-    expect(again.lines.http).toEqual([`include ${operator.keygateDir}/http.conf;`]);
+    expect(again.places).toEqual([]);
+    expect(Object.values(again.lines).flat()).toEqual([]);
     expect(again.advice.join()).not.toContain('large_client_header_buffers');
     expect(read('decision_server.conf')).toContain(`js_engine ${variant.engine};`);
   });
@@ -170,6 +180,82 @@ describe.each(variants)('$name: keygate install', (variant) => {
     }
   });
 });
+
+// What is printed, put where it says: into a site of its own file, as packages and certbot keep them.
+describe.each(variants.filter(({ entry }) => entry === 'auth_request'))(
+  '$name: lines by file and line',
+  (variant) => {
+    it('guard a site, and leave nothing to add or to find', async () => {
+      const upstream = await startUpstream();
+      const operator = await makeOperator(variant, upstream.url);
+      const address = ['--decision', `unix:${operator.dir}/decision.sock`];
+      const keys = join(operator.dir, 'keys.txt');
+      writeFileSync(keys, `${key}\n`);
+      splitIntoSite(operator, upstream.url);
+      const dump = join(operator.dir, 'dump');
+      const saveDump = () =>
+        writeFileSync(dump, spawnSync(operator.program, ['-T'], { encoding: 'utf8' }).stdout);
+      saveDump();
+      const placesOf = ({ out }: Ran) => (JSON.parse(out) as { places: PlacedLines[] }).places;
+      const rendered = operator.render('--dump', dump, '--engine', variant.engine, '--dry-run', '--json');
+      const places = placesOf(operator.install('--engine', variant.engine, ...address, '--json'));
+      expect(placesOf(rendered)).toEqual(places);
+      for (const { file, line, lines } of [...places].sort((a, b) => b.line - a.line))
+        insertLines(file, line, lines);
+      editSettings(operator.keygateDir, { api_keys_file: keys, state_dir: operator.dir });
+      expect(operator.test().err).not.toMatch(/\[(?:warn|emerg|alert|error)\]/);
+      expect(placesOf(operator.install('--dry-run', '--engine', variant.engine, '--json'))).toEqual([]);
+      const checked = operator.install('--check', '--engine', variant.engine);
+      expect(checked, checked.out).toMatchObject({ code: 0 });
+      const nginx = await operator.start();
+      try {
+        await vi.waitFor(async () => expect((await send(operator.url, '/a/x', { headers })).body).toBe('upstream'), soon); // prettier-ignore
+        expect(upstream.arrived.at(-1)?.headers).toMatchObject({
+          'x-auth-method': 'api_key',
+          'x-site': 'mine',
+        });
+        expect(upstream.arrived.at(-1)?.headers).not.toHaveProperty('x-api-key');
+        for (const path of ['/a/x', '/a/b/x', '/elsewhere'])
+          expect((await send(operator.url, path)).status).toBe(401);
+        expect((await send(operator.url, '/.well-known/acme-challenge/x')).body).toBe('open');
+      } finally {
+        await nginx.stop();
+        await upstream.close();
+        operator.remove();
+      }
+    });
+  },
+);
+
+/** Moves the server of an operator into a file of its own. */
+function splitIntoSite({ dir, port }: Operator, upstreamUrl: string): void {
+  const conf = join(dir, 'nginx', 'nginx.conf');
+  const text = readFileSync(conf, 'utf8');
+  mkdirSync(join(dir, 'nginx', 'sites'));
+  mkdirSync(join(dir, 'www/.well-known/acme-challenge'), { recursive: true });
+  writeFileSync(join(dir, 'www/.well-known/acme-challenge/x'), 'open');
+  writeFileSync(conf, `${text.slice(0, text.indexOf('    server {'))}    map_hash_bucket_size 128;\n    include sites/*;\n}\n`); // prettier-ignore
+  writeFileSync(join(dir, 'nginx', 'sites', 'app'), `server {
+    listen 127.0.0.1:${port};
+    proxy_set_header X-Site mine;
+    location /a/ {
+        proxy_pass ${upstreamUrl};
+        location /a/b/ {
+            proxy_set_header X-Other 1;
+            proxy_pass ${upstreamUrl};
+        }
+    }
+    location /.well-known/acme-challenge/ {
+        root ${dir}/www;
+    }
+}
+`); // prettier-ignore
+}
+
+function insertLines(file: string, line: number, lines: string[]): void {
+  const before = readFileSync(file, 'utf8').split('\n');
+  writeFileSync(file, [...before.slice(0, line), ...lines, ...before.slice(line)].join('\n'));
+}
 
 describe('keygate install over another version', () => {
   it('names the files that are no longer part of it, and leaves them where they are', async () => {

@@ -1,5 +1,7 @@
 // Where lines go: by file and line, for what is missing alone; put there, they leave nothing to add.
 
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readConfiguration } from '../../nginx/configuration.js';
 import { placeLines, type Placed } from '../../nginx/placed_lines.js';
@@ -163,5 +165,12 @@ describe('placeLines', () => {
       '4: auth_request /mine',
       '5: return 200 y',
     ]);
+  });
+
+  const examples = join(import.meta.dirname, '../../examples');
+  it.each(readdirSync(examples))('has nothing to add to, or to say of, the example %s', (folder) => {
+    const placed = place({ '/etc/nginx/nginx.conf': readFileSync(join(examples, folder, 'nginx.keygate.conf'), 'utf8') }); // prettier-ignore
+    expect(placed.faults).toEqual([]);
+    expect(tell(placed)).toEqual([]);
   });
 });

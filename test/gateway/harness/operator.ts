@@ -30,6 +30,8 @@ export interface Operator {
   url: string;
   /** Runs `keygate install` for this nginx. */
   install: (...args: string[]) => Ran;
+  /** Runs `keygate install --render` for an nginx of the same versions. */
+  render: (...args: string[]) => Ran;
   /** Writes nginx.conf around the lines. */
   configure: (lines: Lines) => void;
   /** `nginx -t`. */
@@ -46,7 +48,7 @@ const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 /** Makes a folder for an nginx of the variant, with a configuration that is the operator's alone. */
 export async function makeOperator(variant: Variant, upstreamUrl: string): Promise<Operator> {
   const dir = mkdtempSync(join(tmpdir(), 'keygate-operator-'));
-  const { command, modulePath } = await findNginx({ runtime: variant.runtime });
+  const { command, modulePath, nginxVersion, njsVersion } = await findNginx({ runtime: variant.runtime });
   const port = await freePort();
   const program = join(dir, 'nginx-program');
   const conf = join(dir, 'nginx', 'nginx.conf');
@@ -71,6 +73,7 @@ export async function makeOperator(variant: Variant, upstreamUrl: string): Promi
     port,
     url: `http://127.0.0.1:${port}`,
     install: (...args) => run(process.execPath, [commandProgram, 'install', keygateDir, '--nginx', program, '--module', modulePath, ...args]), // prettier-ignore
+    render: (...args) => run(process.execPath, [commandProgram, 'install', keygateDir, '--render', '--nginx-version', nginxVersion, '--njs', njsVersion, '--module', modulePath, ...args]), // prettier-ignore
     configure: (lines) => writeFileSync(conf, configuration({ dir, port, upstreamUrl }, lines)),
     test: () => run(program, ['-t']),
     start: (prefix = '/keygate') => spawnNginx(variant, { dir, port, scheme: 'http', prefix }),
