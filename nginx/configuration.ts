@@ -55,13 +55,10 @@ function resolveIncludes(
     const named = Object.keys(files)
       .filter((path) => normalize(path) === normalize(pattern) || isGlobOf(pattern, path))
       .sort();
-    one.included = named
-      .filter((path) => path !== '' && !open.includes(path))
-      .flatMap((path) => {
-        const copy = structuredClone(files[path] as Directive[]); // a file may be included in many places
-        resolveIncludes(configuration, copy, { files, open: [...open, path] });
-        return copy;
-      });
+    const others = named.filter((path) => path !== '' && !open.includes(path));
+    for (const path of others)
+      resolveIncludes(configuration, files[path] as Directive[], { files, open: [...open, path] });
+    one.included = others.flatMap((path) => files[path] as Directive[]);
   }
 }
 

@@ -79,10 +79,10 @@ export function takersFrom(level: Level): Level[] {
   return [...beside, ...(parent.kind === 'location' ? takersFrom(parent) : [])];
 }
 
-// A pattern that is anchored takes no paths of a prefix that it contradicts.
+// A pattern that is anchored with plain text takes no paths of a prefix that it contradicts.
 function mayMatch({ modifier, path: pattern }: { modifier: string; path: string }, prefix: string): boolean {
   const [, plain = '', next] = /^\^((?:[\w/-]|\\[.-])*)(.?)/.exec(pattern) ?? [];
-  if (!pattern.startsWith('^') || /\|/.test(pattern.replace(/\([^()]*\)/g, ''))) return true;
+  if (/\|/.test(pattern.replace(/\([^()]*\)/g, ''))) return true;
   const text = (/[?*{]/.test(next ?? '') ? plain.slice(0, -1) : plain).replaceAll('\\', '');
   const [a, b] = modifier === '~*' ? [text.toLowerCase(), prefix.toLowerCase()] : [text, prefix];
   return a.startsWith(b) || b.startsWith(a);

@@ -133,4 +133,20 @@ describe('checkPlacement', () => {
   it('reads a torn configuration to its end', () => {
     expect(faultsIn(`} } http { ${http} server { ${guard} location /a {`)).toEqual([]);
   });
+
+  it.each(['break', 'rewrite ^/a(.*) /$1 break'])(
+    'names what keeps open.conf from looking at a request: %s',
+    (line) => {
+      const opened = (lines: string) => faultsOf(`${guard} location /a { ${line}; ${open} ${lines} }`);
+      expect(opened('proxy_pass http://app;')).toEqual([`location /a of server a.example: \`${line}\` comes before open.conf, so that a client's own X-Auth-User goes on to the application`]); // prettier-ignore
+      expect(opened('root /x;')).toEqual([]);
+      expect(faultsOf(`${guard} location /a { ${open} ${line}; proxy_pass http://app; }`)).toEqual([]);
+    },
+  );
+
+  it('names file and line, of a file that is included twice once', () => {
+    const files = [['nginx.conf', `http { ${http}\nserver { ${guard} include app; } server { ${guard} include app; } }`], ['app', 'location / {\n return 200 x; }']]; // prettier-ignore
+    const dump = files.map(([name, text]) => `# configuration file /n/${name}:\n${text}\n`).join('');
+    expect(checkPlacement(readConfiguration(dump, dir))).toEqual([{ file: '/n/app', line: 2, problem: 'location / of server : `return 200 x` answers before anything is decided' }]); // prettier-ignore
+  });
 });

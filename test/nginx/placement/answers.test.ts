@@ -51,6 +51,10 @@ describe('satisfy any', () => {
       `3: location /a/b of server a: \`allow 10.0.0.1\` under \`satisfy any\` ${whom}`,
     ]); // prettier-ignore
     expect(faultsOf('location /a { satisfy any; location /a/b {\n auth_basic x; } }')).toHaveLength(2);
+    expect(
+      faultsOf('location /a { satisfy any; location /a/b { location /a/b/c { allow all; } } }'),
+    ).toHaveLength(2);
+    expect(faultsOf('location /a { satisfy any; location /a/b { auth_basic off; } }')).toHaveLength(1);
   });
 
   it('is named beside guard.conf, where nginx takes no second one', () => {
@@ -87,6 +91,8 @@ describe("an operator's own question", () => {
   });
 
   it('sets all five settings', () => {
+    for (const name of ['jwt_audience', 'jwt_issuer', 'jwt_leeway', 'require_scope', 'hide_token_route'])
+      expect(faultsOf(named('/_keygate_ask_a', `${settings.replace(`set $keygate_${name} x;`, '')} ${include('ask')}`))[0]).toContain(`sets no $keygate_${name}:`); // prettier-ignore
     const lacking = settings
       .replace('set $keygate_jwt_leeway x;', '')
       .replace('set $keygate_require_scope x;', '');

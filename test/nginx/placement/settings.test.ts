@@ -28,6 +28,7 @@ describe('a setting by `set`', () => {
     ['~* ^/ADMIN/', true],
     ['~ ^/other|x', true],
     ['~ ^/other/', false],
+    ['~ ^/other/admin/', false],
     ['~ ^/ADMIN/', false],
     ['~ ^/admin\\.x/', false],
     ['/admin/x/', false],
