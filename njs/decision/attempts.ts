@@ -8,6 +8,7 @@ import { decide } from '../../auth/decide.js';
 import { refusals } from '../../auth/refusals.js';
 import { refuse, type Admitted, type Verdict } from '../../auth/verdict.js';
 import { readGeneration } from '../keys/shared_state.js';
+import { lookEveryMs, maxWaitMs, mayWait, pause } from '../keys/waiting.js';
 import { oneLine } from '../log.js';
 import { failureLimit, isFailure } from './failure_limit.js';
 import { NginxGate } from './gate.js';
@@ -61,7 +62,7 @@ function begin(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): Out
 /** A request on its way to an outcome. */
 class Attempt {
   private number = 0;
-  private gate!: NginxGate;
+  private gate: NginxGate | undefined;
 
   constructor(
     private readonly question: Question,
@@ -69,12 +70,26 @@ class Attempt {
   ) {}
 
   decide(): Outcome | Promise<void> {
+    const isEarly = readGeneration() === undefined;
+    const verdict = isEarly ? this.reachOnceThereAreKeys() : this.reach();
+    return 'admitted' in verdict ? this.settle(verdict) : this.decideLater(verdict);
+  }
+
+  private reach(): Verdict | Promise<Verdict> {
     const generation = readGeneration();
     if (generation === undefined) return refuse('keys_unavailable');
     this.number++;
     this.gate = new NginxGate(this.question, generation);
-    const verdict = decide(this.question, this.gate);
-    return 'admitted' in verdict ? this.settle(verdict) : this.decideLater(verdict);
+    return decide(this.question, this.gate);
+  }
+
+  // Shared memory is new at a start, and with a new binary (USR2): the first look at the files is over in milliseconds.
+  private async reachOnceThereAreKeys(): Promise<Verdict> {
+    const sinceMs = Date.now();
+    const waits = mayWait(sinceMs);
+    while (waits && readGeneration() === undefined && Date.now() - sinceMs < maxWaitMs)
+      await pause(lookEveryMs);
+    return this.reach();
   }
 
   private async decideLater(waiting: Promise<Verdict>): Promise<void> {
@@ -91,7 +106,9 @@ class Attempt {
   }
 
   private settle(verdict: Verdict): Outcome | Promise<void> {
-    if (this.number < maxAttempts && haveKeysChanged(verdict, this.gate.generation)) return this.decide();
+    const { gate, number } = this;
+    const isOver = gate === undefined || number >= maxAttempts || !haveKeysChanged(verdict, gate.generation);
+    if (!isOver) return this.decide();
     return verdict.admitted ? verdict : this.refusal(verdict.reason);
   }
 

@@ -7,12 +7,10 @@ import { isFaulty } from './source_faults.js';
 import { fetchSet } from './fetch_jwks.js';
 import { readState, switchGeneration, writeState, type StateName } from './shared_state.js';
 import { readStoredJwks } from './trusted_keys.js';
+import { lookEveryMs, maxWaitMs, mayWait, pause } from './waiting.js';
 
 const windowMs = 10000; // one fetch for unknown kids in this time
-const maxWaitMs = 2000;
-const lookEveryMs = 50;
 const listenMs = 1500; // with the timeouts of server.conf it stays below the tick's interval
-const maxWaiting = 32;
 
 /** js_periodic: fetches the set before it is due, and retires one that is too old. */
 export async function refreshJwks(session: NginxPeriodicSession): Promise<void> {
@@ -58,15 +56,6 @@ export async function refreshForUnknownKid(r: NginxHTTPRequest): Promise<JwksRef
   return outcome;
 }
 
-// Counted by spans of time: a request that its client gives up on leaves nothing to be taken back.
-function mayWait(nowMs: number): boolean {
-  const budgets = ngx.shared.keygate_budgets;
-  const span = Math.floor(nowMs / maxWaitMs);
-  const name = (number: number) => `waiting:${ngx.worker_id}:${number}`;
-  const earlier = (budgets.get(name(span - 1)) as number | undefined) || 0;
-  return earlier + budgets.incr(name(span), 1, 0, 3 * maxWaitMs) <= maxWaiting;
-}
-
 async function waitForFetch(sinceMs: number): Promise<JwksRefresh> {
   while (Date.now() - sinceMs < maxWaitMs) {
     if (readTime('fetched_ms') >= sinceMs) return 'current';
@@ -92,10 +81,4 @@ function retireWhenStale(endsMs: number): void {
 // Unix milliseconds; 0 for never.
 function readTime(name: StateName): number {
   return Number(readState(name) || 0);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }
