@@ -30,7 +30,8 @@ export function chooseCredential(headers: CredentialHeaders): string | { reason:
   const { authorization, xApiKey, apiKey } = headers;
   const fromKeys = xApiKey === '' && apiKey === '' ? '' : chooseKey(trim(xApiKey), trim(apiKey));
   if (typeof fromKeys !== 'string') return fromKeys;
-  const value = trim(authorization);
+  const value = authorization === '' ? '' : trim(authorization);
+  if (value === '') return fromKeys === '' ? { reason: 'missing_credential' } : fromKeys;
   const isBearer = hasBearerScheme(value);
   if (!isBearer && schemeAndRest.test(value))
     return fromKeys === '' ? { reason: 'unsupported_scheme' } : fromKeys;
@@ -73,9 +74,10 @@ export function readCredential(credential: string): PresentedCredential | { reas
 function trim(value: string): string {
   let start = 0;
   let end = value.length;
+  if (!isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(end - 1))) return value;
   while (start < end && isBlank(value.charCodeAt(start))) start++;
   while (end > start && isBlank(value.charCodeAt(end - 1))) end--;
-  return end - start === value.length ? value : value.slice(start, end);
+  return value.slice(start, end);
 }
 
 function isBlank(code: number): boolean {

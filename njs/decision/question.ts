@@ -71,7 +71,8 @@ export class Question implements RequestFacts {
     asked: Asked,
     private readonly given: { source: QuestionSource; settings: LocationSettings },
   ) {
-    this.asked = Object.assign({}, asked); // its own, for as long as the decision takes
+    const { settings, target, authorization, xApiKey, apiKey } = asked;
+    this.asked = { settings, target, authorization, xApiKey, apiKey }; // its own, for as long as the decision takes
   }
 
   get headers(): CredentialHeaders {
