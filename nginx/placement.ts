@@ -12,6 +12,7 @@ import {
   withInner,
   type Finding,
   type Level,
+  serverOf,
 } from './levels.js';
 import {
   checkInheriting,
@@ -76,7 +77,9 @@ function checkSubrequests({ directive, lines }: Level, guard: string): Finding[]
   return [{ at: directive, problem: `a subrequest (SSI, mirror, a script) gets in unasked: ${cure}` }];
 }
 
+// guard.conf looks at identity headers for the whole server, open.conf by an `if` of its own.
 function checkOpen(level: Level): Finding[] {
+  if (hasInclude(serverOf(level), 'guard.conf')) return [];
   const place = level.includes.indexOf('open.conf');
   const early = level.lines.slice(0, Math.max(place, 0)).find(endsLines);
   if (early === undefined || passingOf(level).length === 0) return [];

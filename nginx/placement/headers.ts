@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import type { Configuration } from '../configuration.js';
 import { unquote, type Directive } from '../directives.js';
-import { askedIn, quote, withConditions, type Finding, type Level } from '../levels.js';
+import { askedIn, hasInclude, quote, serverOf, withConditions, type Finding, type Level } from '../levels.js';
 import { settingIn } from './settings.js';
 
 /** What the directives of a protocol are called. */
@@ -60,7 +60,7 @@ export function checkHeaders(level: Level, configuration: Configuration): Findin
         { at, problem: `a client's own X-Auth-User goes on to the application: ${include(protocol.file)}` },
       ];
     if (asked.who === 'open') {
-      const isUnjudged = asked.level !== level;
+      const isUnjudged = asked.level !== level && !hasInclude(serverOf(level), 'guard.conf');
       return isUnjudged ? [{ at, problem: `a client's own X-Auth-User goes on to the application, as nginx hands no \`if\` of open.conf down: ${include('open.conf')}` }] : []; // prettier-ignore
     }
     if (isForwarding || endsKey(level, passing)) return [];

@@ -137,7 +137,9 @@ describe('checkPlacement', () => {
   it.each(['break', 'rewrite ^/a(.*) /$1 break'])(
     'names what keeps open.conf from looking at a request: %s',
     (line) => {
-      const opened = (lines: string) => faultsOf(`${guard} location /a { ${line}; ${open} ${lines} }`);
+      const opened = (lines: string, by = `${locations} location / { ${guardLocation} ${headers} }`) =>
+        faultsOf(`${by} location /a { ${line}; ${open} ${lines} }`);
+      expect(opened('proxy_pass http://app;', guard)).toEqual([]);
       expect(opened('proxy_pass http://app;')).toEqual([`location /a of server a.example: \`${line}\` comes before open.conf, so that a client's own X-Auth-User goes on to the application`]); // prettier-ignore
       expect(opened('root /x;')).toEqual([]);
       expect(faultsOf(`${guard} location /a { ${open} ${line}; proxy_pass http://app; }`)).toEqual([]);

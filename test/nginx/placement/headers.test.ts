@@ -79,9 +79,13 @@ describe.each(protocols)('%s_pass', (protocol, line, address) => {
 
   it("is named where a client's own identity goes on", () => {
     const forged = (number: number, name: string) => [expect.stringMatching(new RegExp(`^${number}: location \\S+ of server a: a client's own X-Auth-User goes on.*add .include ${dir}/${name}\\.conf`))]; // prettier-ignore
-    const nested = (lines: string) => faultsOf(`location /a { ${include('open')} location /a/b {\n ${lines} ${pass} } }`); // prettier-ignore
-    expect(nested('')).toEqual(forged(3, 'open'));
-    for (const cure of ['open', file]) expect(nested(include(cure))).toEqual([]);
+    const nested = (lines: string) =>
+      `location /a { ${include('open')} location /a/b {\n ${lines} ${pass} } }`;
+    expect(faultsOf(nested(''))).toEqual([]); // guard.conf has looked at it
+    const alone = (lines: string) => faultsOfServer(`${include('locations')} location / { ${include('guard_location')} ${nested(lines)} }`); // prettier-ignore
+    expect(alone('')).toEqual(expect.arrayContaining(forged(3, 'open')));
+    for (const cure of ['open', file])
+      expect(alone(include(cure))).not.toEqual(expect.arrayContaining(forged(3, 'open')));
     const drop = 'set $keygate_identity_headers drop;';
     expect(at(`set $keygate_forward_credential on; ${pass}`, drop)).toEqual(forged(3, file));
     expect(at(`${include('open')} ${pass}`, drop)).toEqual(forged(3, file));
