@@ -39,6 +39,12 @@ const idioms: { [name: string]: { conf: string; path: string } } = {
   'fixed prefix with proxy_pass': { conf: 'location /AT/x/ { SET proxy_pass http://app/cut/; }', path: '/x/one' },
   'two regexes in turn': { conf: 'location ~ ^/AT/y/(.*)$ { SET rewrite ^/AT/y/o(.*)$ /z/$1 break; proxy_pass http://app; }', path: '/y/one' },
   'upper and lower case': { conf: 'location ~* ^/AT/z/(ONE)$ { SET proxy_pass http://app/z/$1; }', path: '/z/One' },
+  'a host and port from a capture': { conf: 'location ~ ^/AT/aa/(\\d+)/(.*)$ { SET proxy_pass http://127.0.0.1:$1/by-port/$2; }', path: '/aa/PORT/one' },
+  'a redirect made of a capture': { conf: 'location ~ ^/AT/bb/(.*)$ { SET proxy_redirect ~^/(.*)$ /AT/$1; proxy_pass http://app; }', path: '/bb/one' },
+  'an expression in a header': { conf: 'location ~ ^/AT/cc/([a-z]+)-(\\d+)$ { SET proxy_set_header X-Part "$2 of $1"; proxy_pass http://app; }', path: '/cc/part-7' },
+  'a rewrite within a regex location': { conf: 'location ~ ^/AT/dd/(.*)$ { SET set $first $1; rewrite ^/AT/dd/(.)(.*)$ /dd/$first/$2/$1 break; proxy_pass http://app; }', path: '/dd/one' },
+  'limit_except around a capture': { conf: 'location ~ ^/AT/ee/(.*)$ { SET limit_except GET { deny all; } proxy_pass http://app/ee/$1; }', path: '/ee/one' },
+  'a cookie path': { conf: 'location ~ ^/AT/ff/(.*)$ { SET proxy_cookie_path / /AT/; proxy_pass http://app/ff/$1; }', path: '/ff/one' },
   'query with a capture': { conf: 'location ~ ^/AT/q/(.*)$ { SET proxy_pass http://app/q?part=$1; }', path: '/q/one' },
 }; // prettier-ignore
 
@@ -80,7 +86,8 @@ describe.each(variants)('$name: captures', (variant) => {
   };
 
   it.each(Object.keys(idioms))('%s', async (name) => {
-    const { path } = idioms[name] as { path: string };
+    const { port } = new URL(gateway.upstream.url);
+    const path = (idioms[name]?.path ?? '').replace('PORT', port);
     const headers = { 'x-api-key': key };
     for (const more of [{}, { 'x-request-id': 'an-id-of-the-client' }, { 'x-request-id': 'not an id' }]) {
       const same = await ask(`http://127.0.0.1:${plainPort}`, `/same${path}`, more);
