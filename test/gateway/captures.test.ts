@@ -71,7 +71,7 @@ describe.each(variants)('$name: captures', (variant) => {
         return `proxy_cache_path ${dir}/cache keys_zone=pages:1m;
         server { listen 127.0.0.1:${plainPort}; ${configured('same', '', files)} }`;
       },
-      server: ({ dir }) => `${configured('guarded', 'GUARD', join(dir, 'files'))} ${configured('open', '', join(dir, 'files'))}`,
+      server: ({ dir }) => `${configured('guarded', 'GUARD include keygate/proxy_headers.conf;', join(dir, 'files'))} ${configured('open', '', join(dir, 'files'))}`,
     }); // prettier-ignore
   });
 
