@@ -6,14 +6,10 @@ import type { Refused } from '../../auth/verdict.js';
 
 export type RefusedOutcome = Refused & AnswerDetails;
 
-/** How the headers of a refusal are named in a verdict; every other header of a refusal is set by the snippets. */
-const verdictNames: { [header: string]: string } = {
-  'Retry-After': 'X-Keygate-Retry-After',
-};
-
 /**
  * Answers the auth subrequest of a guarded location. It takes 401 and 403 and nothing else, so the status that the client
- * gets is a header of the verdict. A 401 bears the challenge itself: nginx carries it on to the client.
+ * gets is a header of the verdict. A 401 bears the challenge itself: nginx carries it on to the client. What all refusals
+ * have alike is set by refusal.conf.
  */
 export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
   const { status, headers, body } = formatRefusal(outcome.reason, outcome);
@@ -21,7 +17,7 @@ export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void 
   for (let i = 0; i < headers.length; i++) {
     const [name, value] = headers[i] as [string, string];
     if (name === 'WWW-Authenticate') headersOut[status === 401 ? name : 'X-Keygate-Challenge'] = value;
-    else if (verdictNames[name] !== undefined) headersOut[verdictNames[name] as string] = value;
+    else if (name === 'Retry-After') headersOut['X-Keygate-Retry-After'] = value;
   }
   headersOut['X-Keygate-Status'] = String(status);
   headersOut['X-Keygate-Body'] = body;
