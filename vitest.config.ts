@@ -13,7 +13,7 @@ export default defineConfig({
           name: 'units',
           sequence: { groupOrder: 1 },
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{gateway,demo,compose}/**'],
+          exclude: ['test/{gateway,launcher,compose}/**'],
         },
       },
       {
@@ -21,7 +21,7 @@ export default defineConfig({
         test: {
           name: 'gateway',
           sequence: { groupOrder: 2 },
-          include: ['test/{gateway,demo}/**/*.test.ts'],
+          include: ['test/{gateway,launcher}/**/*.test.ts'],
           maxWorkers: 3,
         },
       },

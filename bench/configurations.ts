@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openFileLimit } from '../demo/machine.js';
+import { openFileLimit } from '../launcher/machine.js';
 import { snippetFiles } from '../nginx/snippet_files.js';
 
 export interface Place {

@@ -2,8 +2,8 @@
 
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findNginx, type NginxRuntime } from '../build/nginx_runtime.js';
-import { findFreePort } from '../demo/machine.js';
+import { findNginx, type NginxRuntime } from '../nginx/runtime/find_nginx.js';
+import { findFreePort } from '../launcher/machine.js';
 import type { Aim, Subject } from './comparison.js';
 import * as configurations from './configurations.js';
 import { makeKeys, makeSigner, signTokens, type Signer } from './credentials.js';

@@ -11,11 +11,11 @@ const staging = mkdtempSync(join(root, '.dist-'));
 
 const nodePrograms = {
   verifier: 'verifier/main.ts',
-  bcrypt_worker: 'verifier/bcrypt_worker.ts',
-  keygate_command: 'verifier/cli/main.ts',
-  start: 'demo/start.ts',
-  upstream: 'demo/upstream_main.ts',
-  nginx_watcher: 'demo/nginx_watcher.ts',
+  bcrypt_worker: 'verifier/bcrypt/bcrypt_worker.ts',
+  keygate_command: 'cli/main.ts',
+  start: 'launcher/start.ts',
+  upstream: 'stand_in/main.ts',
+  nginx_watcher: 'launcher/nginx_watcher.ts',
   check: 'container/check.ts',
   setup: 'container/setup.ts',
   health_check: 'container/health_check.ts',

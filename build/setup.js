@@ -30,7 +30,20 @@ function installPackages() {
 function bundleSources() {
   const built = join(root, 'dist', '.built');
   const builtMs = existsSync(built) ? statSync(built).mtimeMs : 0;
-  const folders = ['auth', 'njs', 'verifier', 'settings', 'nginx', 'build', 'demo', 'container', 'bench'];
+  const folders = [
+    'auth',
+    'njs',
+    'nginx',
+    'verifier',
+    'cli',
+    'node',
+    'settings',
+    'launcher',
+    'stand_in',
+    'container',
+    'build',
+    'bench',
+  ];
   if (folders.every((folder) => newestMs(join(root, folder)) < builtMs)) return;
   run(process.execPath, [join(root, 'build', 'bundle.js')]);
   writeFileSync(built, '');

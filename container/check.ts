@@ -2,9 +2,9 @@
 // files that they name?
 
 import { join } from 'node:path';
-import { StartFault } from '../demo/preparations.js';
+import { StartFault } from '../launcher/preparations.js';
 import { readSettings, type Settings } from '../settings/read.js';
-import { writeAtomically } from '../verifier/state_files.js';
+import { writeAtomically } from '../node/state_files.js';
 import { configurationDir, fileMode } from './facts.js';
 import { findUnreadable, readers } from './readable.js';
 import { runOnce } from './run_once.js';

@@ -3,11 +3,11 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { CertificateFiles } from '../demo/certificate.js';
-import { openFileLimit } from '../demo/machine.js';
-import type { GatewayFacts } from '../nginx/render.js';
+import type { CertificateFiles } from '../launcher/certificate.js';
+import { openFileLimit } from '../launcher/machine.js';
+import type { GatewayFacts } from '../nginx/gateway/render.js';
 import type { Settings } from '../settings/read.js';
-import { loadSecret } from '../verifier/state_files.js';
+import { loadSecret } from '../node/state_files.js';
 
 const packageDir = join(import.meta.dirname, '..');
 const maxWorkers = 8; // of some 20 MB each; the container's memory is limited, however many cores the host has
@@ -39,7 +39,7 @@ export function containerFacts(
     tempDir: '/tmp',
     modulePath: '/usr/lib/nginx/modules/ngx_http_js_module.so',
     engine: settings.jsEngine === 'auto' ? 'qjs' : settings.jsEngine,
-    nginxVersion: '1.27.4', // or newer: nginx/container/check_nginx.sh
+    nginxVersion: '1.27.4', // or newer: container/nginx/check_nginx.sh
     decisionAddress: '127.0.0.1:9147', // of the container alone
     decisionSecret: decisionSecret(),
     openFiles: openFileLimit(), // nginx's container has the engine's limit too; to ask for more would fail where it may not

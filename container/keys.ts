@@ -3,8 +3,8 @@
 
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { prepareDemoKey } from '../demo/demo_key.js';
-import { StartFault } from '../demo/preparations.js';
+import { prepareDemoKey } from '../launcher/demo_key.js';
+import { StartFault } from '../launcher/preparations.js';
 import type { Settings } from '../settings/read.js';
 import { newKeyCommand } from './facts.js';
 import { describe, findUnreadable, readers } from './readable.js';

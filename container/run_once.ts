@@ -1,6 +1,6 @@
 // The end of a container that runs once: nothing said twice, a line for each fault, exit code 1.
 
-import { StartFault } from '../demo/preparations.js';
+import { StartFault } from '../launcher/preparations.js';
 import { SettingsError } from '../settings/read.js';
 
 /** Runs it and ends the process when it failed. */

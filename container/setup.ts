@@ -2,11 +2,11 @@
 // nginx's configuration. A gateway that runs already may reload it, so nothing is written before the keys are in order.
 
 import { join } from 'node:path';
-import { describeLimit } from '../demo/machine.js';
-import { findCertificate } from '../demo/preparations.js';
-import { renderGateway } from '../nginx/render.js';
+import { describeLimit } from '../launcher/machine.js';
+import { findCertificate } from '../launcher/preparations.js';
+import { renderGateway } from '../nginx/gateway/render.js';
 import { readSettings } from '../settings/read.js';
-import { writeAtomically } from '../verifier/state_files.js';
+import { writeAtomically } from '../node/state_files.js';
 import { chooseUpstream, configurationDir, containerFacts, fileMode } from './facts.js';
 import { announceKeys, prepareKeys } from './keys.js';
 import { runOnce } from './run_once.js';

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseEnvironmentKeys } from '../auth/key_file.js';
-import { nodePlatform } from '../verifier/platform.js';
+import { nodePlatform } from '../node/crypto.js';
 import { findConflicts, splitList } from './conflicts.js';
 import { fromFiles, table, type Setting, type SettingName } from './table.js';
 

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { unpackNginx } from '../build/unpack_nginx.js';
+import { unpackNginx } from '../nginx/runtime/unpack_nginx.js';
 import { portsDirVariable } from './gateway/harness/free_port.js';
 
 export default async function setup(): Promise<() => void> {

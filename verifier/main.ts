@@ -5,12 +5,12 @@ import { createConnection } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { readSettings, SettingsError, type Settings } from '../settings/read.js';
-import { openBcryptPool } from './bcrypt_pool.js';
-import { makeCheckKey } from './check_key.js';
-import { openKeyStore } from './key_store.js';
+import { openBcryptPool } from './bcrypt/bcrypt_pool.js';
+import { makeCheckKey } from './keys/check_key.js';
+import { openKeyStore } from './keys/key_store.js';
 import { buildServer, patienceMs, type Sidecar } from './server.js';
-import { ensureSigningKey, openSigningKeys } from './signing_keys.js';
-import { loadSecret, verifierSecretPath } from './state_files.js';
+import { ensureSigningKey, openSigningKeys } from './signing/signing_keys.js';
+import { loadSecret, verifierSecretPath } from '../node/state_files.js';
 
 async function start(settings: Settings): Promise<void> {
   const { stateDir } = settings;

@@ -6,14 +6,14 @@ import fastify, { LogController, type FastifyInstance } from 'fastify';
 import type { KeyEntry } from '../auth/key_entry.js';
 import { recordOf } from '../auth/key_record.js';
 import { contentType } from './content_type.js';
-import type { CheckKey, KeyCheck } from './check_key.js';
-import type { KeyStore } from './key_store.js';
-import type { LoadedKeys } from './loaded_keys.js';
-import { mintToken } from './minting.js';
-import { nodePlatform } from './platform.js';
+import type { CheckKey, KeyCheck } from './keys/check_key.js';
+import type { KeyStore } from './keys/key_store.js';
+import type { LoadedKeys } from './keys/loaded_keys.js';
+import { mintToken } from './signing/minting.js';
+import { nodePlatform } from '../node/crypto.js';
 import { checkSignature } from './signature_route.js';
-import type { SigningKey } from './signing_keys.js';
-import { parseTokenRequest } from './token_request.js';
+import type { SigningKey } from './signing/signing_keys.js';
+import { parseTokenRequest } from './signing/token_request.js';
 
 export interface Sidecar {
   keys: KeyStore;

@@ -4,7 +4,7 @@ import { isAlgorithm } from '../auth/algorithms.js';
 import { isJsonObject } from '../auth/json.js';
 import { fitsAlgorithm, parseJwks } from '../auth/jwk.js';
 import { hasSignatureForm } from '../auth/signature.js';
-import { nodePlatform } from './platform.js';
+import { nodePlatform } from '../node/crypto.js';
 
 /** Answers `{ valid }`; a question that makes no sense is not valid. */
 export async function checkSignature(question: unknown): Promise<{ valid: boolean }> {

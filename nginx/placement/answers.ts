@@ -1,7 +1,7 @@
 // What answers in a guarded location in Keygate's place: before anybody is asked, or instead of a refusal
 // (docs/nginx-traps.md, rules 2 and 10).
 
-import { unquote, type Directive } from '../directives.js';
+import { unquote, type Directive } from '../configuration/directives.js';
 import {
   askedIn,
   hasInclude,
@@ -10,7 +10,7 @@ import {
   type Asked,
   type Finding,
   type Level,
-} from '../levels.js';
+} from '../configuration/levels.js';
 
 /** Why nginx refuses a second question, and what to do; also said where nginx itself has said so. */
 export const oneQuestion = 'a location asks one question only: guard the other locations with locations.conf and guard_location.conf, or pass the request on to a server of your own that asks yours'; // prettier-ignore

@@ -2,9 +2,17 @@
 // application and ends its key. One header line of a level drops all that it would inherit (docs/nginx-traps.md, rule 7).
 
 import { join } from 'node:path';
-import type { Configuration } from '../configuration.js';
-import { unquote, type Directive } from '../directives.js';
-import { askedIn, hasInclude, quote, serverOf, withConditions, type Finding, type Level } from '../levels.js';
+import type { Configuration } from '../configuration/configuration.js';
+import { unquote, type Directive } from '../configuration/directives.js';
+import {
+  askedIn,
+  hasInclude,
+  quote,
+  serverOf,
+  withConditions,
+  type Finding,
+  type Level,
+} from '../configuration/levels.js';
 import { settingIn } from './settings.js';
 
 /** What the directives of a protocol are called. */

@@ -1,7 +1,7 @@
 // What is wrong at the levels of http and of a server: what comes before our first line, or is missing for it, and what
 // leads past a guarded location of a server that stays open.
 
-import { unquote, type Directive } from '../directives.js';
+import { unquote, type Directive } from '../configuration/directives.js';
 import {
   askedIn,
   hasInclude,
@@ -11,7 +11,7 @@ import {
   withInner,
   type Finding,
   type Level,
-} from '../levels.js';
+} from '../configuration/levels.js';
 import { checkTwice, checkUnasked, takesOurPages } from './answers.js';
 import { isRefusing, takersFrom } from './settings.js';
 

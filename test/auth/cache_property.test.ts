@@ -12,7 +12,7 @@ import { parseKeyFile } from '../../auth/key_file.js';
 import { decideRecord, recordOf, type KeyRecord } from '../../auth/key_record.js';
 import { parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
 import { refuse, type Verdict } from '../../auth/verdict.js';
-import { nodePlatform } from '../../verifier/platform.js';
+import { nodePlatform } from '../../node/crypto.js';
 import { askNginx, openContext, shared, type Context, type FindHashed } from './njs_in_node.js';
 import { Choices, makeKeyPair, signTexts, type KeyPair } from './token_generator.js';
 

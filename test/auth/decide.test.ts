@@ -6,7 +6,7 @@ import type { KeyRecord } from '../../auth/key_record.js';
 import type { LocationSettings } from '../../auth/location_settings.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
 import { admit, refuse } from '../../auth/verdict.js';
-import { nodePlatform } from '../../verifier/platform.js';
+import { nodePlatform } from '../../node/crypto.js';
 
 const now = 1_800_000_000;
 const settings: LocationSettings = {

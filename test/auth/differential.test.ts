@@ -4,7 +4,7 @@ import { createLocalJWKSet, jwtVerify, type JWTVerifyGetKey } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
-import { nodePlatform } from '../../verifier/platform.js';
+import { nodePlatform } from '../../node/crypto.js';
 import {
   algorithmNames,
   audience,

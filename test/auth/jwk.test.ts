@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { fitsAlgorithm, parseJwks, type Jwks } from '../../auth/jwk.js';
-import { nodePlatform } from '../../verifier/platform.js';
+import { nodePlatform } from '../../node/crypto.js';
 
 type Jwk = { [name: string]: unknown };
 const rsa = (bits: number) =>

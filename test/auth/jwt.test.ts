@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseToken } from '../../auth/jwt.js';
-import { nodePlatform } from '../../verifier/platform.js';
+import { nodePlatform } from '../../node/crypto.js';
 
 const encode = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');

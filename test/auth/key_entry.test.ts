@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { entryFingerprint, entrySubject, type KeyEntry } from '../../auth/key_entry.js';
-import { nodePlatform } from '../../verifier/platform.js';
+import { nodePlatform } from '../../node/crypto.js';
 
 const entry: KeyEntry = { kind: 'plaintext', name: '', hash: 'h', id: '', expiresSeconds: null, scopes: [], text: 'the line', line: 1 }; // prettier-ignore
 

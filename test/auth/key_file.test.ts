@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { keysGeneration, parseEnvironmentKeys, parseKeyFile } from '../../auth/key_file.js';
-import { nodePlatform } from '../../verifier/platform.js';
+import { nodePlatform } from '../../node/crypto.js';
 
 const hash = (key: string) => nodePlatform.sha256(key);
 const bcrypt = '$2b$12$abcdefghijklmnopqrstuuOWy6V1Hnz3QZ1p0ZbJ5q3oF9Yb1V7mS';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseKeyLine } from '../../auth/key_line.js';
-import { nodePlatform } from '../../verifier/platform.js';
+import { nodePlatform } from '../../node/crypto.js';
 
 const parse = (line: string) => parseKeyLine(line, 1, nodePlatform);
 const body = 'abcdefghijklmnopqrstuuOWy6V1Hnz3QZ1p0ZbJ5q3oF9Yb1V7mS';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { KeyEntry } from '../../auth/key_entry.js';
 import { checkEntry, decideRecord, readRecord, recordOf, type KeyRecord } from '../../auth/key_record.js';
 import { refuse } from '../../auth/verdict.js';
-import { nodePlatform } from '../../verifier/platform.js';
+import { nodePlatform } from '../../node/crypto.js';
 
 const now = 1_800_000_000;
 const entry: KeyEntry = { kind: 'bcrypt', name: 'alice', hash: '$2b$10$secret', id: 'abcd1234', expiresSeconds: now + 60, scopes: ['models', 'chat'], text: 'alice:$2b$10$secret', line: 7 }; // prettier-ignore

@@ -4,7 +4,7 @@ import { parseJwks, type Jwk, type Jwks } from '../../auth/jwk.js';
 import type { KeyTerms } from '../../auth/key_record.js';
 import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
 import type { Platform } from '../../auth/platform.js';
-import { nodePlatform } from '../../verifier/platform.js';
+import { nodePlatform } from '../../node/crypto.js';
 
 const now = 1_800_000_000;
 

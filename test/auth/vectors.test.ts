@@ -8,7 +8,7 @@ import type { SignatureAlgorithm } from '../../auth/algorithms.js';
 import { parseToken } from '../../auth/jwt.js';
 import { hasSignatureForm } from '../../auth/signature.js';
 import { decideToken } from '../../auth/token_verdict.js';
-import { nodePlatform } from '../../verifier/platform.js';
+import { nodePlatform } from '../../node/crypto.js';
 
 interface Vector {
   name: string;

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { send } from '../gateway/harness/client.js';
-import { unpackNginx } from '../../build/unpack_nginx.js';
+import { unpackNginx } from '../../nginx/runtime/unpack_nginx.js';
 import { makeClone, type Clone } from './harness/clone.js';
 import { describeWithEngine } from './harness/engine.js';
 
@@ -146,7 +146,7 @@ describeWithEngine('settings of the stack', () => {
         'RUN cp /old/usr/lib/nginx/modules/ngx_http_js_module.so /usr/lib/nginx/modules/\n',
     );
     expect(clone.run('docker build -t keygate-old-nginx old').status).toBe(0);
-    const built = clone.run('docker build --progress plain --build-arg NGINX_IMAGE=keygate-old-nginx -f nginx/Dockerfile .'); // prettier-ignore
+    const built = clone.run('docker build --progress plain --build-arg NGINX_IMAGE=keygate-old-nginx -f container/nginx/Dockerfile .'); // prettier-ignore
     expect(built.status).not.toBe(0);
     expect(built.said).toMatch(/keygate: nginx 1\.26\.\d+ is too old: expected 1\.27\.4 or newer/);
     expect(built.said).toContain('keygate: njs 0.8.9 is too old: expected 1.0.1 or newer');

@@ -5,7 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refusals, type Reason } from '../../auth/refusals.js';
-import { flatten, parseDirectives, type Directive } from '../../nginx/directives.js';
+import { flatten, parseDirectives, type Directive } from '../../nginx/configuration/directives.js';
 
 const root = join(import.meta.dirname, '../..');
 const folder = join(root, 'nginx/snippets');

@@ -4,7 +4,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeStandIn, type StandIn } from '../../demo/upstream.js';
+import { makeStandIn, type StandIn } from '../../stand_in/upstream.js';
 import { sendRaw } from './harness/client.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { variants } from './harness/variants.js';

@@ -5,7 +5,7 @@ import AnthropicV0 from 'anthropic-sdk-0';
 import type { AddressInfo } from 'node:net';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeStandIn, type StandIn } from '../../demo/upstream.js';
+import { makeStandIn, type StandIn } from '../../stand_in/upstream.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { variants } from './harness/variants.js';
 

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { PlacedLines } from '../../nginx/placed_lines.js';
+import type { PlacedLines } from '../../nginx/placement/placed_lines.js';
 import { send } from './harness/client.js';
 import type { RunningNginx } from './harness/nginx_process.js';
 import {

@@ -4,7 +4,7 @@ import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import { createServer, type Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { acceptWebSocket } from '../../demo/websocket_echo.js';
+import { acceptWebSocket } from '../../stand_in/websocket_echo.js';
 import type { Gateway } from './harness/gateway.js';
 import { startEmbedded } from './harness/embedded.js';
 import { startGrpcService, startResponder, type Responder } from './harness/responders.js';

@@ -3,7 +3,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { linesToAdd } from '../../nginx/lines_to_add.js';
+import { linesToAdd } from '../../nginx/placement/lines_to_add.js';
 import { send } from './harness/client.js';
 import { editSettings, makeOperator } from './harness/operator.js';
 import { startUpstream } from './harness/upstream.js';

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { writeAtomically } from '../../verifier/state_files.js';
+import { writeAtomically } from '../../node/state_files.js';
 import { freePort } from './harness/free_port.js';
 import { startGateway, type Gateway, type GatewayOptions } from './harness/gateway.js';
 import { startSteadyLoad, type Asking, type Outcome, type SteadyLoad } from './harness/steady_load.js';

@@ -8,13 +8,13 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openBcryptPool, type BcryptPool } from '../../verifier/bcrypt_pool.js';
-import { makeCheckKey } from '../../verifier/check_key.js';
+import { openBcryptPool, type BcryptPool } from '../../verifier/bcrypt/bcrypt_pool.js';
+import { makeCheckKey } from '../../verifier/keys/check_key.js';
 import { contentType } from '../../verifier/content_type.js';
-import { openKeyStore } from '../../verifier/key_store.js';
+import { openKeyStore } from '../../verifier/keys/key_store.js';
 import { buildServer, type Sidecar } from '../../verifier/server.js';
-import { ensureSigningKey, openSigningKeys } from '../../verifier/signing_keys.js';
-import { builtWorker } from './built_worker.js';
+import { ensureSigningKey, openSigningKeys } from '../../verifier/signing/signing_keys.js';
+import { builtWorker } from './bcrypt/built_worker.js';
 
 const silent = { error: () => undefined, warn: () => undefined, info: () => undefined };
 const dir = mkdtempSync(join(tmpdir(), 'keygate-sidecar-'));

@@ -3,7 +3,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ensureCertificate, type CertificateFiles } from '../../../demo/certificate.js';
+import { ensureCertificate, type CertificateFiles } from '../../../launcher/certificate.js';
 
 let made: Promise<CertificateFiles> | undefined;
 

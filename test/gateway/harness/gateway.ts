@@ -3,11 +3,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { findNginx } from '../../../build/nginx_runtime.js';
-import { renderGateway, type GatewayFacts, type RenderedGateway } from '../../../nginx/render.js';
+import { findNginx } from '../../../nginx/runtime/find_nginx.js';
+import { renderGateway, type GatewayFacts, type RenderedGateway } from '../../../nginx/gateway/render.js';
 import { snippetFiles } from '../../../nginx/snippet_files.js';
 import { readSettings } from '../../../settings/read.js';
-import { loadSecret, verifierSecretPath } from '../../../verifier/state_files.js';
+import { loadSecret, verifierSecretPath } from '../../../node/state_files.js';
 import { testCertificate } from './certificate.js';
 import { freePort } from './free_port.js';
 import { spawnNginx, type RunningNginx } from './nginx_process.js';

@@ -3,7 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findNginx } from '../../../build/nginx_runtime.js';
+import { findNginx } from '../../../nginx/runtime/find_nginx.js';
 import { send } from './client.js';
 import type { Variant } from './variants.js';
 

@@ -1,7 +1,7 @@
 // Configurations around a few lines: a server that guard.conf guards, or one that stays open.
 
-import { readConfiguration } from '../../../nginx/configuration.js';
-import { checkPlacement } from '../../../nginx/placement.js';
+import { readConfiguration } from '../../../nginx/configuration/configuration.js';
+import { checkPlacement } from '../../../nginx/placement/placement.js';
 
 export const dir = '/etc/nginx/keygate';
 export const include = (name: string) => `include ${dir}/${name}.conf;`;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseKeyFile } from '../../../auth/key_file.js';
 import { recordOf } from '../../../auth/key_record.js';
-import { nodePlatform } from '../../../verifier/platform.js';
+import { nodePlatform } from '../../../node/crypto.js';
 import { openContext, type Context } from '../../auth/njs_in_node.js';
 
 const secret = 'secret-of-the-fingerprints';

@@ -1,0 +1,85 @@
+// Which nginx `keygate install` is for: the one of this machine, or with --render one that the options describe.
+
+import { readFileSync } from 'node:fs';
+import { findInstalledNginx, oldestNjs, type InstalledNginx } from '../../nginx/runtime/installed_nginx.js';
+import { RuntimeFault } from '../../nginx/runtime/find_nginx.js';
+import { flatten, parseDirectives, type Directive } from '../../nginx/configuration/directives.js';
+import { isAtLeast } from '../../nginx/snippet_files.js';
+import { CommandFault } from '../output.js';
+
+export interface NginxOptions {
+  engine: 'qjs' | 'njs' | 'auto';
+  nginx?: string;
+  module?: string;
+  conf?: string;
+  render?: boolean;
+  nginxVersion?: string;
+  njs?: string;
+  dump?: string;
+}
+
+/** @returns what is wrong with the options together; empty when nothing is */
+export function checkOptions(options: NginxOptions): string {
+  const { render, nginx, conf, nginxVersion, njs, dump } = options;
+  if (render !== true) {
+    const isGiven = [nginxVersion, njs, dump].some((one) => one !== undefined);
+    return isGiven ? '--nginx-version, --njs and --dump go with --render' : '';
+  }
+  if (nginx !== undefined || conf !== undefined) return '--nginx and --conf do not go with --render, which runs no nginx'; // prettier-ignore
+  const isVersion = (text = '') => /^\d+\.\d+\.\d+$/.test(text);
+  if (!isVersion(nginxVersion)) return '--render: expected --nginx-version such as 1.30.6';
+  return isVersion(njs) ? '' : '--render: expected --njs with its version, such as 1.0.2';
+}
+
+/**
+ * Finds the nginx.
+ * @throws CommandFault when there is none that Keygate runs on
+ */
+export async function lookAtNginx(options: NginxOptions): Promise<InstalledNginx> {
+  if (options.render === true) return describeRendered(options);
+  const { nginx: program, module, conf: configuration } = options;
+  try {
+    return await findInstalledNginx({ program, module, configuration });
+  } catch (error) {
+    if (error instanceof RuntimeFault) throw new CommandFault(error.message);
+    throw error;
+  }
+}
+
+function describeRendered({
+  engine,
+  module,
+  nginxVersion = '',
+  njs = '',
+  dump,
+}: NginxOptions): InstalledNginx {
+  if (!isAtLeast(njs, oldestNjs))
+    throw new CommandFault(`njs ${njs} is too old: expected ${oldestNjs} or newer`);
+  const best: InstalledNginx['engines'] = isAtLeast(njs, '1.0.0') ? ['qjs', 'njs'] : ['njs'];
+  return {
+    name: 'rendered',
+    command: [],
+    modulePath: module ?? 'modules/ngx_http_js_module.so', // from the prefix that packages and images are built with
+    nginxVersion,
+    njsVersion: njs,
+    engines: engine === 'auto' ? best : [engine],
+    hasJsAccess: isAtLeast(njs, '1.0.1'),
+    configuration: dump === undefined ? undefined : readDump(dump),
+    configurationFault: dump === undefined ? 'no --dump FILE was given, with what `nginx -T` prints' : '',
+  };
+}
+
+function readDump(file: string): string {
+  const text = readText(file);
+  const isHttp = ({ words, block }: Directive) => words[0] === 'http' && block !== undefined;
+  if (flatten(parseDirectives(text)).some(isHttp)) return text;
+  throw new CommandFault(`${file} has no http block`, 'it is to hold what `nginx -T` prints: docker exec CONTAINER nginx -T > FILE'); // prettier-ignore
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CommandFault(`can't read ${file} (${(error as NodeJS.ErrnoException).code})`);
+  }
+}

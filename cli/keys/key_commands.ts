@@ -1,0 +1,136 @@
+// `keygate key ...`: what an admin does with API keys.
+
+import type { Command } from 'commander';
+import { parseKeyId } from '../../auth/api_key.js';
+import { parseKeyFile, type KeyFile } from '../../auth/key_file.js';
+import { checkEntry } from '../../auth/key_record.js';
+import { parseRfc3339 } from '../../auth/rfc3339.js';
+import { readSettings } from '../../settings/read.js';
+import { withoutDemoKey } from './demo_line.js';
+import { nodePlatform } from '../../node/crypto.js';
+import { readKeyText } from './key_text.js';
+import { editLocked, lineEndOf } from '../../node/locked_file.js';
+import { formatLine, hashKey, makeKey, type KeyAttributes } from './new_key.js';
+import { CommandFault, print } from '../output.js';
+import { revokeKeys } from './revoke_keys.js';
+import { readSecret } from '../secret_input.js';
+import { describeUptake, waitForUptake } from './uptake.js';
+
+/** Adds the commands to the program. */
+export function addKeyCommands(program: Command): void {
+  const key = program.command('key').description('API keys in the key file');
+  key
+    .command('new')
+    .description('make a key, add its line to the key file, print the key once')
+    .argument('<name>', 'who it is for: becomes X-Auth-User')
+    .option('--expires <date>', 'a date (00:00 UTC) or an RFC 3339 time')
+    .option('--scope <scopes>', 'what it may do, separated by commas')
+    .option('--bcrypt', 'store a bcrypt hash instead of SHA-256')
+    .action(newKey);
+  key
+    .command('hash')
+    .description('hash a key that is typed or piped in, and print the hash')
+    .option('--bcrypt', 'a bcrypt hash: for anything that a person chose')
+    .action(hashTyped);
+  key.command('list').description('list the keys of the file, without their hashes').action(listKeys);
+  key
+    .command('revoke')
+    .description('take the lines of a name out of the key file')
+    .argument('[name]', 'whose keys')
+    .option('--all', 'all keys of the file')
+    .action(revokeKeys);
+  key
+    .command('check')
+    .description('say what is wrong with the key file; exit code 1 if a line is not used')
+    .action(checkKeys);
+}
+
+async function newKey(name: string, options: KeyAttributes, command: Command): Promise<void> {
+  const settings = readSettings(process.env);
+  const file = settings.apiKeysFile;
+  const { key, id } = makeKey();
+  const line = formatLine(name, await hashKey(key, options.bcrypt === true), { ...options, id });
+  if (options.expires !== undefined && (parseRfc3339(options.expires) ?? 0) <= Date.now() / 1000)
+    throw new CommandFault(`--expires ${options.expires} has passed`, 'the key would never be good');
+  let hadDemo = false;
+  let ofThatName = 0;
+  await editLocked(file, (text) => {
+    const others = withoutDemoKey(text);
+    hadDemo = others !== text;
+    const end = lineEndOf(text);
+    const after = `${others}${others === '' || others.endsWith('\n') ? '' : end}${line}${end}`;
+    const { fault } = parseKeyFile(others, nodePlatform);
+    if (fault !== undefined) throw new CommandFault(`${file}: ${fault}`, 'take it away, or mend it');
+    ofThatName = parseKeyFile(after, nodePlatform).entries.filter((entry) => entry.name === name).length;
+    return after;
+  });
+  const uptake = await waitForUptake(settings);
+  const lines = [
+    key,
+    '',
+    `This is the only time it is shown. Its line is in ${file}.`,
+    describeUptake(uptake),
+  ];
+  if (ofThatName > 1) lines.push(`${name} has ${ofThatName} keys now, and each of them is good.`);
+  if (hadDemo) lines.push('The demo key was taken out.');
+  print(command, { key, id, name, file, uptake, demoKeyRemoved: hadDemo }, lines);
+}
+
+async function hashTyped(options: { bcrypt?: boolean }, command: Command): Promise<void> {
+  const key = await readSecret('Key (not shown): ');
+  const hashed = await hashKey(key, options.bcrypt === true);
+  const id = parseKeyId(key); // a bcrypt line of a generated key is found by it alone
+  print(command, { hash: hashed, id: id || null }, [id === '' ? hashed : `${hashed} id=${id}`]);
+}
+
+function readKeyFile(file: string): KeyFile {
+  return parseKeyFile(readKeyText(file), nodePlatform);
+}
+
+function listKeys(_: object, command: Command): void {
+  const { apiKeysFile } = readSettings(process.env);
+  const nowSeconds = Date.now() / 1000;
+  const keys = readKeyFile(apiKeysFile).entries.map((entry) => ({
+    line: entry.line,
+    name: entry.name || null,
+    kind: entry.kind,
+    id: entry.id || null,
+    scopes: entry.scopes,
+    expires: entry.expiresSeconds === null ? null : new Date(entry.expiresSeconds * 1000).toISOString(),
+    expired: checkEntry(entry, nowSeconds) !== undefined,
+  }));
+  const rows = keys.map((one) => {
+    const parts = [
+      `line ${one.line}`,
+      one.name ?? '(no name)',
+      one.kind,
+      one.id ?? '-',
+      one.scopes.join(',') || '-',
+    ];
+    return [...parts, one.expires === null ? '-' : `${one.expires}${one.expired ? ' (expired)' : ''}`].join(
+      '  ',
+    );
+  });
+  print(command, { file: apiKeysFile, keys }, rows.length === 0 ? ['no keys'] : rows);
+}
+
+function checkKeys(_: object, command: Command): void {
+  const { apiKeysFile } = readSettings(process.env);
+  const text = readKeyText(apiKeysFile);
+  const { entries, problems, warnings, fault } = parseKeyFile(text, nodePlatform);
+  const whole =
+    fault ?? (text === '' ? 'zero bytes long: write a comment into it to mean no keys' : undefined);
+  const place = (line: number) => (line === 0 ? apiKeysFile : `${apiKeysFile}:${line}`);
+  const lines = [
+    ...(whole === undefined ? [] : [`${apiKeysFile}: not used: ${whole}`]),
+    ...problems.map(({ line, problem }) => `${place(line)}: not used: ${problem}`),
+    ...warnings.map(({ line, problem }) => `${place(line)}: warning: ${problem}`),
+    `${entries.length} usable, ${problems.length} not used`,
+  ];
+  print(
+    command,
+    { file: apiKeysFile, usable: entries.length, fault: whole ?? null, problems, warnings },
+    lines,
+  );
+  if (problems.length > 0 || whole !== undefined) throw new CommandFault('');
+}

@@ -1,0 +1,73 @@
+// Whether the running gateway has taken a change up: the sidecar says which keys it and nginx use.
+
+import { request } from 'node:http';
+import { parseJsonObject } from '../../auth/json.js';
+import type { Settings } from '../../settings/read.js';
+import { contentType } from '../../verifier/content_type.js';
+import { readIfThere, verifierSecretPath } from '../../node/state_files.js';
+
+/**
+ * `taken up`: nginx and sidecar use the change; `sidecar only`: nginx has not said so; `unreadable`: the sidecar can't
+ * use the file; `not running`: nobody answers.
+ */
+export type Uptake = 'taken up' | 'sidecar only' | 'unreadable' | 'not running';
+
+const waitMs = 3000;
+const everyMs = 100;
+
+interface Health {
+  generation: string;
+  nginxGeneration: string;
+}
+
+/** Waits, for up to 3 s, until nginx uses what the sidecar uses. */
+export async function waitForUptake(settings: Settings): Promise<Uptake> {
+  const endMs = Date.now() + waitMs;
+  let uptake: Uptake = 'not running';
+  while (Date.now() < endMs) {
+    const health = await askHealth(settings);
+    if (health === undefined) return uptake;
+    if (health.generation !== '' && health.generation === health.nginxGeneration) return 'taken up';
+    uptake = health.generation === '' ? 'unreadable' : 'sidecar only';
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+  return uptake;
+}
+
+/** A line about it, for people. */
+export function describeUptake(uptake: Uptake): string {
+  if (uptake === 'taken up') return 'The running gateway has taken this up.';
+  if (uptake === 'sidecar only') return 'The sidecar has taken this up; nginx has not said so yet.';
+  if (uptake === 'unreadable') return "The running sidecar can't use the key file: its log says why.";
+  return 'No gateway is running on this STATE_DIR; it will be used when one starts.';
+}
+
+function askHealth(settings: Settings): Promise<Health | undefined> {
+  return new Promise((resolve) => {
+    const options = { ...place(settings), path: '/health', method: 'POST', timeout: 1000 };
+    const sent = request(options, (response) => {
+      let body = '';
+      response.on('data', (part: Buffer) => (body += part.toString()));
+      response.on('end', () => resolve(response.statusCode === 200 ? parseHealth(body) : undefined));
+    });
+    sent.on('timeout', () => sent.destroy());
+    sent.on('error', () => resolve(undefined));
+    sent.end('{}');
+  });
+}
+
+// Something else may listen there.
+function parseHealth(body: string): Health | undefined {
+  const parsed = parseJsonObject(body);
+  if (!('object' in parsed)) return undefined;
+  const { generation, nginxGeneration } = parsed.object;
+  return typeof generation === 'string' && typeof nginxGeneration === 'string' ? { generation, nginxGeneration } : undefined; // prettier-ignore
+}
+
+function place(settings: Settings): object {
+  const headers = { 'content-type': contentType };
+  if (settings.verifierListen === undefined) return { socketPath: settings.verifierSocket, headers };
+  const { hostname, port } = new URL(`http://${settings.verifierListen}`);
+  const secret = readIfThere(verifierSecretPath(settings.stateDir))?.trim() ?? '';
+  return { host: hostname.replace(/[[\]]/g, ''), port, headers: { ...headers, 'x-keygate-secret': secret } };
+}

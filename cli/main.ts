@@ -1,0 +1,57 @@
+// The admin command `keygate`: API keys, signing keys and tokens, from a shell.
+
+import { existsSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { addInstallCommand } from './install/install_command.js';
+import { addJwksCommands } from './signing/jwks_commands.js';
+import { addKeyCommands } from './keys/key_commands.js';
+import { CommandFault, exitCodes } from './output.js';
+import { addTokenCommands } from './tokens/token_commands.js';
+
+const program = new Command('keygate')
+  .description('Installs Keygate beside an nginx, and manages the API keys and signing keys of a gateway.')
+  .option('--json', 'print one JSON object, for scripts')
+  .option('--settings <file>', 'read settings from this file instead of .env')
+  .showHelpAfterError()
+  .addHelpText(
+    'after',
+    `
+Settings come from the environment, then from a .env file in the working folder, or the one that --settings names:
+STATE_DIR, API_KEYS_FILE, JWT_TTL, ...
+
+Exit codes: 0 done; 1 failed, or problems were found; 2 the command line was wrong.`,
+  ) // prettier-ignore
+  .exitOverride();
+
+addInstallCommand(program);
+addKeyCommands(program);
+addJwksCommands(program);
+addTokenCommands(program);
+for (const command of program.commands) command.exitOverride().commands.forEach((one) => one.exitOverride());
+
+program.hook('preAction', () => loadSettings(program.opts<{ settings?: string }>().settings));
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = explain(error);
+}
+
+function loadSettings(named: string | undefined): void {
+  if (named === undefined && !existsSync('.env')) return;
+  try {
+    process.loadEnvFile(named ?? '.env');
+  } catch (error) {
+    throw new CommandFault(`can't read ${named ?? '.env'} (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  if (error instanceof CommandFault) {
+    if (error.message !== '') console.error(`keygate: ${error.message}`);
+    if (error.hint !== undefined) console.error(`hint: ${error.hint}`);
+    return exitCodes.failed;
+  }
+  console.error(`keygate: ${error instanceof Error ? error.message : String(error)}`);
+  return exitCodes.failed;
+}

@@ -1,0 +1,100 @@
+// `keygate token ...`: refusing one token, and saying what the gate would say of one.
+
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { parseDenyList } from '../../auth/deny_list.js';
+import { entryFingerprint } from '../../auth/key_entry.js';
+import { maxKeyFileBytes, parseKeyFile } from '../../auth/key_file.js';
+import { parseJwks, type Jwk } from '../../auth/jwk.js';
+import { parseToken } from '../../auth/jwt.js';
+import { parseList } from '../../auth/location_settings.js';
+import { refusals } from '../../auth/refusals.js';
+import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
+import { readSettings, type Settings } from '../../settings/read.js';
+import { nodePlatform } from '../../node/crypto.js';
+import { describeFault, readRegularFile } from '../../node/regular_file.js';
+import { publicJwksPath } from '../../verifier/signing/signing_keys.js';
+import { deniedPath, denyLine } from '../denied_file.js';
+import { explainClaims } from './explain_claims.js';
+import { CommandFault, print } from '../output.js';
+import { readSecret } from '../secret_input.js';
+
+/** Adds the commands to the program. */
+export function addTokenCommands(program: Command): void {
+  const token = program.command('token').description('tokens');
+  token
+    .command('revoke')
+    .description('refuse the token with this jti')
+    .argument('<jti>')
+    .allowUnknownOption() // it may begin with a dash
+    .action(revoke);
+  token
+    .command('inspect')
+    .description('read a token from standard input and say, claim by claim, what the gate would say and why')
+    .action(inspect);
+}
+
+async function revoke(jti: string, _: object, command: Command): Promise<void> {
+  const path = deniedPath(readSettings(process.env));
+  await denyLine(path, `jti:${jti}`);
+  print(command, { revoked: jti, file: path }, [
+    `The token ${jti} is refused within a second; it stands in ${path}.`,
+  ]);
+}
+
+async function inspect(_: object, command: Command): Promise<void> {
+  const settings = readSettings(process.env);
+  const token = (await readSecret('Token (not shown): ')).trim().replace(/^bearer +/i, '');
+  const jwt = { issuers: parseList(settings.jwtIssuer ?? ''), audiences: parseList(settings.jwtAudience ?? ''), leewaySeconds: settings.jwtLeewaySeconds }; // prettier-ignore
+  const nowSeconds = Date.now() / 1000;
+  const keys = trustedKeys(settings);
+  const verdict = await decideToken({ token, nowSeconds, settings: jwt, keys, platform: nodePlatform });
+  const parsed = parseToken(token, nodePlatform);
+  const claims =
+    'reason' in parsed ? [] : explainClaims(parsed.unverifiedClaims, { settings: jwt, nowSeconds, keys });
+  const header = 'reason' in parsed ? undefined : { alg: parsed.algorithm, kid: parsed.kid ?? null };
+  const reason = verdict.admitted ? undefined : verdict.reason;
+  const lines = [
+    ...(header === undefined ? [] : [`alg: ${header.alg}`, `kid: ${header.kid ?? '(none)'}`]),
+    ...claims.map(({ claim, value, verdict: said }) => `${claim}: ${value}  ${said}`),
+    reason === undefined ? 'ADMITTED' : `REFUSED: ${reason}: ${refusals()[reason].message}`,
+  ];
+  if (settings.jwksUrl !== undefined) lines.push('(keys of JWKS_URL were not looked at)');
+  print(
+    command,
+    { admitted: verdict.admitted, reason: reason ?? null, header: header ?? null, claims },
+    lines,
+  );
+  if (!verdict.admitted) throw new CommandFault('');
+}
+
+function trustedKeys(settings: Settings): TrustedKeys {
+  const minting = readJwks(publicJwksPath(settings.stateDir));
+  const denied = parseDenyList(readText(deniedPath(settings)));
+  const secret = readText(join(settings.stateDir, 'public', 'entry_secret')).trim();
+  const { entries } = parseKeyFile(readText(settings.apiKeysFile), nodePlatform);
+  return {
+    minting: minting.length === 0 ? undefined : { issuer: settings.mintIssuer, keys: minting },
+    local: settings.jwksPath === undefined ? [] : readJwks(settings.jwksPath),
+    remote: undefined,
+    isDeniedKid: (kid) => denied.kids[kid] === true,
+    isDeniedJti: (jti) => denied.jtis[jti] === true,
+    findEntry: (fingerprint) =>
+      entries.find((entry) => entryFingerprint(entry, secret, nodePlatform) === fingerprint),
+  };
+}
+
+function readJwks(path: string): Jwk[] {
+  const parsed = parseJwks(readText(path), nodePlatform);
+  return 'fault' in parsed ? [] : parsed.keys;
+}
+
+function readText(path: string): string {
+  try {
+    return readRegularFile(path, maxKeyFileBytes).bytes.toString('utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return '';
+    throw new CommandFault(`can't use ${path}: ${describeFault(error)}`);
+  }
+}

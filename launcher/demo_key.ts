@@ -1,0 +1,59 @@
+// The demo key: there only as long as nobody has set up anything else to let clients in.
+
+import { maxKeyFileBytes, parseKeyFile } from '../auth/key_file.js';
+import { makeKey } from '../cli/keys/new_key.js';
+import { demoComment, withoutDemoKey } from '../cli/keys/demo_line.js';
+import { nodePlatform } from '../node/crypto.js';
+import { describeFault, FileFault, readRegularFile } from '../node/regular_file.js';
+import { writeAtomically } from '../node/state_files.js';
+import type { Settings } from '../settings/read.js';
+import { StartFault } from './preparations.js';
+
+const keyFileMode = 0o640;
+
+/**
+ * Makes, keeps or takes out the demo key, as the settings ask for.
+ * @param newKeyCommand what makes a key here
+ * @returns undefined where there is none; `key` only when it was made just now
+ * @throws StartFault when a GitHub token is set and nobody could use it
+ */
+export function prepareDemoKey(
+  settings: Settings,
+  newKeyCommand = 'npx keygate key new NAME',
+): { key: string | undefined; file: string } | undefined {
+  const file = settings.apiKeysFile;
+  const before = settings.isApiKeysFileNamed ? '' : readText(file);
+  const others = withoutDemoKey(before);
+  const { entries, fault } = parseKeyFile(others, nodePlatform);
+  if (fault !== undefined) throw new StartFault(`${file}: ${fault}: take it away, or mend it`);
+  const hasOwnKeys = entries.length > 0;
+  const hasKeys = hasOwnKeys || settings.isApiKeysFileNamed || settings.apiKey !== undefined || settings.apiKeys !== undefined; // prettier-ignore
+  if (settings.githubToken !== undefined && !hasKeys) {
+    throw new StartFault(
+      `GITHUB_TOKEN is set but no API key is: make one with \`${newKeyCommand}\`, then start again`,
+    );
+  }
+  if (settings.isApiKeysFileNamed) return undefined;
+  const isWanted = !hasKeys && settings.jwksPath === undefined && settings.jwksUrl === undefined;
+  if (!isWanted) {
+    if (others !== before || before === '')
+      writeAtomically(file, others || '# API keys, one a line\n', keyFileMode);
+    return undefined;
+  }
+  if (others !== before) return { key: undefined, file };
+  const { key } = makeKey();
+  writeAtomically(file, `${before}${demoComment}\ndemo:$sha256$${nodePlatform.sha256(key)}\n`, keyFileMode);
+  return { key, file };
+}
+
+function readText(file: string): string {
+  try {
+    return readRegularFile(file, maxKeyFileBytes).bytes.toString('utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return '';
+    if (error instanceof FileFault || code === 'ENXIO')
+      throw new StartFault(`${file}: ${describeFault(error)}`);
+    throw error;
+  }
+}

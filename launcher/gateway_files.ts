@@ -1,0 +1,146 @@
+// The gateway's configuration for this machine: which nginx, engine and entry point, and all files under STATE_DIR.
+
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { findNginx, type NginxRuntime } from '../nginx/runtime/find_nginx.js';
+import { renderGateway, type GatewayFacts } from '../nginx/gateway/render.js';
+import type { CertificateFiles } from './certificate.js';
+import type { Settings } from '../settings/read.js';
+import { loadSecret, verifierSecretPath } from '../node/state_files.js';
+import {
+  describeLimit,
+  findCaFile,
+  findFreePort,
+  findResolver,
+  fitsSocket,
+  openFileLimit,
+} from './machine.js';
+import { findCertificate, StartFault } from './preparations.js';
+
+export interface ChosenGateway {
+  runtime: NginxRuntime;
+  engine: 'qjs' | 'njs';
+  guard: 'access' | 'auth_request';
+}
+
+export interface GatewayFiles {
+  dir: string;
+  configuration: string;
+  errorLog: string;
+  /** A line about a limit of this machine that streams will meet. */
+  limit: string | undefined;
+}
+
+/** The folder of everything that nginx reads and writes. */
+export function nginxDir({ stateDir }: Settings): string {
+  return join(stateDir, 'run', 'nginx');
+}
+
+const packageDir = join(import.meta.dirname, '..');
+
+/** Finds nginx and checks that it has what JS_ENGINE and AUTH_ENTRY ask for. */
+export async function chooseGateway(settings: Settings): Promise<ChosenGateway> {
+  const runtime = await findNginx({ runtime: settings.nginxRuntime });
+  const { engines, hasJsAccess, njsVersion } = runtime;
+  const engine = settings.jsEngine === 'auto' ? (engines[0] as 'qjs' | 'njs') : settings.jsEngine;
+  if (!engines.includes(engine)) throw new StartFault(`JS_ENGINE=${engine}: njs ${njsVersion} of this nginx has only ${engines.join(', ')}: set JS_ENGINE=auto`); // prettier-ignore
+  if (settings.authEntry === 'access' && !hasJsAccess) {
+    throw new StartFault(`AUTH_ENTRY=access: njs ${njsVersion} is too old: expected 1.0.1 or newer (0.9.9 to 1.0.0 can be bypassed, CVE-2026-18329): set AUTH_ENTRY=auto`); // prettier-ignore
+  }
+  if (settings.authEntry === 'access' && engine !== 'qjs') {
+    throw new StartFault(
+      `AUTH_ENTRY=access needs the engine qjs, and JS_ENGINE=${engine} is chosen: set AUTH_ENTRY=auto`,
+    );
+  }
+  const guard = settings.authEntry === 'access' ? 'access' : 'auth_request';
+  return { runtime, engine, guard };
+}
+
+/** Writes nginx.conf and everything that it includes. */
+export async function writeGateway(
+  settings: Settings,
+  gateway: ChosenGateway,
+  upstreamUrl: string,
+): Promise<GatewayFiles> {
+  const dir = nginxDir(settings);
+  const certificate = await findCertificate(settings);
+  rmSync(join(dir, 'conf'), { recursive: true, force: true });
+  // A killed nginx leaves its socket behind, and the next one would not start; nobody but nginx may enter the folder.
+  rmSync(join(dir, 'sockets'), { recursive: true, force: true });
+  mkdirSync(join(dir, 'sockets'), { recursive: true, mode: 0o700 });
+  for (const part of ['logs', 'temp']) mkdirSync(join(dir, part), { recursive: true });
+  const known = { gateway, upstreamUrl, dir, certificate, decisionAddress: await placeDecision(dir) };
+  const facts = gatewayFacts(settings, known);
+  const { files } = renderGateway(settings, facts);
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(dir, 'conf', path)), { recursive: true });
+    writeFileSync(join(dir, 'conf', path), content, { mode: 0o640 });
+  }
+  const { errorLog, openFiles } = facts;
+  return { dir, configuration: join(dir, 'conf', 'nginx.conf'), errorLog, limit: describeLimit(openFiles) };
+}
+
+interface Known {
+  gateway: ChosenGateway;
+  upstreamUrl: string;
+  dir: string;
+  certificate: CertificateFiles;
+  decisionAddress: string;
+}
+
+// A path that no socket can have is no reason not to start.
+async function placeDecision(dir: string): Promise<string> {
+  const path = join(dir, 'sockets', 'decision.sock');
+  return fitsSocket(`${path}.4`) ? `unix:${path}` : `127.0.0.1:${await findFreePort()}`;
+}
+
+function gatewayFacts(settings: Settings, known: Known): GatewayFacts {
+  const { gateway, upstreamUrl, dir, certificate, decisionAddress } = known;
+  return {
+    sourceDir: join(packageDir, 'nginx'),
+    distDir: join(packageDir, 'dist'),
+    runDir: dir,
+    tempDir: join(dir, 'temp'),
+    modulePath: gateway.runtime.modulePath,
+    engine: gateway.engine,
+    nginxVersion: gateway.runtime.nginxVersion,
+    decisionAddress,
+    decisionSecret: randomBytes(16).toString('hex'),
+    openFiles: openFileLimit(),
+    guard: gateway.guard,
+    userDirective: process.getuid?.() === 0 ? 'user root;' : '',
+    certificate: certificate.certificate,
+    certificateKey: certificate.key,
+    upstreamUrl,
+    apiKeysFile: settings.apiKeysFile,
+    stateDir: settings.stateDir,
+    jwksPath: settings.jwksPath ?? '',
+    sidecarAddress: settings.verifierListen ?? `unix:${settings.verifierSocket}`,
+    sidecarSecret:
+      settings.verifierListen === undefined
+        ? undefined
+        : loadSecret(verifierSecretPath(settings.stateDir), 0o600),
+    errorLog: join(dir, 'logs', 'error.log'),
+    accessLog: join(dir, 'logs', 'access.log'),
+    workers: 'auto',
+    resolver: findResolver(),
+    caFile: findCaFile() ?? certificate.certificate,
+  };
+}
+
+/** What runs nginx on these files. */
+export function nginxCommand({ runtime }: ChosenGateway, files: GatewayFiles): [string, ...string[]] {
+  const args = ['-e', files.errorLog, '-p', files.dir, '-c', files.configuration];
+  return [...runtime.command, ...args] as [string, ...string[]];
+}
+
+/** @throws StartFault with nginx's own words when it does not take the configuration */
+export function testConfiguration(gateway: ChosenGateway, files: GatewayFiles): void {
+  const [program, ...args] = nginxCommand(gateway, files);
+  const { status, stderr } = spawnSync(program, [...args, '-t', '-q'], { encoding: 'utf8' });
+  const emergency = stderr.split('\n').find((line) => line.includes('[emerg]')) ?? stderr.trim();
+  if (status !== 0)
+    throw new StartFault(`nginx refuses its configuration: ${emergency.replace(/^.*\[emerg\]\s*/, '')}`);
+}

@@ -1,0 +1,87 @@
+// `npm start`: everything that a gateway needs, started in order and stopped together.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { RuntimeFault } from '../nginx/runtime/find_nginx.js';
+import { readSettings, SettingsError, type Settings } from '../settings/read.js';
+import { Children } from './children.js';
+import { prepareDemoKey } from './demo_key.js';
+import { chooseGateway, nginxCommand, nginxDir, testConfiguration, writeGateway } from './gateway_files.js';
+import { endNginxOf } from './nginx_processes.js';
+import { checkPortIsFree, checkSidecarSocket, StartFault } from './preparations.js';
+import { waitUntilServed } from './readiness.js';
+import { holdStateDir, prepareStateDir } from './state_dir.js';
+
+const children = new Children();
+
+async function start(settings: Settings): Promise<void> {
+  prepareStateDir(settings);
+  await holdStateDir(settings);
+  checkSidecarSocket(settings);
+  await endNginxOf(nginxDir(settings)); // left behind when an earlier start was killed
+  const demoKey = prepareDemoKey(settings);
+  await checkPortIsFree(settings.listenAddress, settings.listenPort);
+  const gateway = await chooseGateway(settings);
+  const upstreamUrl = settings.upstreamUrl ?? (await children.startStandIn());
+  const files = await writeGateway(settings, gateway, upstreamUrl);
+  testConfiguration(gateway, files);
+  children.sidecarLog = join(files.dir, 'logs', 'verifier.log');
+  await children.startSidecar(settings);
+  children.startNginx(nginxCommand(gateway, files), files.dir);
+  const url = `https://${urlHost(settings.listenAddress)}:${settings.listenPort}`;
+  await waitUntilServed(url, children.nginxEnded, files.errorLog);
+  const { runtime, engine, guard } = gateway;
+  console.log(
+    `nginx ${runtime.nginxVersion} (${runtime.name}), njs ${runtime.njsVersion}, engine ${engine}, entry ${guard}`,
+  );
+  if (files.limit !== undefined) console.log(files.limit);
+  console.log(`upstream ${settings.upstreamUrl ?? 'stand-in'}; logs in ${join(files.dir, 'logs')}`);
+  if (demoKey !== undefined) announceDemoKey(demoKey, url);
+  console.log(`keygate ready ${url}`);
+}
+
+function announceDemoKey(demoKey: { key: string | undefined; file: string }, url: string): void {
+  if (demoKey.key === undefined) {
+    console.log('the demo key of the first start is still valid; it was printed then');
+    return;
+  }
+  console.log(`demo key (shown once): ${demoKey.key}`);
+  console.log(`  try it: curl -k -H "Authorization: Bearer ${demoKey.key}" ${url}/v1/models`);
+}
+
+function urlHost(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1';
+  if (address === '::') return '[::1]';
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+async function end(code: number): Promise<never> {
+  await children.stop();
+  process.exit(code);
+}
+
+function explain(error: unknown): string[] {
+  if (error instanceof SettingsError) return error.faults;
+  if (error instanceof StartFault || error instanceof RuntimeFault) return [error.message];
+  return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
+children.onFatal = (what) => {
+  console.error(`keygate: ${what}`);
+  void end(1);
+};
+
+// A killed npm tells nobody; then our parent is another than at the start.
+const parent = process.ppid;
+if (process.env['npm_lifecycle_event'] !== undefined) {
+  setInterval(() => process.ppid !== parent && void end(0), 500).unref();
+}
+
+if (existsSync('.env')) process.loadEnvFile('.env');
+try {
+  await start(readSettings(process.env));
+} catch (error) {
+  for (const line of explain(error)) console.error(`keygate: ${line}`);
+  await end(1);
+}

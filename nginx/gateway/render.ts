@@ -1,0 +1,235 @@
+// The full gateway's configuration: settings put into the template and into settings.conf. Every value was
+// checked in settings/, so none can leave its directive.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { requestIdPattern } from '../../auth/request_id.js';
+import type { RateLimit, Settings } from '../../settings/read.js';
+import { fillBodies, snippetFiles, type SnippetFacts } from '../snippet_files.js';
+
+/** What is known only at the start. Paths are absolute. */
+export interface GatewayFacts extends SnippetFacts {
+  /** Where the bundles are. */
+  distDir: string;
+  /** Where nginx.pid and temporary files go. */
+  runDir: string;
+  tempDir: string;
+  modulePath: string;
+  guard: 'access' | 'auth_request';
+  /** How many files a worker may open; connections are fitted into it. */
+  openFiles: number;
+  /** `user NAME GROUP;` when nginx starts as root, else empty. */
+  userDirective: string;
+  certificate: string;
+  certificateKey: string;
+  upstreamUrl: string;
+  apiKeysFile: string;
+  stateDir: string;
+  jwksPath: string;
+  /** `unix:/path` or `address:port` of the sidecar. */
+  sidecarAddress: string;
+  /** What the sidecar asks for over TCP. */
+  sidecarSecret: string | undefined;
+  errorLog: string;
+  accessLog: string;
+  /** Leave the container's own health checks out of the access log. */
+  isProbed?: boolean;
+  workers: string;
+  resolver: string;
+  /** Ask `resolver` again and again for the upstream's address: containers get new ones. */
+  isUpstreamMoving?: boolean;
+  caFile: string;
+}
+
+/** Files by their path relative to the configuration's folder; nginx.conf is one of them. */
+export interface RenderedGateway {
+  files: { [relativePath: string]: string };
+}
+
+/** Renders every file that nginx needs. */
+export function renderGateway(settings: Settings, facts: GatewayFacts): RenderedGateway {
+  const files: { [path: string]: string } = {};
+  for (const [name, text] of Object.entries(snippetFiles(facts))) files[`keygate/${name}`] = text;
+  files['keygate/settings.conf'] = renderSettings(files['keygate/settings.conf'] as string, settings, facts);
+  files['keygate/request_id.conf'] = requestIds;
+  const bundle = facts.engine === 'qjs' ? 'keygate.js' : 'keygate.es5.js';
+  files['keygate/keygate.js'] = readFileSync(join(facts.distDir, bundle), 'utf8');
+  files['gateway/trusted_proxies.conf'] = renderTrustedProxies(settings.trustedProxies);
+  files['gateway/limits.conf'] = renderLimits(settings);
+  files['gateway/limit_api.conf'] = renderLimitApi(settings);
+  const headers = readFileSync(join(facts.sourceDir, 'gateway', 'security_headers.conf'), 'utf8');
+  files['gateway/security_headers.conf'] = headers;
+  files['keygate/refusal_headers.conf'] = headers;
+  delete files['keygate/since_1_29_3.conf']; // or refusals would have them, and X-Request-Id, twice
+  files['gateway/upstream.conf'] = renderUpstream(facts);
+  files['gateway/to_upstream.conf'] = renderToUpstream(settings, facts);
+  files['gateway/jwks.conf'] = renderJwks(settings, facts);
+  if (facts.sidecarSecret !== undefined) {
+    files['keygate/sidecar_secret.conf'] = `proxy_set_header X-Keygate-Secret ${facts.sidecarSecret};\n`;
+  }
+  const template = readFileSync(join(facts.sourceDir, 'gateway', 'nginx.conf.template'), 'utf8');
+  files['nginx.conf'] = fillBodies(fill(template, templateValues(settings, facts)));
+  return { files };
+}
+
+// One worker with 10,000 streams, each with its client's and its upstream's connection, and room for questions.
+const mostConnections = 32768;
+const otherFiles = 64; // logs, shared memory, listening sockets
+
+/** How many connections a worker has that may open so many files. */
+export function fitConnections(openFiles: number): number {
+  return Math.min(mostConnections, openFiles - otherFiles);
+}
+
+const accessGuard = 'include keygate/guard_access.conf; include keygate/errors.conf;';
+
+// A client's own id is kept also where nothing is decided (limits, bad requests): no captures are lost in this server.
+const requestIds = `# The id of a request: the client's X-Request-Id, where it does no harm in headers and logs, else a new id.
+map $http_x_request_id $keygate_request_id {
+    "~${requestIdPattern}" $http_x_request_id;
+    default $request_id;
+}
+`;
+
+function templateValues(settings: Settings, facts: GatewayFacts): { [name: string]: string } {
+  return {
+    MODULE: facts.modulePath,
+    USER: facts.userDirective,
+    WORKERS: facts.workers,
+    RUN_DIR: facts.runDir,
+    TEMP_DIR: facts.tempDir,
+    ERROR_LOG: facts.errorLog,
+    ACCESS_LOG: `${facts.accessLog} keygate${facts.isProbed ? ' if=$keygate_is_logged' : ''}`,
+    OPEN_FILES: String(facts.openFiles),
+    CONNECTIONS: String(fitConnections(facts.openFiles)),
+    LISTEN: formatListen(settings.listenAddress, settings.listenPort),
+    CERTIFICATE: facts.certificate,
+    CERTIFICATE_KEY: facts.certificateKey,
+    SERVER_GUARD: facts.guard === 'access' ? 'locations.conf' : 'guard.conf',
+    LOCATION_GUARD: facts.guard === 'access' ? accessGuard : '',
+    UPSTREAM: renderProxyPass(new URL(facts.upstreamUrl)),
+  };
+}
+
+function formatListen(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function fill(template: string, values: { [name: string]: string }): string {
+  return template.replace(/@([A-Z_]+)@/g, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined) throw new Error(`nginx.conf.template: no value for @${name}@`);
+    return value;
+  });
+}
+
+/** Puts values in the place of the defaults of settings.conf. */
+function renderSettings(snippet: string, settings: Settings, facts: GatewayFacts): string {
+  const values: { [name: string]: string } = {
+    api_keys_file: facts.apiKeysFile,
+    keys_max_stale: String(settings.keysMaxStaleSeconds),
+    state_dir: facts.stateDir,
+    jwks_path: facts.jwksPath,
+    jwks_url: settings.jwksUrl ?? '',
+    jwks_ttl: String(settings.jwksTtlSeconds),
+    jwks_max_stale: String(settings.jwksMaxStaleSeconds),
+    mint_issuer: settings.mintIssuer ?? '',
+    jwt_audience: settings.jwtAudience ?? '',
+    jwt_issuer: settings.jwtIssuer ?? '',
+    jwt_leeway: String(settings.jwtLeewaySeconds),
+    require_scope: settings.requireScope ?? '',
+    hide_token_route: 'on',
+    forward_credential: settings.forwardCredential ? 'on' : 'off',
+    rate_limit_auth: formatRate(settings.rateLimitAuth),
+    rate_limit_auth_burst: String(settings.rateLimitAuthBurst),
+    identity_headers: 'drop',
+    cors_preflight: settings.corsPreflight,
+    sidecar: facts.sidecarAddress,
+  };
+  const rendered = snippet.replace(
+    /^(js_var \$keygate_(\w+)) ".*?";/gm,
+    (line, start: string, name: string) => {
+      const value = values[name];
+      return value === undefined ? line : `${start} "${value}";`;
+    },
+  );
+  return rendered.replace(/server unix:[^;]+;/, `server ${facts.sidecarAddress};`);
+}
+
+function formatRate(limit: RateLimit | 'off'): string {
+  return limit === 'off' ? 'off' : `${limit.requests}r/${limit.per}`;
+}
+
+function renderTrustedProxies(proxies: string[]): string {
+  if (proxies.length === 0) return '# TRUSTED_PROXIES: none\n';
+  const lines = proxies.map((proxy) => `set_real_ip_from ${proxy};`);
+  return [...lines, 'real_ip_header X-Forwarded-For;', 'real_ip_recursive on;', ''].join('\n');
+}
+
+// An IPv6 client owns a /64; an IPv4 address that arrives mapped into IPv6 counts as itself.
+function renderLimits(settings: Settings): string {
+  const zone =
+    settings.rateLimitApi === 'off'
+      ? '# RATE_LIMIT_API=off'
+      : `limit_req_zone $keygate_client_network zone=keygate_api:10m rate=${formatRate(settings.rateLimitApi)};`;
+  return `map $binary_remote_addr $keygate_client_network {
+    "~(?s)^\\x00{10}\\xff\\xff(?<keygate_ipv4>.{4})$" $keygate_ipv4;
+    "~(?s)^(?<keygate_ipv6_net>.{8}).{8}$" $keygate_ipv6_net;
+    default $binary_remote_addr;
+}
+${zone}
+limit_req_status 429;
+limit_req_log_level notice;
+`;
+}
+
+function renderLimitApi(settings: Settings): string {
+  if (settings.rateLimitApi === 'off') return '# RATE_LIMIT_API=off\n';
+  const burst = settings.rateLimitApiBurst;
+  return `limit_req zone=keygate_api${burst > 0 ? ` burst=${burst} nodelay` : ''};\n`;
+}
+
+// A name that moves is asked for while nginx runs; it need not exist when nginx starts.
+function renderUpstream({ upstreamUrl, isUpstreamMoving, resolver }: GatewayFacts): string {
+  const url = new URL(upstreamUrl);
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+  const lines = isUpstreamMoving
+    ? [
+        'zone keygate_upstream 64k;',
+        `resolver ${resolver} valid=2s ipv6=off;`,
+        `server ${url.hostname}:${port} resolve max_fails=0;`,
+      ]
+    : [`server ${url.hostname}:${port};`];
+  return `upstream keygate_upstream {
+${lines.map((line) => `    ${line}`).join('\n')}
+    keepalive 32;
+}
+`;
+}
+
+// Without a path nginx passes the target on as the client sent it.
+function renderProxyPass(url: URL): string {
+  const path = url.pathname === '/' ? '' : `${url.pathname.replace(/\/+$/, '')}/`;
+  return `${url.protocol}//keygate_upstream${path}`;
+}
+
+function renderToUpstream(settings: Settings, facts: GatewayFacts): string {
+  const url = new URL(facts.upstreamUrl);
+  const host = `proxy_set_header Host ${url.host};\n`;
+  if (url.protocol !== 'https:') return host;
+  return `${host}proxy_ssl_server_name on;
+proxy_ssl_name ${url.hostname};
+proxy_ssl_verify on;
+proxy_ssl_verify_depth 5;
+proxy_ssl_trusted_certificate ${settings.upstreamCa ?? facts.caFile};
+proxy_ssl_protocols TLSv1.2 TLSv1.3;
+`;
+}
+
+function renderJwks(settings: Settings, facts: GatewayFacts): string {
+  if (settings.jwksUrl === undefined) return '# JWKS_URL: not set\n';
+  return `resolver ${facts.resolver} ipv6=off;
+js_fetch_trusted_certificate ${settings.jwksCa ?? facts.caFile};
+js_fetch_verify_depth 5;
+`;
+}

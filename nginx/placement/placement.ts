@@ -1,0 +1,97 @@
+// What does not hold in an operator's configuration: lines of Keygate's in the wrong place, and lines of the operator's
+// that open what is guarded. nginx itself takes all of them without a word.
+
+import type { Configuration } from '../configuration/configuration.js';
+import { flatten, type Directive } from '../configuration/directives.js';
+import {
+  askedIn,
+  hasInclude,
+  quote,
+  readLevels,
+  readPath,
+  withInner,
+  type Finding,
+  type Level,
+  serverOf,
+} from '../configuration/levels.js';
+import { checkInheriting, checkQuestions, checkTwice, checkUnasked, takesOurPages } from './answers.js';
+import { checkHeaders, passingOf } from './headers.js';
+import { checkHttp, checkServer } from './servers.js';
+import { checkQuestion, checkSettings, endsLines } from './settings.js';
+
+export interface Fault {
+  /** The file, and the line in it, that is to be changed. The file is empty where it is not known. */
+  file: string;
+  line: number;
+  /** A sentence, with the server or location that it is about. */
+  problem: string;
+}
+
+/** Finds what does not hold. */
+export function checkPlacement(configuration: Configuration): Fault[] {
+  const http = readLevels(configuration);
+  const faults: Fault[] = [];
+  const told = new Map<Directive, string[]>(); // a line of a server may be to blame in many of its locations
+  for (const level of http === undefined ? [] : withInner(http)) {
+    for (const { at, problem } of checkLevel(level, configuration)) {
+      const before = told.get(at) ?? [];
+      told.set(at, [...before, problem]);
+      if (!before.includes(problem))
+        faults.push({ file: at.file, line: at.line, problem: `${level.name}: ${problem}` });
+    }
+  }
+  return faults;
+}
+
+function checkLevel(level: Level, configuration: Configuration): Finding[] {
+  if (level.kind === 'http') return checkHttp(level);
+  if (level.kind === 'server') return checkServer(level);
+  if (hasInclude(level, 'ask.conf')) return checkQuestion(level);
+  const asked = askedIn(level);
+  const headers = () => checkHeaders(level, configuration);
+  if (asked.who === 'open') return [...checkQuestions(level), ...checkOpen(level), ...headers()];
+  if (asked.who !== 'keygate') return checkQuestions(level);
+  const guarding = asked.level === level ? checkGuarding(level, asked.guard) : [...checkInheriting(level, asked), ...checkSubrequests(level, asked.guard)]; // prettier-ignore
+  return [...guarding, ...checkCut(level, configuration), ...checkSettings(level), ...headers()];
+}
+
+// A location that is guarded by a file of its own.
+function checkGuarding(level: Level, guard: string): Finding[] {
+  const place = level.includes.indexOf(guard);
+  if (guard === '') return [{ at: level.directive, problem: 'it asks, but no guard_location.conf is around it: no identity, refusals by nginx, and subrequests get in unasked' }]; // prettier-ignore
+  const early = level.lines.slice(0, place).find((one) => endsLines(one) || takesOurPages(one));
+  const findings = early === undefined ? [] : [{ at: early, problem: `${quote(early)} comes before the guard, which must be first` }]; // prettier-ignore
+  return [...findings, ...checkTwice(level, guard), ...checkUnasked(level)];
+}
+
+// nginx runs the `if` of a guard for the location in which it stands, and for none that is nested in it.
+function checkSubrequests({ directive, lines }: Level, guard: string): Finding[] {
+  if (guard === 'guard.conf' || lines.some(({ words }) => words[1] === '($request_length')) return [];
+  const cure = guard === 'guard_location.conf' ? 'it needs the same include' : 'add `if ($request_length = 0) { return 403; }`'; // prettier-ignore
+  return [{ at: directive, problem: `a subrequest (SSI, mirror, a script) gets in unasked: ${cure}` }];
+}
+
+// guard.conf looks at identity headers for the whole server, open.conf by an `if` of its own.
+function checkOpen(level: Level): Finding[] {
+  if (hasInclude(serverOf(level), 'guard.conf')) return [];
+  const place = level.includes.indexOf('open.conf');
+  const early = level.lines.slice(0, Math.max(place, 0)).find(endsLines);
+  if (early === undefined || passingOf(level).length === 0) return [];
+  return [{ at: early, problem: `${quote(early)} comes before open.conf, so that a client's own X-Auth-User goes on to the application` }]; // prettier-ignore
+}
+
+// nginx cuts a location's path off as so many characters: /api off /apitoken as well.
+function checkCut(level: Level, { all, settings }: Configuration): Finding[] {
+  if (!hidesTokenRoute([...settings, ...all])) return [];
+  const { modifier, path } = readPath(level);
+  const at = level.lines.find(({ words }) => words[0] === 'proxy_pass');
+  const pass = at?.words[1] ?? '';
+  const isPrefix = modifier === '' || modifier === '^~';
+  if (at === undefined || !isPrefix || path.endsWith('/') || !/^https?:\/\/[^/]+\/(?:.*\/)?$/.test(pass))
+    return [];
+  return [{ at, problem: `\`proxy_pass ${pass}\` makes /token of ${path}token, which is then the upstream's own: write \`location ${path}/\`` }]; // prettier-ignore
+}
+
+function hidesTokenRoute(directives: Directive[]): boolean {
+  return flatten(directives).some(({ words }) => words[1] === '$keygate_hide_token_route' && /^"?on"?$/.test(words[2] ?? '')); // prettier-ignore
+}

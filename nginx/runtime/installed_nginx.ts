@@ -1,0 +1,85 @@
+// The nginx that an operator has: which program, which njs, and what its own configuration says.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { parseDirectives, unquote } from '../configuration/directives.js';
+import { isAtLeast } from '../snippet_files.js';
+import { describeNginx, findProgram, modulePaths, RuntimeFault, type NginxRuntime } from './find_nginx.js';
+
+export interface InstalledNginx extends NginxRuntime {
+  /** The whole configuration as `nginx -T` prints it; undefined where it does not. */
+  configuration: string | undefined;
+  /** Why it does not. */
+  configurationFault: string;
+}
+
+export interface NginxPlaces {
+  program?: string | undefined;
+  module?: string | undefined;
+  /** The main configuration file, where it is not the one that nginx takes by itself. */
+  configuration?: string | undefined;
+}
+
+const moduleFile = 'ngx_http_js_module.so';
+/** What Keygate needs at least. */
+export const oldestNjs = '0.8.9';
+
+/**
+ * Finds the operator's nginx, and njs in or beside it.
+ * @throws RuntimeFault when either is missing, too old, or they don't fit
+ */
+export async function findInstalledNginx(places: NginxPlaces): Promise<InstalledNginx> {
+  const program = places.program ?? findProgram();
+  const built = program === undefined ? undefined : spawnSync(program, ['-V'], { encoding: 'utf8' });
+  if (program === undefined || built?.status !== 0) {
+    throw new RuntimeFault(`${program ?? 'nginx'} was not found or does not run: expected nginx on the path, or --nginx PATH`);
+  } // prettier-ignore
+  const { configuration, configurationFault } = dumpConfiguration(program, places.configuration);
+  const module = places.module ?? findModule(built.stderr, configuration);
+  if (module === undefined) {
+    throw new RuntimeFault(`${program} has no njs (${moduleFile}): install libnginx-mod-http-js (Debian, Ubuntu), nginx-module-njs (nginx.org) or nginx-mod-http-js (Alpine), or give --module PATH`); // prettier-ignore
+  }
+  if (module !== '' && !existsSync(module)) throw new RuntimeFault(`${module}: there is no such module`);
+  const runtime = await describeNginx('yours', [program], module);
+  if (runtime === undefined) throw new RuntimeFault(`${program} does not run with ${module || 'its njs'}: ${explainRefusal(program, module)}`); // prettier-ignore
+  if (!isAtLeast(runtime.njsVersion, oldestNjs)) {
+    throw new RuntimeFault(`njs ${runtime.njsVersion} of ${program} is too old: expected ${oldestNjs} or newer: update njs`); // prettier-ignore
+  }
+  return { ...runtime, configuration, configurationFault };
+}
+
+function dumpConfiguration(program: string, file: string | undefined) {
+  const args = ['-T', '-q', ...(file === undefined ? [] : ['-c', resolve(file)])];
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28, timeout: 60000 }); // prettier-ignore
+  if (status === 0) return { configuration: stdout, configurationFault: '' };
+  return { configuration: undefined, configurationFault: emergency(stderr) || 'it does not say why' };
+}
+
+// njs that is built in is named among the arguments of `configure`.
+function findModule(built: string, configuration: string | undefined): string | undefined {
+  if (/--add-module=\S*njs/.test(built)) return '';
+  const folder = (name: string) => new RegExp(`--${name}=(\\S+)`).exec(built)?.[1];
+  const loads = parseDirectives(configuration ?? '').filter(({ words }) => words[0] === 'load_module');
+  const loaded = loads.map(({ words }) => unquote(words[1])).find((path) => basename(path) === moduleFile);
+  const folders = [folder('modules-path'), ...modulePaths].filter((one) => one !== undefined);
+  const candidates = folders.map((one) => join(one, moduleFile));
+  if (loaded !== undefined) candidates.unshift(resolve(folder('prefix') ?? '/', loaded));
+  return candidates.find((path) => existsSync(path));
+}
+
+function explainRefusal(program: string, module: string): string {
+  const dir = mkdtempSync(join(tmpdir(), 'keygate-probe-'));
+  const load = module === '' ? '' : `load_module ${module};`;
+  writeFileSync(join(dir, 'nginx.conf'), `${load} pid ${dir}/pid; events {} http {}\n`);
+  const args = ['-t', '-q', '-p', dir, '-e', join(dir, 'error.log'), '-c', join(dir, 'nginx.conf')];
+  const { stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  rmSync(dir, { recursive: true, force: true });
+  return emergency(stderr) || 'it does not say why';
+}
+
+function emergency(stderr: string): string {
+  const line = stderr.split('\n').find((one) => /\[emerg\]|\[error\]/.test(one)) ?? stderr.trim().split('\n').pop() ?? ''; // prettier-ignore
+  return line.replace(/^.*\[(?:emerg|error)\]\s*(?:\d+#\d+:\s*)?/, '');
+}

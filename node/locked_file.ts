@@ -1,0 +1,102 @@
+// Editing a file that others read and write: one editor at a time, replaced as a whole, owner and mode kept.
+
+import { chownSync, closeSync, fchmodSync, fsyncSync, lstatSync, mkdirSync, openSync, realpathSync, renameSync, rmSync, statSync, writeFileSync, type Stats } from 'node:fs'; // prettier-ignore
+import { isUtf8 } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+import { maxKeyFileBytes } from '../auth/key_file.js';
+import { describeFault, readRegularFile } from './regular_file.js';
+import { takeLock } from './file_lock.js';
+import { CommandFault } from '../cli/output.js';
+
+const newFileMode = 0o640;
+
+/**
+ * Changes a file's text under a lock. A symlink stays one: the file that it leads to is changed.
+ * @param change gets the text (empty when there is no file) and returns the new one, or throws to leave it as it is.
+ *   Where the bytes are not UTF-8, each of them is a character, so that all of them are kept
+ */
+export async function editLocked(
+  path: string,
+  change: (text: string) => string | Promise<string>,
+): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true });
+  const target = followLinks(path);
+  const giveBack = await takeLock(`${target}.lock`);
+  try {
+    const before = readBefore(target);
+    const encoding = before === undefined || isUtf8(before) ? 'utf8' : 'latin1';
+    const text = before?.toString(encoding);
+    const after = await change(text ?? '');
+    if (after !== text) replace(target, Buffer.from(after, encoding));
+  } finally {
+    giveBack();
+  }
+}
+
+/**
+ * The end of a text's last line, or of the lines of a new file.
+ * @returns what ends a line in this file
+ */
+export function lineEndOf(text: string): '\r\n' | '\n' {
+  const last = text.lastIndexOf('\n');
+  return last > 0 && text.charAt(last - 1) === '\r' ? '\r\n' : '\n';
+}
+
+function followLinks(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    if (isLink) throw new CommandFault(`${path} is a symlink that leads nowhere (${describeFault(error)})`, 'make the file that it names, or take it away'); // prettier-ignore
+    return path;
+  }
+}
+
+function readBefore(path: string): Buffer | undefined {
+  try {
+    return readRegularFile(path, maxKeyFileBytes).bytes;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new CommandFault(`can't use ${path}: ${describeFault(error)}`);
+  }
+}
+
+function replace(path: string, bytes: Buffer): void {
+  const before = lstatSync(path, { throwIfNoEntry: false });
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    const file = openSync(temporary, 'wx', 0o600);
+    writeFileSync(file, bytes);
+    if (before !== undefined) keepOwner(temporary, before);
+    else if (process.getuid?.() === 0) keepOwner(temporary, statSync(dirname(path))); // root makes it for others
+    fchmodSync(file, before === undefined ? newFileMode : before.mode & 0o777); // whatever the umask
+    fsyncSync(file);
+    closeSync(file);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    const { code } = error as NodeJS.ErrnoException;
+    const hint =
+      code === 'EBUSY' ? 'a single mounted file can not be replaced: mount its folder instead' : undefined;
+    throw new CommandFault(`can't replace ${path} (${code})`, hint);
+  }
+}
+
+function keepOwner(temporary: string, { uid, gid }: Stats): void {
+  const made = lstatSync(temporary);
+  if (made.uid === uid && made.gid === gid) return;
+  if (tryChown(temporary, uid, gid)) return;
+  tryChown(temporary, made.uid, gid);
+  const { uid: uidNow, gid: gidNow } = lstatSync(temporary);
+  console.error(`keygate: warning: the file belongs to uid ${uidNow}, gid ${gidNow} now; it was uid ${uid}, gid ${gid}, which root or its owner can keep`); // prettier-ignore
+}
+
+function tryChown(path: string, uid: number, gid: number): boolean {
+  try {
+    chownSync(path, uid, gid);
+    return true;
+  } catch {
+    return false;
+  }
+}

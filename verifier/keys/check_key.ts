@@ -1,0 +1,71 @@
+// Which entry of the key file a credential is: by digest, by its id, else against every bcrypt hash without one.
+// The same credential arriving many times at once is checked once; what came of it is remembered for 10 s, so that
+// nobody who gave up waiting starts from the first hash again.
+
+import { randomBytes } from 'node:crypto';
+import { checkKeyForm, parseKeyId } from '../../auth/api_key.js';
+import type { KeyEntry } from '../../auth/key_entry.js';
+import { checkEntry } from '../../auth/key_record.js';
+import type { Reason } from '../../auth/refusals.js';
+import type { BcryptPool } from '../bcrypt/bcrypt_pool.js';
+import type { LoadedKeys } from './loaded_keys.js';
+import { nodePlatform } from '../../node/crypto.js';
+
+export type KeyCheck =
+  | { entry: KeyEntry }
+  /** With `verifier_busy` it was not checked in time; with a full queue, the next key will not be either. */
+  | { reason: Reason; isQueueFull?: boolean };
+
+/** Checks a credential; `onWork` is called when it was not being checked already and takes bcrypt. */
+export type CheckKey = (credential: string, keys: LoadedKeys, onWork?: () => void) => Promise<KeyCheck>;
+
+const rememberMs = 10000;
+const maxRemembered = 10000;
+
+/** Makes the check over one pool. */
+export function makeCheckKey(pool: BcryptPool): CheckKey {
+  const secret = randomBytes(32).toString('base64url');
+  const running = new Map<string, Promise<KeyCheck>>();
+  const outcomes = new Map<string, { entry: KeyEntry | undefined; untilMs: number }>();
+
+  const checkHashed = async (credential: string, keys: LoadedKeys, id: string): Promise<KeyCheck> => {
+    const candidates = candidatesFor(credential, keys);
+    const hashes = candidates.map((entry) => entry.hash);
+    const match = hashes.length === 0 ? -1 : await pool.findMatch(credential, hashes);
+    if (match === 'full' || match === 'late')
+      return { reason: 'verifier_busy', isQueueFull: match === 'full' };
+    const entry = candidates[match];
+    if (outcomes.size >= maxRemembered) outcomes.clear();
+    outcomes.set(id, { entry, untilMs: Date.now() + rememberMs });
+    return describe(entry);
+  };
+
+  return async (credential, keys, onWork) => {
+    const known = keys.byDigest.get(nodePlatform.sha256(credential));
+    if (known !== undefined) return describe(known);
+    if (checkKeyForm(credential) !== undefined) return { reason: 'unknown_key' };
+    const id = nodePlatform.hmacSha256(secret, `${keys.generation}\n${credential}`);
+    const outcome = outcomes.get(id);
+    if (outcome !== undefined && outcome.untilMs > Date.now()) return describe(outcome.entry);
+    const checking = running.get(id);
+    if (checking !== undefined) return checking;
+    onWork?.();
+    const started = checkHashed(credential, keys, id).finally(() => running.delete(id));
+    running.set(id, started);
+    return started;
+  };
+}
+
+// A generated key names its entry, so at most one hash is tried for it.
+function candidatesFor(credential: string, keys: LoadedKeys): KeyEntry[] {
+  const id = parseKeyId(credential);
+  if (id === '') return keys.hashedWithoutId;
+  const named = keys.hashedById.get(id);
+  return named === undefined ? [] : [named];
+}
+
+function describe(entry: KeyEntry | undefined): KeyCheck {
+  if (entry === undefined) return { reason: 'unknown_key' };
+  const reason = checkEntry(entry, Date.now() / 1000);
+  return reason === undefined ? { entry } : { reason };
+}

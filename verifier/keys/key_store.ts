@@ -1,0 +1,132 @@
+// The sidecar's view of the API keys: the same file, the same parser and the same generation as nginx's. A set
+// answers only while it is as fresh as the file, or the very one that nginx uses.
+
+import { statSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { FastifyBaseLogger } from 'fastify';
+import { judgeChange, markOf, noteRead, type SeenFile } from '../../auth/file_change.js';
+import { maxKeyFileBytes } from '../../auth/key_file.js';
+import { generationOf, loadKeys, type KeySources, type LoadedKeys } from './loaded_keys.js';
+import { describeFault, FileFault, readRegularFile } from '../../node/regular_file.js';
+
+export interface KeyStoreOptions {
+  /** Empty for none. */
+  path: string;
+  apiKey: string;
+  apiKeys: string;
+  maxStaleSeconds: number;
+  log: Pick<FastifyBaseLogger, 'error' | 'warn' | 'info'>;
+}
+
+export interface KeyStore {
+  /**
+   * The keys that count now: those of the file as soon as nobody is writing to it, else nginx's own.
+   * @param wanted nginx's generation, empty where none is known
+   * @returns undefined when none could be loaded, when the last good ones are too old, or when the file can't be read
+   *   and nginx uses other ones
+   */
+  current: (wanted: string) => Promise<LoadedKeys | undefined>;
+}
+
+const complainEveryMs = 60000;
+const shownProblems = 20;
+const settleEveryMs = 30;
+const settleTimes = 8;
+
+interface StoreState {
+  loaded: LoadedKeys | undefined;
+  seen: SeenFile | undefined;
+  /** Content that was read and found to be no key file: not read again until it changes. */
+  rejected: { mark: string; why: string } | undefined;
+  failingSinceMs: number | undefined;
+  complaint: { text: string; atMs: number } | undefined;
+}
+
+/** Opens the store and reads it once. */
+export function openKeyStore(options: KeyStoreOptions): KeyStore {
+  const state: StoreState = {
+    loaded: undefined,
+    seen: undefined,
+    rejected: undefined,
+    failingSinceMs: undefined,
+    complaint: undefined,
+  };
+  const current = async (wanted: string): Promise<LoadedKeys | undefined> => {
+    const isNginxs = () => state.loaded !== undefined && state.loaded.generation === wanted;
+    let freshness = look(options, state);
+    for (let i = 0; freshness === 'unsettled' && !isNginxs() && i < settleTimes; i++) {
+      await pause(settleEveryMs);
+      freshness = look(options, state);
+    }
+    if (freshness !== 'fresh' && !isNginxs()) return undefined;
+    return isTooOld(options, state) ? undefined : state.loaded;
+  };
+  look(options, state);
+  return { current };
+}
+
+function isTooOld({ maxStaleSeconds }: KeyStoreOptions, { failingSinceMs }: StoreState): boolean {
+  return failingSinceMs !== undefined && Date.now() - failingSinceMs >= maxStaleSeconds * 1000;
+}
+
+function look(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsettled' | 'faulty' {
+  const { path, apiKey, apiKeys } = options;
+  const nowMs = Date.now();
+  try {
+    if (path === '') {
+      if (state.loaded === undefined) take(options, state, undefined);
+      return 'fresh';
+    }
+    const facts = statSync(path);
+    if (!facts.isFile()) throw new FileFault('not a regular file'); // readable or not, and settled or not
+    if (facts.size === 0) throw new FileFault('zero bytes long');
+    if (state.rejected?.mark === markOf(facts)) throw new FileFault(state.rejected.why);
+    const change = judgeChange(facts, state.seen, nowMs);
+    if (change === 'unsettled') return 'unsettled';
+    return change === 'read' && !read(options, state, nowMs) ? 'unsettled' : 'fresh';
+  } catch (error) {
+    complain(options, state, describeFault(error));
+    if (state.loaded === undefined && apiKey + apiKeys !== '') take(options, state, undefined);
+    return 'faulty';
+  }
+}
+
+// Returns whether nobody wrote to it meanwhile.
+function read(options: KeyStoreOptions, state: StoreState, nowMs: number): boolean {
+  const { bytes, stats, isWhole } = readRegularFile(options.path, maxKeyFileBytes);
+  if (!isWhole) return false;
+  const mark = markOf(stats);
+  try {
+    take(options, state, bytes);
+  } catch (error) {
+    state.rejected = { mark, why: describeFault(error) };
+    throw error;
+  }
+  state.seen = noteRead(mark, state.seen, nowMs);
+  state.rejected = undefined;
+  state.failingSinceMs = undefined;
+  if (state.complaint !== undefined) options.log.info({ file: options.path }, 'key file usable again');
+  state.complaint = undefined;
+  return true;
+}
+
+function take(options: KeyStoreOptions, state: StoreState, fileBytes: Buffer | undefined): void {
+  const { path, apiKey, apiKeys, log } = options;
+  const sources: KeySources = { apiKey, apiKeys, fileBytes };
+  if (state.loaded?.generation === generationOf(sources)) return;
+  const { keys, problems } = loadKeys(sources);
+  state.loaded = keys;
+  for (const { line, problem } of problems.slice(0, shownProblems)) {
+    log.warn({ file: path, line, problem }, 'key line not used');
+  }
+  log.info({ generation: keys.generation, unusable: problems.length }, 'keys taken up');
+}
+
+function complain({ path, log }: KeyStoreOptions, state: StoreState, why: string): void {
+  const nowMs = Date.now();
+  state.failingSinceMs ??= nowMs;
+  if (state.loaded !== undefined) state.seen = { mark: 'forgotten', firstReadMs: 0, lastReadMs: 0 }; // once it has settled, it is read again
+  if (state.complaint?.text === why && nowMs - state.complaint.atMs < complainEveryMs) return;
+  state.complaint = { text: why, atMs: nowMs };
+  log.error({ file: path, why }, 'key file not usable; keys loaded before stay in use');
+}
