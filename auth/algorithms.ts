@@ -1,10 +1,7 @@
 // Everything about one signature algorithm in one place (RFC 7518 section 3.1, RFC 8037 section 3.1).
 
 export type SignatureAlgorithm =
-  | 'RS256' | 'RS384' | 'RS512'
-  | 'PS256' | 'PS384' | 'PS512'
-  | 'ES256' | 'ES384' | 'ES512'
-  | 'EdDSA'; // prettier-ignore
+  'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA';
 
 export interface Algorithm {
   /** The key type that it takes; a token never decides this. */

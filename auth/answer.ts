@@ -27,8 +27,7 @@ export function formatRefusal(reason: Reason, details: AnswerDetails = {}): Answ
     ['Content-Type', 'application/json'],
     ['Cache-Control', 'no-store'],
   ];
-  if (challenge !== '')
-    headers.push(['WWW-Authenticate', challenge + formatScope(reason, details.requiredScope)]);
+  if (challenge !== '') headers.push(['WWW-Authenticate', challenge + formatScope(reason, details.requiredScope)]);
   if (status === 429 || status === 503) headers.push(['Retry-After', String(details.retryAfterSeconds || 1)]);
   if (details.allow !== undefined) headers.push(['Allow', details.allow]);
   return { status, headers, body };
@@ -59,9 +58,7 @@ function formatChallenge({ status, code, message }: Refusal): string {
   const realm = 'Bearer realm="keygate"';
   if (code === 'missing_credential') return realm;
   if (code === 'insufficient_scope') return `${realm}, error="insufficient_scope"`;
-  return status === 401
-    ? `${realm}, error="invalid_token", error_description="${message.replace(/"/g, "'")}"`
-    : '';
+  return status === 401 ? `${realm}, error="invalid_token", error_description="${message.replace(/"/g, "'")}"` : '';
 }
 
 const quotable = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;

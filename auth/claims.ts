@@ -48,8 +48,7 @@ export function checkClaims(
   const audience = checkAudience(aud, settings.audiences);
   if (audience !== undefined) return { reason: audience };
   if (cnf !== undefined) return { reason: 'token_confirmation' };
-  if (!isOptionalString(iss) || !isOptionalString(key) || !isOptionalString(jti))
-    return { reason: 'token_claim_type' };
+  if (!isOptionalString(iss) || !isOptionalString(key) || !isOptionalString(jti)) return { reason: 'token_claim_type' };
   const subject = encodeClaim(sub);
   if (subject === undefined) return { reason: 'token_subject' };
   const issuer = encodeIssuer(iss);

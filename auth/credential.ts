@@ -11,7 +11,9 @@ export interface CredentialHeaders {
 
 export interface PresentedCredential {
   credential: string;
-  /** What stands between its dots where there are exactly two: then it is judged as a JWT only, else as an API key only. */
+  /**
+   * What stands between its dots where there are exactly two: then it is judged as a JWT only, else as an API key only.
+   */
   tokenParts: [header: string, payload: string, signature: string] | undefined;
 }
 
@@ -33,13 +35,10 @@ export function chooseCredential(headers: CredentialHeaders): string | { reason:
   const value = authorization === '' ? '' : trim(authorization);
   if (value === '') return fromKeys === '' ? { reason: 'missing_credential' } : fromKeys;
   const isBearer = hasBearerScheme(value);
-  if (!isBearer && schemeAndRest.test(value))
-    return fromKeys === '' ? { reason: 'unsupported_scheme' } : fromKeys;
+  if (!isBearer && schemeAndRest.test(value)) return fromKeys === '' ? { reason: 'unsupported_scheme' } : fromKeys;
   const fromAuthorization = isBearer ? trim(value.slice(bearer.length)) : value;
   if (fromKeys === '') return fromAuthorization === '' ? { reason: 'missing_credential' } : fromAuthorization;
-  return fromAuthorization === '' || fromAuthorization === fromKeys
-    ? fromKeys
-    : { reason: 'two_credentials' };
+  return fromAuthorization === '' || fromAuthorization === fromKeys ? fromKeys : { reason: 'two_credentials' };
 }
 
 // nginx joins repeated headers by a comma, which no key has; a repeated Authorization it refuses itself.

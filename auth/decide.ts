@@ -54,7 +54,10 @@ export interface Decided {
   verdict: Verdict;
 }
 
-/** `current`: the set was fetched within the window, changed or not; `failed`: it could not be; `none`: there is no remote set. */
+/**
+ * `current`: the set was fetched within the window, changed or not; `failed`: it could not be; `none`: there is no
+ * remote set.
+ */
 export type JwksRefresh = 'current' | 'failed' | 'none';
 
 /**

@@ -59,11 +59,11 @@ export function parseJwks(text: string, platform: Platform): Jwks | { fault: str
     const read = isDoubled ? { problem: 'the same kid stands more than once' } : readJwk(entry, platform);
     if ('problem' in read) jwks.problems.push({ ...note, problem: read.problem });
     else jwks.keys.push(read.jwk);
-    if (
-      isJsonObject(entry) &&
-      privateMembers.some((name) => name !== 'k' && ownMember(entry, name) !== undefined)
-    ) {
-      jwks.warnings.push({ ...note, problem: 'has private members, which are ignored here: take them out of this file (keygate jwks import FILE)' }); // prettier-ignore
+    if (isJsonObject(entry) && privateMembers.some((name) => name !== 'k' && ownMember(entry, name) !== undefined)) {
+      jwks.warnings.push({
+        ...note,
+        problem: 'has private members, which are ignored here: take them out of this file (keygate jwks import FILE)',
+      });
     }
   }
   return jwks;
@@ -102,8 +102,7 @@ function readJwk(entry: unknown, platform: Platform): JwkReading {
   const alg = ownMember(entry, 'alg');
   const kid = ownMember(entry, 'kid');
   if (ownMember(entry, 'kty') === 'oct') return { problem: 'a symmetric key is never used here' };
-  if (kid !== undefined && (typeof kid !== 'string' || kid === ''))
-    return { problem: 'kid is not a non-empty string' };
+  if (kid !== undefined && (typeof kid !== 'string' || kid === '')) return { problem: 'kid is not a non-empty string' };
   if (use !== undefined && use !== 'sig') return { problem: 'use is not sig' };
   if (operations !== undefined && !(Array.isArray(operations) && operations.indexOf('verify') >= 0)) {
     if (!isPrivateSigner(entry, operations)) return { problem: 'key_ops does not hold verify' };
@@ -142,10 +141,8 @@ function readRsa(entry: UnverifiedObject, platform: Platform): JwkReading {
   if (modulus === undefined || exponent === undefined) return { problem: 'n or e is not base64url' };
   if (modulus.length === 0 || modulus[0] === 0) return { problem: 'n is empty or starts with a zero byte' };
   const bits = modulus.length * 8 - (8 - (modulus[0] as number).toString(2).length);
-  if (bits < minModulusBits)
-    return { problem: `RSA modulus of ${bits} bits: expected ${minModulusBits} or more` };
-  if (bits > maxModulusBits)
-    return { problem: `RSA modulus of ${bits} bits: expected ${maxModulusBits} or fewer` };
+  if (bits < minModulusBits) return { problem: `RSA modulus of ${bits} bits: expected ${minModulusBits} or more` };
+  if (bits > maxModulusBits) return { problem: `RSA modulus of ${bits} bits: expected ${maxModulusBits} or fewer` };
   const isSmall = exponent.length <= 1 && (exponent[0] || 0) < 3;
   const isEven = exponent.length === 0 || (exponent[exponent.length - 1] as number) % 2 === 0;
   if (isSmall || isEven || exponent[0] === 0 || exponent.length > 8)
@@ -155,7 +152,10 @@ function readRsa(entry: UnverifiedObject, platform: Platform): JwkReading {
 
 function readEc(entry: UnverifiedObject, platform: Platform): JwkReading {
   const crv = ownMember(entry, 'crv');
-  const size = typeof crv === 'string' && Object.prototype.hasOwnProperty.call(coordinateBytes, crv) ? coordinateBytes[crv] : undefined; // prettier-ignore
+  const size =
+    typeof crv === 'string' && Object.prototype.hasOwnProperty.call(coordinateBytes, crv)
+      ? coordinateBytes[crv]
+      : undefined;
   if (size === undefined) return { problem: 'crv is not P-256, P-384 or P-521' };
   const x = ownMember(entry, 'x');
   const y = ownMember(entry, 'y');
@@ -179,9 +179,5 @@ function hasBytes(value: unknown, count: number, platform: Platform): boolean {
 /** Whether a key may verify an algorithm: its type, its curve and its own alg must all fit. */
 export function fitsAlgorithm(jwk: Jwk, algorithm: SignatureAlgorithm): boolean {
   const { kty, crv } = algorithms[algorithm];
-  return (
-    jwk.kty === kty &&
-    (crv === undefined || jwk.crv === crv) &&
-    (jwk.alg === undefined || jwk.alg === algorithm)
-  );
+  return jwk.kty === kty && (crv === undefined || jwk.crv === crv) && (jwk.alg === undefined || jwk.alg === algorithm);
 }

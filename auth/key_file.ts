@@ -50,7 +50,10 @@ export function parseKeyFile(text: string, platform: Platform): KeyFile {
     file.fault = 'NUL bytes and not one usable line: no key file';
   const withoutId = file.entries.filter((entry) => entry.kind === 'bcrypt' && entry.id === '').length;
   if (withoutId > manyWithoutId) {
-    file.warnings.push({ line: 0, problem: `${withoutId} bcrypt entries have no id: each unknown key is tried against all of them` }); // prettier-ignore
+    file.warnings.push({
+      line: 0,
+      problem: `${withoutId} bcrypt entries have no id: each unknown key is tried against all of them`,
+    });
   }
   return file;
 }
@@ -77,7 +80,10 @@ function addEntry(file: KeyFile, seen: Seen, entry: KeyEntry): void {
   if (entry.kind === 'plaintext')
     file.warnings.push({ line, problem: 'a plaintext key: store its hash instead (keygate key hash)' });
   if (entry.kind === 'bcrypt' && saltEnds.indexOf(hash.charAt(lastOfSalt)) < 0)
-    file.warnings.push({ line, problem: 'no key can match this bcrypt hash: its salt has a wrong end; hash the key again' }); // prettier-ignore
+    file.warnings.push({
+      line,
+      problem: 'no key can match this bcrypt hash: its salt has a wrong end; hash the key again',
+    });
   file.entries.push(entry);
 }
 
@@ -103,8 +109,7 @@ export function parseEnvironmentKeys(apiKey: string, apiKeys: string, platform: 
 }
 
 function checkEnvironmentKey(key: string): string | undefined {
-  if (placeholder.test(key))
-    return 'a placeholder from an example is not a key; make one with keygate key new';
+  if (placeholder.test(key)) return 'a placeholder from an example is not a key; make one with keygate key new';
   if (/[^\x21-\x7e]/.test(key)) return 'a key has only printable ASCII characters and no space';
   return key.split('.').length === 3 ? 'a key with exactly two dots would be taken for a JWT' : undefined;
 }

@@ -7,7 +7,8 @@ import { parseScope } from './scopes.js';
 
 const bcrypt = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const sha256 = /^\$sha256\$([A-Za-z0-9_-]{43})$/;
-// `name:hash` as `keygate key new` writes it: looked at in one go, or a file of 100,000 lines takes several times as long.
+// `name:hash` as `keygate key new` writes it: looked at in one go, or a file of 100,000 lines takes several times as
+// long.
 const usual =
   /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}:\$(?:sha256\$[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]|2[aby]\$(?:0[4-9]|1[0-4])\$[./A-Za-z0-9]{53})(?: |$)/;
 const usualId = /^id=[0-9A-Za-z]{8}$/;
@@ -43,15 +44,13 @@ export function parseKeyLine(text: string, line: number, platform: Platform): Ke
   const first = words[0] as string;
   const colon = endOfName(first);
   const hasHash = first.indexOf('$') >= 0;
-  if (colon > 0 && !hasHash)
-    return { problem: 'a plaintext key has no name: write name:$sha256$... or the key alone' };
+  if (colon > 0 && !hasHash) return { problem: 'a plaintext key has no name: write name:$sha256$... or the key alone' };
   const name = colon > 0 ? first.slice(0, colon) : '';
-  if (name !== '' && !goodName.test(name)) return { problem: 'the name may have letters, digits and . _ @ + - and 128 characters' }; // prettier-ignore
+  if (name !== '' && !goodName.test(name))
+    return { problem: 'the name may have letters, digits and . _ @ + - and 128 characters' };
   const attributes = parseAttributes(words.slice(1), hasHash);
   if ('problem' in attributes) return attributes;
-  const secret = hasHash
-    ? parseHash(colon > 0 ? first.slice(colon + 1) : first)
-    : parsePlaintext(first, platform);
+  const secret = hasHash ? parseHash(colon > 0 ? first.slice(colon + 1) : first) : parsePlaintext(first, platform);
   if ('problem' in secret) return secret;
   const { id, expiresSeconds, scopes } = attributes;
   return { kind: secret.kind, name, hash: secret.hash, id, expiresSeconds, scopes, text, line };
@@ -92,7 +91,9 @@ function parseHash(text: string): Secret | { problem: string } {
   if (digest !== null) {
     // 43 characters hold 258 bits: the last two must be zero.
     const isCanonical = /[AEIMQUYcgkosw048]$/.test(text);
-    return isCanonical ? { kind: 'sha256', hash: digest[1] as string } : { problem: 'the $sha256$ value is not the base64url of 32 bytes' }; // prettier-ignore
+    return isCanonical
+      ? { kind: 'sha256', hash: digest[1] as string }
+      : { problem: 'the $sha256$ value is not the base64url of 32 bytes' };
   }
   const cost = bcrypt.exec(text);
   if (cost === null)
@@ -117,7 +118,11 @@ function parseAttributes(words: string[], hasHash: boolean): Attributes | { prob
     const name = equals < 0 ? '' : word.slice(0, equals);
     const value = word.slice(equals + 1);
     if ((name !== 'id' && name !== 'expires' && name !== 'scope') || value === '') {
-      return { problem: hasHash ? 'an attribute that is not id=, expires= or scope=' : 'a plaintext key may not hold white space' }; // prettier-ignore
+      return {
+        problem: hasHash
+          ? 'an attribute that is not id=, expires= or scope='
+          : 'a plaintext key may not hold white space',
+      };
     }
     if (seen.indexOf(` ${name} `) >= 0) return { problem: `${name}= stands twice` };
     seen += name + ' ';
@@ -127,11 +132,7 @@ function parseAttributes(words: string[], hasHash: boolean): Attributes | { prob
   return attributes;
 }
 
-function setAttribute(
-  attributes: Attributes,
-  name: 'id' | 'expires' | 'scope',
-  value: string,
-): string | undefined {
+function setAttribute(attributes: Attributes, name: 'id' | 'expires' | 'scope', value: string): string | undefined {
   if (name === 'id') {
     attributes.id = value;
     return goodId.test(value) ? undefined : 'id= expects 8 letters or digits';

@@ -20,16 +20,14 @@ const maxScopeCharacters = 512; // a refusal names them, in the one small buffer
  * @param hasJwksUrl whether JWKS_URL is set
  * @returns the settings, or the fault: the name of the setting and what was expected
  */
-export function parseLocationSettings(
-  joined: string,
-  hasJwksUrl: boolean,
-): LocationSettings | { fault: string } {
+export function parseLocationSettings(joined: string, hasJwksUrl: boolean): LocationSettings | { fault: string } {
   const parts = joined.split('\t');
   if (parts.length !== fields) return { fault: 'a keygate setting holds a tab' };
   const [audience, issuer, leeway, scope, hidden] = parts as [string, string, string, string, string];
   if (!/^\d{1,4}$/.test(leeway)) return { fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' };
   if (hidden !== 'on' && hidden !== 'off') return { fault: '$keygate_hide_token_route: expected on or off' };
-  if (scope.length > maxScopeCharacters) return { fault: `$keygate_require_scope: expected at most ${maxScopeCharacters} characters` }; // prettier-ignore
+  if (scope.length > maxScopeCharacters)
+    return { fault: `$keygate_require_scope: expected at most ${maxScopeCharacters} characters` };
   if (hasJwksUrl && (audience === '' || issuer === '')) {
     return {
       fault:

@@ -60,23 +60,13 @@ const tokenKey = 'The token was not signed by a key that is trusted here.';
 const makeTable = () =>
   ({
     // The request itself.
-    location_not_configured: failure(
-      500,
-      'location_not_configured',
-      'This location is not set up for authentication.',
-    ),
+    location_not_configured: failure(500, 'location_not_configured', 'This location is not set up for authentication.'),
     bad_target: invalidRequest(
       400,
       'The request target holds a backslash, a space, a fragment or a control character.',
     ),
-    identity_header: invalidRequest(
-      400,
-      'X-Auth-User, X-Auth-Issuer and X-Auth-Method are not for clients to send.',
-    ),
-    bad_host: invalidRequest(
-      400,
-      'The Host header holds a character other than letters, digits and . - _ : [ ].',
-    ),
+    identity_header: invalidRequest(400, 'X-Auth-User, X-Auth-Issuer and X-Auth-Method are not for clients to send.'),
+    bad_host: invalidRequest(400, 'The Host header holds a character other than letters, digits and . - _ : [ ].'),
     bad_request: invalidRequest(400, 'The request could not be understood.'),
     not_found: nothingHere,
     hidden_route: nothingHere,
@@ -141,9 +131,7 @@ const makeTable = () =>
     token_not_yet_valid: invalidToken('The token is not valid yet.'),
     token_issued_in_future: invalidToken('The token was issued in the future.'),
     token_audience: invalidToken('The token was issued for somebody else.'),
-    token_subject: invalidToken(
-      'The subject of the token is too long or holds a character that is not allowed.',
-    ),
+    token_subject: invalidToken('The subject of the token is too long or holds a character that is not allowed.'),
     token_confirmation: invalidToken('Tokens bound to a key of the client are not supported.'),
     token_revoked: invalidToken('The token has been revoked.'),
     token_not_accepted: invalidToken('A token can not be exchanged for another. Send an API key.'),
@@ -178,14 +166,8 @@ const makeTable = () =>
     ),
 
     // Our own failures: never a 401.
-    verifier_unavailable: unavailable(
-      'verifier_unavailable',
-      'The key could not be checked just now. Try again.',
-    ),
-    verifier_busy: unavailable(
-      'verifier_unavailable',
-      'Too many keys are being checked just now. Try again.',
-    ),
+    verifier_unavailable: unavailable('verifier_unavailable', 'The key could not be checked just now. Try again.'),
+    verifier_busy: unavailable('verifier_unavailable', 'Too many keys are being checked just now. Try again.'),
     keys_unavailable: unavailable(
       'keys_unavailable',
       'The keys needed to check this are not available just now. Try again.',
@@ -196,16 +178,8 @@ const makeTable = () =>
     ),
     no_signing_key: unavailable('no_signing_key', 'No token can be issued just now. Try again.'),
     internal_error: failure(500, 'internal_error', 'The gateway failed to decide about this request.'),
-    upstream_unavailable: failure(
-      502,
-      'upstream_unavailable',
-      'The service behind the gateway is not available.',
-    ),
-    upstream_timeout: failure(
-      504,
-      'upstream_timeout',
-      'The service behind the gateway did not answer in time.',
-    ),
+    upstream_unavailable: failure(502, 'upstream_unavailable', 'The service behind the gateway is not available.'),
+    upstream_timeout: failure(504, 'upstream_timeout', 'The service behind the gateway did not answer in time.'),
   }) as const satisfies Record<string, Refusal>;
 
 /** Why a request is refused: the closed set that logs and metrics show. */

@@ -80,11 +80,7 @@ function withSignatureForm(jwks: Jwk[], { algorithm, signature }: UnverifiedToke
 }
 
 /** The keys that may have signed a token: of its source, with its kid, fit for its algorithm. */
-function selectJwks(
-  token: UnverifiedToken,
-  isOurs: boolean,
-  keys: TrustedKeys,
-): { jwks: Jwk[] } | { reason: Reason } {
+function selectJwks(token: UnverifiedToken, isOurs: boolean, keys: TrustedKeys): { jwks: Jwk[] } | { reason: Reason } {
   const { algorithm, kid } = token;
   const ours = keys.minting === undefined ? [] : keys.minting.keys;
   const source = isOurs ? ours : keys.remote === undefined ? keys.local : keys.local.concat(keys.remote);
@@ -154,7 +150,14 @@ function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging):
     return refuse('token_kid_denied');
   if (typeof jti === 'string' && keys.isDeniedJti(jti)) return refuse('token_revoked');
   const { subject, issuer, scopes } = claims;
-  const principal: Principal = { method: 'jwt', subject, issuer, scopes, expiresSeconds: claims.expiresSeconds, keyId: verifiedBy.kid || '' }; // prettier-ignore
+  const principal: Principal = {
+    method: 'jwt',
+    subject,
+    issuer,
+    scopes,
+    expiresSeconds: claims.expiresSeconds,
+    keyId: verifiedBy.kid || '',
+  };
   return isOurs ? bindToEntry(principal, claims.key || '', judging) : admit(principal);
 }
 
@@ -163,8 +166,7 @@ function bindToEntry(principal: Principal, fingerprint: string, { keys, nowSecon
   const entry = keys.findEntry(fingerprint);
   if (entry === undefined || checkEntry(entry, nowSeconds) !== undefined) return refuse('token_revoked');
   const { expiresSeconds } = entry;
-  if (expiresSeconds !== null)
-    principal.expiresSeconds = Math.min(Number(principal.expiresSeconds), expiresSeconds);
+  if (expiresSeconds !== null) principal.expiresSeconds = Math.min(Number(principal.expiresSeconds), expiresSeconds);
   principal.keyId = fingerprint;
   return admit(principal);
 }

@@ -1,6 +1,6 @@
-// A moment in which thousands of requests arrive over kept connections: how many one worker admits, and in what time. Each
-// question opens a connection to the decision server, which accepts one a turn of nginx's event loop and socket: the
-// others wait in the socket's backlog (net.core.somaxconn), and one too many fails.
+// A moment in which thousands of requests arrive over kept connections: how many one worker admits, and in what time.
+// Each question opens a connection to the decision server, which accepts one a turn of nginx's event loop and socket:
+// the others wait in the socket's backlog (net.core.somaxconn), and one too many fails.
 
 import { join } from 'node:path';
 import { findFreePort, openFileLimit } from '../launcher/machine.js';
@@ -70,8 +70,6 @@ async function measureOne(
 /** Tells how bursts were answered. */
 export function sayBurst(figures: BurstFigure[]): void {
   for (const { title, requests, admitted, ms } of figures) {
-    say(
-      `${requests} at once, ${title.padEnd(28)} ${formatSpread(admitted)} admitted in ${formatSpread(ms)} ms`,
-    );
+    say(`${requests} at once, ${title.padEnd(28)} ${formatSpread(admitted)} admitted in ${formatSpread(ms)} ms`);
   }
 }

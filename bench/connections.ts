@@ -3,7 +3,9 @@
 import { connect, type Socket } from 'node:net';
 
 export interface Connection {
-  /** @returns the status of the answer as soon as its first bytes are there; 0 when the connection was closed instead */
+  /**
+   * @returns the status of the answer as soon as its first bytes are there; 0 when the connection was closed instead
+   */
   ask: (path: string) => Promise<number>;
   close: () => void;
 }

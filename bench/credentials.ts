@@ -14,9 +14,7 @@ const generate = promisify(generateKeyPair);
 /** Makes a key pair for a signature algorithm. */
 export async function makeSigner(alg: 'RS256' | 'ES256'): Promise<Signer> {
   const made =
-    alg === 'RS256'
-      ? await generate('rsa', { modulusLength: 2048 })
-      : await generate('ec', { namedCurve: 'P-256' });
+    alg === 'RS256' ? await generate('rsa', { modulusLength: 2048 }) : await generate('ec', { namedCurve: 'P-256' });
   const jwk = { ...made.publicKey.export({ format: 'jwk' }), kid: alg, alg };
   return { alg, jwk, privateKey: made.privateKey };
 }
@@ -67,8 +65,6 @@ export function withoutSignature(tokens: string[]): string[] {
 /** Makes random keys and the lines that admit them. */
 export function makeKeys(count: number): { keys: string[]; lines: string } {
   const keys = Array.from({ length: count }, () => randomBytes(24).toString('hex'));
-  const lines = keys.map(
-    (key, i) => `u${i}:$sha256$${createHash('sha256').update(key).digest('base64url')}\n`,
-  );
+  const lines = keys.map((key, i) => `u${i}:$sha256$${createHash('sha256').update(key).digest('base64url')}\n`);
   return { keys, lines: lines.join('') };
 }

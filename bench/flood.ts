@@ -51,7 +51,10 @@ const perConnectionMs = 400; // together a thousand a second
 const floodSeconds = 5;
 const floods: Flood[] = ['none', 'no key', 'wrong keys'];
 
-/** Measures the known client without a flood and with either, in turn: at its peak, and where it pauses between requests. */
+/**
+ * Measures the known client without a flood and with either, in turn: at its peak, and where it pauses between
+ * requests.
+ */
 export async function measureFlood(stand: Stand): Promise<FloodFigures> {
   const { key, ...flooded } = await startFlooded(stand);
   const aim = { ...aimKnown(stand), header: 'x-api-key', value: key };
@@ -158,14 +161,7 @@ end
 async function startFlood(port: number, dir: string, flood: Flood): Promise<Answers> {
   const scriptFile = join(dir, 'flood.lua');
   writeFileSync(scriptFile, script(flood === 'wrong keys'));
-  const args = [
-    '-t1',
-    `-c${floodConnections}`,
-    `-d${floodSeconds}s`,
-    '-s',
-    scriptFile,
-    `http://127.0.0.1:${port}/`,
-  ];
+  const args = ['-t1', `-c${floodConnections}`, `-d${floodSeconds}s`, '-s', scriptFile, `http://127.0.0.1:${port}/`];
   const said = await outputOf(spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] }));
   const counts = [...said.matchAll(/^answered n?(\w+) (\d+)/gm)].filter(([, , count]) => count !== '0');
   if (counts.length === 0) throw new Error(`flood: nothing was answered:\n${said}`);

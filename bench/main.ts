@@ -43,8 +43,7 @@ checkWrk();
 const dir = mkdtempSync(join(tmpdir(), 'keygate-bench-'));
 const stops: Stand['stops'] = [];
 try {
-  if (options.burst === true)
-    sayBurst(await measureBurst(await makeStand(dir, { ...quick, freshTokens: 1 }, stops)));
+  if (options.burst === true) sayBurst(await measureBurst(await makeStand(dir, { ...quick, freshTokens: 1 }, stops)));
   else await run(await makeStand(dir, options.quick === true ? quick : full, stops));
 } finally {
   for (const stop of stops.reverse()) await stop();

@@ -38,10 +38,7 @@ async function startHaproxy(stand: Stand): Promise<Subject | undefined> {
   const key = createPublicKey({ key: stand.credentials.rsa.jwk as JsonWebKey, format: 'jwk' });
   writeFileSync(join(dir, 'key.pem'), key.export({ type: 'spki', format: 'pem' }));
   const port = await findFreePort();
-  writeFileSync(
-    join(dir, 'haproxy.cfg'),
-    haproxyConfiguration(port, stand.upstreamPort, join(dir, 'key.pem')),
-  );
+  writeFileSync(join(dir, 'haproxy.cfg'), haproxyConfiguration(port, stand.upstreamPort, join(dir, 'key.pem')));
   const process = await startProgram('haproxy', ['-db', '-f', join(dir, 'haproxy.cfg')], port);
   stand.stops.push(process.stop);
   return { name: 'haproxy', port, process };

@@ -40,11 +40,7 @@ export interface Stand {
   plain: Subject;
   /** Ends everything that was started; whoever starts more adds to it. */
   stops: (() => Promise<void>)[];
-  start: (
-    name: string,
-    configuration: configurations.Configuration,
-    place?: PlaceOptions,
-  ) => Promise<Subject>;
+  start: (name: string, configuration: configurations.Configuration, place?: PlaceOptions) => Promise<Subject>;
   /** Keygate as it ships, but for the options. */
   gate: (options?: GateOptions) => configurations.Configuration;
 }
@@ -110,8 +106,8 @@ export function makeStateDir(stateDir: string, keyLines: string): void {
 }
 
 /**
- * Makes every remembered verdict void, by a new generation. By the deny list: a small file is taken up at once, while the
- * worker that is measured would parse 16,000 keys for a while.
+ * Makes every remembered verdict void, by a new generation. By the deny list: a small file is taken up at once, while
+ * the worker that is measured would parse 16,000 keys for a while.
  */
 export async function forget({ stateDir }: Stand): Promise<void> {
   appendFileSync(join(stateDir, 'keys', 'denied.txt'), `jti:${Date.now()}\n`);

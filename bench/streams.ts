@@ -38,7 +38,10 @@ type Round = { [cost in keyof StreamCosts]: number };
 const atOnce = 16;
 const settleMs = 500;
 
-/** Measures plain nginx and the gate in turn, each round with processes of its own: memory that is freed is not given back. */
+/**
+ * Measures plain nginx and the gate in turn, each round with processes of its own: memory that is freed is not given
+ * back.
+ */
 export async function measureStreams(stand: Stand): Promise<StreamFigures> {
   // A client and the stand-in are this process; nginx has both ends of a stream too.
   const streams = Math.min(stand.scale.streams, Math.floor((openFileLimit() - 500) / 2));
@@ -104,8 +107,7 @@ async function hold({ subject, aim, streams, countHeld }: RoundSetting): Promise
   const before = process.cpuMicros();
   await askEach(connections, '/stream', atOnce);
   await pause(settleMs);
-  if (countHeld() !== streams)
-    throw new Error(`${subject.name}: ${countHeld()} of ${streams} streams are open`);
+  if (countHeld() !== streams) throw new Error(`${subject.name}: ${countHeld()} of ${streams} streams are open`);
   const openMicros = (process.cpuMicros() - before) / streams;
   const kbHeld = process.memory().anonymousKb;
   const { cpuMicros: shortMicrosMeanwhile } = await measureRun(subject, aim);
@@ -131,9 +133,7 @@ async function startStreaming(): Promise<{ server: Server; port: number; countHe
 /** Tells what streams cost. */
 export function sayStreams({ streams, plain, gate }: StreamFigures): void {
   const sayCost = (what: string, cost: keyof StreamCosts, unit: string) =>
-    say(
-      `${what.padEnd(34)} plain ${formatSpread(plain[cost], 1)}, gate ${formatSpread(gate[cost], 1)} ${unit}`,
-    );
+    say(`${what.padEnd(34)} plain ${formatSpread(plain[cost], 1)}, gate ${formatSpread(gate[cost], 1)} ${unit}`);
   sayCost(`each of ${streams} streams held`, 'kbEach', 'KB');
   sayCost('to open one', 'openMicros', 'us CPU');
   sayCost('a short request', 'shortMicros', 'us CPU');

@@ -14,7 +14,8 @@ export function deniedPath(settings: Settings): string {
 /** Adds a line unless it is there. */
 export async function denyLine(path: string, line: string): Promise<void> {
   const { problems } = parseDenyList(line);
-  if (problems.length > 0 || /[\r\n]/.test(line)) throw new CommandFault('a value on the deny list is one line without spaces at its start'); // prettier-ignore
+  if (problems.length > 0 || /[\r\n]/.test(line))
+    throw new CommandFault('a value on the deny list is one line without spaces at its start');
   await editLocked(path, (text) => {
     if (text.split('\n').includes(line)) return text;
     const before = text === '' ? '# jti:VALUE and kid:VALUE, refused although they verify\n' : text;

@@ -20,7 +20,7 @@ Settings come from the environment, then from a .env file in the working folder,
 STATE_DIR, API_KEYS_FILE, JWT_TTL, ...
 
 Exit codes: 0 done; 1 failed, or problems were found; 2 the command line was wrong.`,
-  ) // prettier-ignore
+  )
   .exitOverride();
 
 addInstallCommand(program);

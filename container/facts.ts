@@ -27,11 +27,7 @@ export function chooseUpstream(settings: Settings, hasCopilot: boolean): string 
 }
 
 /** The facts of the nginx container. */
-export function containerFacts(
-  settings: Settings,
-  certificate: CertificateFiles,
-  upstreamUrl: string,
-): GatewayFacts {
+export function containerFacts(settings: Settings, certificate: CertificateFiles, upstreamUrl: string): GatewayFacts {
   return {
     sourceDir: join(packageDir, 'nginx'),
     distDir: join(packageDir, 'dist'),
@@ -42,7 +38,7 @@ export function containerFacts(
     nginxVersion: '1.27.4', // or newer: container/nginx/check_nginx.sh
     decisionAddress: '127.0.0.1:9147', // of the container alone
     decisionSecret: decisionSecret(),
-    openFiles: openFileLimit(), // nginx's container has the engine's limit too; to ask for more would fail where it may not
+    openFiles: openFileLimit(), // nginx's container has the engine's limit too: asking for more may fail
     guard: settings.authEntry === 'access' ? 'access' : 'auth_request',
     userDirective: '',
     certificate: certificate.certificate,

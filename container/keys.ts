@@ -33,14 +33,21 @@ function prepare(settings: Settings): DemoKey {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EACCES' && code !== 'EROFS') throw error;
-    throw new StartFault(`API_KEYS_DIR_HOST: ${dir} can't be used by uid ${process.getuid?.()}, gid ${process.getgroups?.().join(' ')} (${code}): it has ${describe(statSync(dir))}`); // prettier-ignore
+    throw new StartFault(
+      'API_KEYS_DIR_HOST: ' +
+        `${dir} can't be used by uid ${process.getuid?.()}, gid ${process.getgroups?.().join(' ')} (${code}): it ` +
+        `has ${describe(statSync(dir))}`,
+    );
   }
 }
 
 /** Says what the operator types next. */
 export function announceKeys(settings: Settings, demoKey: DemoKey, env: NodeJS.ProcessEnv): void {
   if (settings.isApiKeysFileNamed) {
-    console.log('hint: the file of API_KEYS_FILE_HOST can not be changed from here, and what replaces it is not seen before a restart: API_KEYS_DIR_HOST mounts a folder'); // prettier-ignore
+    console.log(
+      'hint: the file of API_KEYS_FILE_HOST can not be changed from here, and what replaces it is not seen before ' +
+        'a restart: API_KEYS_DIR_HOST mounts a folder',
+    );
   }
   if (demoKey === undefined) return;
   if (demoKey.key === undefined) {

@@ -27,7 +27,11 @@ export function findUnreadable(path: string, by: Reader[]): string | undefined {
     ] as const) {
       const found = look(place);
       if (typeof found === 'string') return `${place} ${found}`;
-      if (!mayUse(found, reader, bit)) return `${place} can't be read by ${reader.name} (uid ${reader.uid}, gid ${reader.gids.join(' ')}): it has ${describe(found)}`; // prettier-ignore
+      if (!mayUse(found, reader, bit))
+        return (
+          `${place} can't be read by ${reader.name} (uid ${reader.uid}, gid ${reader.gids.join(' ')}): it ` +
+          `has ${describe(found)}`
+        );
     }
   }
   return undefined;

@@ -24,9 +24,7 @@ export class Children {
 
   /** @returns the URL of the stand-in upstream */
   startStandIn(): Promise<string> {
-    const child = this.keep(
-      fork(join(dist, 'upstream.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
-    );
+    const child = this.keep(fork(join(dist, 'upstream.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
     return new Promise((resolve, reject) => {
       child.once('message', (message) => resolve(`http://127.0.0.1:${(message as { port: number }).port}`));
       child.once('exit', () => reject(new StartFault('the stand-in upstream did not start')));
@@ -36,10 +34,12 @@ export class Children {
   /** Starts the sidecar, waits until it answers, and starts it again whenever it ends. */
   async startSidecar(settings: Settings): Promise<void> {
     const child = this.forkSidecar();
-    const place = settings.verifierListen === undefined ? { socketPath: settings.verifierSocket } : hostAndPort(settings.verifierListen); // prettier-ignore
+    const place =
+      settings.verifierListen === undefined
+        ? { socketPath: settings.verifierSocket }
+        : hostAndPort(settings.verifierListen);
     for (let i = 0; !(await answers(place)); i++) {
-      if (hasEnded(child) || i > 300)
-        throw new StartFault('the sidecar did not start: its lines above say why');
+      if (hasEnded(child) || i > 300) throw new StartFault('the sidecar did not start: its lines above say why');
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
     child.once('exit', () => this.restartSidecar());
@@ -65,7 +65,9 @@ export class Children {
    * @param dir its folder under STATE_DIR
    */
   startNginx(command: string[], dir: string): void {
-    const watcher = this.keep(fork(join(dist, 'nginx_watcher.js'), [dir, ...command], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })); // prettier-ignore
+    const watcher = this.keep(
+      fork(join(dist, 'nginx_watcher.js'), [dir, ...command], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }),
+    );
     this.nginx = { watcher, dir };
     watcher.once('exit', () => {
       if (!this.isStopping) this.onFatal('nginx ended: its error log says why');

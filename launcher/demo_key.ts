@@ -27,17 +27,15 @@ export function prepareDemoKey(
   const { entries, fault } = parseKeyFile(others, nodePlatform);
   if (fault !== undefined) throw new StartFault(`${file}: ${fault}: take it away, or mend it`);
   const hasOwnKeys = entries.length > 0;
-  const hasKeys = hasOwnKeys || settings.isApiKeysFileNamed || settings.apiKey !== undefined || settings.apiKeys !== undefined; // prettier-ignore
+  const hasKeys =
+    hasOwnKeys || settings.isApiKeysFileNamed || settings.apiKey !== undefined || settings.apiKeys !== undefined;
   if (settings.githubToken !== undefined && !hasKeys) {
-    throw new StartFault(
-      `GITHUB_TOKEN is set but no API key is: make one with \`${newKeyCommand}\`, then start again`,
-    );
+    throw new StartFault(`GITHUB_TOKEN is set but no API key is: make one with \`${newKeyCommand}\`, then start again`);
   }
   if (settings.isApiKeysFileNamed) return undefined;
   const isWanted = !hasKeys && settings.jwksPath === undefined && settings.jwksUrl === undefined;
   if (!isWanted) {
-    if (others !== before || before === '')
-      writeAtomically(file, others || '# API keys, one a line\n', keyFileMode);
+    if (others !== before || before === '') writeAtomically(file, others || '# API keys, one a line\n', keyFileMode);
     return undefined;
   }
   if (others !== before) return { key: undefined, file };
@@ -52,8 +50,7 @@ function readText(file: string): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return '';
-    if (error instanceof FileFault || code === 'ENXIO')
-      throw new StartFault(`${file}: ${describeFault(error)}`);
+    if (error instanceof FileFault || code === 'ENXIO') throw new StartFault(`${file}: ${describeFault(error)}`);
     throw error;
   }
 }

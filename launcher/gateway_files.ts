@@ -9,14 +9,7 @@ import { renderGateway, type GatewayFacts } from '../nginx/gateway/render.js';
 import type { CertificateFiles } from './certificate.js';
 import type { Settings } from '../settings/read.js';
 import { loadSecret, verifierSecretPath } from '../node/state_files.js';
-import {
-  describeLimit,
-  findCaFile,
-  findFreePort,
-  findResolver,
-  fitsSocket,
-  openFileLimit,
-} from './machine.js';
+import { describeLimit, findCaFile, findFreePort, findResolver, fitsSocket, openFileLimit } from './machine.js';
 import { findCertificate, StartFault } from './preparations.js';
 
 export interface ChosenGateway {
@@ -45,9 +38,16 @@ export async function chooseGateway(settings: Settings): Promise<ChosenGateway> 
   const runtime = await findNginx({ runtime: settings.nginxRuntime });
   const { engines, hasJsAccess, njsVersion } = runtime;
   const engine = settings.jsEngine === 'auto' ? (engines[0] as 'qjs' | 'njs') : settings.jsEngine;
-  if (!engines.includes(engine)) throw new StartFault(`JS_ENGINE=${engine}: njs ${njsVersion} of this nginx has only ${engines.join(', ')}: set JS_ENGINE=auto`); // prettier-ignore
+  if (!engines.includes(engine))
+    throw new StartFault(
+      `JS_ENGINE=${engine}: njs ${njsVersion} of this nginx has only ${engines.join(', ')}: set JS_ENGINE=auto`,
+    );
   if (settings.authEntry === 'access' && !hasJsAccess) {
-    throw new StartFault(`AUTH_ENTRY=access: njs ${njsVersion} is too old: expected 1.0.1 or newer (0.9.9 to 1.0.0 can be bypassed, CVE-2026-18329): set AUTH_ENTRY=auto`); // prettier-ignore
+    throw new StartFault(
+      'AUTH_ENTRY=access: njs ' +
+        `${njsVersion} is too old: expected 1.0.1 or newer (0.9.9 to 1.0.0 can be bypassed, CVE-2026-18329): set ` +
+        'AUTH_ENTRY=auto',
+    );
   }
   if (settings.authEntry === 'access' && engine !== 'qjs') {
     throw new StartFault(
@@ -119,9 +119,7 @@ function gatewayFacts(settings: Settings, known: Known): GatewayFacts {
     jwksPath: settings.jwksPath ?? '',
     sidecarAddress: settings.verifierListen ?? `unix:${settings.verifierSocket}`,
     sidecarSecret:
-      settings.verifierListen === undefined
-        ? undefined
-        : loadSecret(verifierSecretPath(settings.stateDir), 0o600),
+      settings.verifierListen === undefined ? undefined : loadSecret(verifierSecretPath(settings.stateDir), 0o600),
     errorLog: join(dir, 'logs', 'error.log'),
     accessLog: join(dir, 'logs', 'access.log'),
     workers: 'auto',

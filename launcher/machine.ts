@@ -17,7 +17,11 @@ export function openFileLimit(): number {
 export function describeLimit(openFiles: number): string | undefined {
   if (openFiles === wantedOpenFiles) return undefined;
   const streams = Math.floor(fitConnections(openFiles) / 2);
-  return `streams are limited to ${streams} at once in each worker of nginx: a process may open ${openFiles} files here (ulimit -Hn), and ${wantedOpenFiles} are wanted`; // prettier-ignore
+  return (
+    'streams are limited to ' +
+    `${streams} at once in each worker of nginx: a process may open ${openFiles} files here (ulimit -Hn), and ` +
+    `${wantedOpenFiles} are wanted`
+  );
 }
 
 /** The machine's own name server: nginx does not read resolv.conf by itself. */
@@ -49,11 +53,7 @@ export function fitsSocket(path: string): boolean {
   return Buffer.byteLength(path) <= maxSocketPathBytes;
 }
 
-const bundles = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/cert.pem',
-];
+const bundles = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/cert.pem'];
 
 /** The machine's own certificate authorities. */
 export function findCaFile(): string | undefined {

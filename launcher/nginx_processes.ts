@@ -31,7 +31,7 @@ export async function endNginxOf(dir: string): Promise<void> {
 function findNginxOf(dir: string): NginxProcess[] {
   if (!existsSync('/proc/self/maps') || !existsSync(dir)) return [];
   const logs = join(realpathSync(dir), 'logs', '/');
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && hasOpen(name, logs) && isNginx(name)); // prettier-ignore
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && hasOpen(name, logs) && isNginx(name));
   return pids.map((pid) => ({ pid: Number(pid), parent: parentOf(pid) }));
 }
 

@@ -26,13 +26,22 @@ function explainListen(code: string | undefined, address: string, port: number):
   if (code === 'EADDRINUSE')
     return `LISTEN_PORT ${port} is taken on ${address}: stop what listens there, or set LISTEN_PORT to another port`;
   if (code === 'EACCES') return `LISTEN_PORT ${port} needs privileges: set LISTEN_PORT to 1024 or more`;
-  return `LISTEN_ADDRESS ${address} port ${port} can't be listened on (${code}): set LISTEN_ADDRESS to an address of this machine`;
+  return (
+    'LISTEN_ADDRESS ' +
+    `${address} port ${port} can't be listened on (${code}): set LISTEN_ADDRESS to an address of this machine`
+  );
 }
 
-/** @throws StartFault when the sidecar's socket can't have its path; `keygate` must find it there, so it has no other */
+/**
+ * @throws StartFault when the sidecar's socket can't have its path; `keygate` must find it there, so it has no other
+ */
 export function checkSidecarSocket({ verifierListen, verifierSocket: path }: Settings): void {
   if (verifierListen !== undefined || fitsSocket(path)) return;
-  throw new StartFault(`VERIFIER_SOCKET ${path} is longer than the ${maxSocketPathBytes} bytes of a Unix socket's path: set it to a shorter one, or STATE_DIR to another folder`); // prettier-ignore
+  throw new StartFault(
+    'VERIFIER_SOCKET ' +
+      `${path} is longer than the ${maxSocketPathBytes} bytes of a Unix socket's path: set it to a shorter one, ` +
+      'or STATE_DIR to another folder',
+  );
 }
 
 /** The operator's certificate, checked; or a self-signed one under STATE_DIR. */
@@ -41,17 +50,22 @@ export async function findCertificate(settings: Settings): Promise<CertificateFi
   if (hostCertsDir === undefined) return ensureCertificate(join(stateDir, 'certs'));
   const files = { certificate: join(hostCertsDir, 'copilot.crt'), key: join(hostCertsDir, 'copilot.key') };
   for (const path of [files.certificate, files.key]) {
-    if (!existsSync(path)) throw new StartFault(`HOST_CERTS_DIR: ${path} is missing: put it there, or unset HOST_CERTS_DIR for a self-signed certificate`); // prettier-ignore
+    if (!existsSync(path))
+      throw new StartFault(
+        `HOST_CERTS_DIR: ${path} is missing: put it there, or unset HOST_CERTS_DIR for a self-signed certificate`,
+      );
   }
-  if (!doMatch(files)) throw new StartFault(`HOST_CERTS_DIR: copilot.key is not the key of copilot.crt in ${hostCertsDir}, or one of them can't be read: replace them`); // prettier-ignore
+  if (!doMatch(files))
+    throw new StartFault(
+      'HOST_CERTS_DIR: copilot.key is not the key of copilot.crt in ' +
+        `${hostCertsDir}, or one of them can't be read: replace them`,
+    );
   return files;
 }
 
 function doMatch({ certificate, key }: CertificateFiles): boolean {
   try {
-    return new X509Certificate(readFileSync(certificate)).checkPrivateKey(
-      createPrivateKey(readFileSync(key)),
-    );
+    return new X509Certificate(readFileSync(certificate)).checkPrivateKey(createPrivateKey(readFileSync(key)));
   } catch {
     return false;
   }

@@ -13,7 +13,9 @@ export function prepareStateDir({ stateDir }: Settings): void {
     for (const part of ['keys', 'public', 'run']) mkdirSync(join(stateDir, part), { recursive: true });
     accessSync(join(stateDir, 'run'), constants.W_OK);
   } catch (error) {
-    throw new StartFault(`STATE_DIR ${stateDir}: can't be written to (${(error as NodeJS.ErrnoException).code}): choose another folder`); // prettier-ignore
+    throw new StartFault(
+      `STATE_DIR ${stateDir}: can't be written to (${(error as NodeJS.ErrnoException).code}): choose another folder`,
+    );
   }
 }
 
@@ -29,7 +31,15 @@ export function holdStateDir({ stateDir }: Settings): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const isHeld = error.code === 'EADDRINUSE';
-      reject(isHeld ? new StartFault(`STATE_DIR ${stateDir}: a gateway runs on it already: stop that one first, or set STATE_DIR and LISTEN_PORT to others`) : error); // prettier-ignore
+      reject(
+        isHeld
+          ? new StartFault(
+              'STATE_DIR ' +
+                `${stateDir}: a gateway runs on it already: stop that one first, or set STATE_DIR and LISTEN_PORT ` +
+                'to others',
+            )
+          : error,
+      );
     });
     server.listen(`\0keygate-${digest}`, resolve);
   });

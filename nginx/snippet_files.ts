@@ -39,8 +39,8 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   const change = changerOf(files);
   change('decision_address.conf', /^ +server .*\n/m, eachAddress(decisionAddress));
   change('decision_listen.conf', /^listen .*\n/m, eachAddress(decisionAddress));
-  // Without keepalive_min_timeout a reload closes kept connections. A question that meets one is asked again on the next
-  // socket, and after one on each of them nginx gives up; of a single address it never does.
+  // Without keepalive_min_timeout a reload closes kept connections. A question that meets one is asked again on the
+  // next socket, and after one on each of them nginx gives up; of a single address it never does.
   if (decisionAddress.startsWith('unix:') && !isAtLeast(facts.nginxVersion, '1.27.4')) {
     change('decision_address.conf', /^ +keepalive.*\n/gm, '');
   }
@@ -67,10 +67,10 @@ function changerOf(files: SnippetFiles) {
 /** The Unix sockets of a decision server whose address is `unix:PATH`: PATH.1 and so on. */
 export const socketNumbers = [1, 2, 3, 4];
 
-// A Unix socket whose queue is full (net.core.somaxconn, 4096) refuses at once, where TCP tries again: 5,000 requests in
-// one moment need more than one.
+// A Unix socket whose queue is full (net.core.somaxconn, 4096) refuses at once, where TCP tries again: 5,000 requests
+// in one moment need more than one.
 function eachAddress(address: string): (line: string) => string {
-  const addresses = address.startsWith('unix:') ? socketNumbers.map((number) => `${address}.${number}`) : [address]; // prettier-ignore
+  const addresses = address.startsWith('unix:') ? socketNumbers.map((number) => `${address}.${number}`) : [address];
   return (line) => addresses.map((one) => line.replace('127.0.0.1:9147', one)).join('');
 }
 

@@ -43,7 +43,9 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
 
 /** The platform of one decision. */
 export class NginxPlatform implements Platform {
-  /** @param r whose subrequest asks the sidecar for what WebCrypto here can't verify; absent where nothing is verified */
+  /**
+   * @param r whose subrequest asks the sidecar for what WebCrypto here can't verify; absent where nothing is verified
+   */
   constructor(private readonly r: NginxHTTPRequest | undefined) {}
 
   decodeBase64url(text: string): Uint8Array | undefined {
@@ -68,10 +70,7 @@ export class NginxPlatform implements Platform {
   }
 }
 
-async function importThenVerify(
-  check: SignatureCheck,
-  r: NginxHTTPRequest | undefined,
-): Promise<SignatureResult> {
+async function importThenVerify(check: SignatureCheck, r: NginxHTTPRequest | undefined): Promise<SignatureResult> {
   if (algorithms[check.algorithm].kty === 'OKP' && !(await hasEd25519()))
     return r === undefined ? 'unavailable' : askSignature(r, check);
   try {
@@ -109,20 +108,29 @@ const noKey = new Uint8Array([0]);
 // from a TLS connection. An import that fails takes all of them away.
 async function clearOpensslErrors(): Promise<void> {
   try {
-    await crypto.subtle.importKey('spki', noKey as unknown as ArrayBuffer, algorithms.ES256.import as ImportAlgorithm, false, ['verify']); // prettier-ignore
+    await crypto.subtle.importKey(
+      'spki',
+      noKey as unknown as ArrayBuffer,
+      algorithms.ES256.import as ImportAlgorithm,
+      false,
+      ['verify'],
+    );
   } catch (_) {
     // as it must
   }
 }
 
 const engine: { hasEd25519?: boolean } = {};
-const anyEd25519Key = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }; // RFC 8037 appendix A.2
+// RFC 8037 appendix A.2
+const anyEd25519Key = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' };
 
 // Debian's builds lack it, others may not.
 async function hasEd25519(): Promise<boolean> {
   if (engine.hasEd25519 === undefined) {
     try {
-      await crypto.subtle.importKey('jwk', anyEd25519Key as JWK, algorithms.EdDSA.import as ImportAlgorithm, true, ['verify']); // prettier-ignore
+      await crypto.subtle.importKey('jwk', anyEd25519Key as JWK, algorithms.EdDSA.import as ImportAlgorithm, true, [
+        'verify',
+      ]);
       engine.hasEd25519 = true;
     } catch (_) {
       engine.hasEd25519 = false;
@@ -157,7 +165,8 @@ function imported({ jwk, algorithm }: SignatureCheck): CryptoKey | undefined {
 async function importKey({ jwk, algorithm }: SignatureCheck): Promise<CryptoKey> {
   const parameters = algorithms[algorithm].import as ImportAlgorithm;
   const key = await crypto.subtle.importKey('jwk', publicMembers(jwk), parameters, true, ['verify']);
-  importedKeys.keys.push({ jwk, algorithm, key }); // a settled value: a promise kept here could outlive its request (rule 3)
+  // A settled value: a promise kept here could outlive its request (rule 3)
+  importedKeys.keys.push({ jwk, algorithm, key });
   return key;
 }
 

@@ -42,10 +42,14 @@ function create(lock: string, holder: string): boolean {
 
 function hintFor(code: string | undefined): string {
   if (code !== 'EROFS') return 'run this as the owner of the folder';
-  return 'a file that API_KEYS_FILE_HOST names is mounted read-only: set API_KEYS_DIR_HOST to its folder instead, or add a line to it on the host with the hash of `keygate key hash`';
+  return (
+    'a file that API_KEYS_FILE_HOST names is mounted read-only: set API_KEYS_DIR_HOST to its folder instead, ' +
+    'or add a line to it on the host with the hash of `keygate key hash`'
+  );
 }
 
-// A lock whose process is gone, or that nobody can still be working under. Process ids of another container say nothing.
+// A lock whose process is gone, or that nobody can still be working under. Process ids of another container say
+// nothing.
 function isStale(lock: string): boolean {
   try {
     if (Date.now() - statSync(lock).mtimeMs > lockStaleMs) return true;

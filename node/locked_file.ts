@@ -1,6 +1,20 @@
 // Editing a file that others read and write: one editor at a time, replaced as a whole, owner and mode kept.
 
-import { chownSync, closeSync, fchmodSync, fsyncSync, lstatSync, mkdirSync, openSync, realpathSync, renameSync, rmSync, statSync, writeFileSync, type Stats } from 'node:fs'; // prettier-ignore
+import {
+  chownSync,
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  type Stats,
+} from 'node:fs';
 import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
@@ -16,10 +30,7 @@ const newFileMode = 0o640;
  * @param change gets the text (empty when there is no file) and returns the new one, or throws to leave it as it is.
  *   Where the bytes are not UTF-8, each of them is a character, so that all of them are kept
  */
-export async function editLocked(
-  path: string,
-  change: (text: string) => string | Promise<string>,
-): Promise<void> {
+export async function editLocked(path: string, change: (text: string) => string | Promise<string>): Promise<void> {
   mkdirSync(dirname(path), { recursive: true });
   const target = followLinks(path);
   const giveBack = await takeLock(`${target}.lock`);
@@ -48,7 +59,11 @@ function followLinks(path: string): string {
     return realpathSync(path);
   } catch (error) {
     const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-    if (isLink) throw new CommandFault(`${path} is a symlink that leads nowhere (${describeFault(error)})`, 'make the file that it names, or take it away'); // prettier-ignore
+    if (isLink)
+      throw new CommandFault(
+        `${path} is a symlink that leads nowhere (${describeFault(error)})`,
+        'make the file that it names, or take it away',
+      );
     return path;
   }
 }
@@ -77,8 +92,7 @@ function replace(path: string, bytes: Buffer): void {
   } catch (error) {
     rmSync(temporary, { force: true });
     const { code } = error as NodeJS.ErrnoException;
-    const hint =
-      code === 'EBUSY' ? 'a single mounted file can not be replaced: mount its folder instead' : undefined;
+    const hint = code === 'EBUSY' ? 'a single mounted file can not be replaced: mount its folder instead' : undefined;
     throw new CommandFault(`can't replace ${path} (${code})`, hint);
   }
 }
@@ -89,7 +103,10 @@ function keepOwner(temporary: string, { uid, gid }: Stats): void {
   if (tryChown(temporary, uid, gid)) return;
   tryChown(temporary, made.uid, gid);
   const { uid: uidNow, gid: gidNow } = lstatSync(temporary);
-  console.error(`keygate: warning: the file belongs to uid ${uidNow}, gid ${gidNow} now; it was uid ${uid}, gid ${gid}, which root or its owner can keep`); // prettier-ignore
+  console.error(
+    'keygate: warning: the file belongs to uid ' +
+      `${uidNow}, gid ${gidNow} now; it was uid ${uid}, gid ${gid}, which root or its owner can keep`,
+  );
 }
 
 function tryChown(path: string, uid: number, gid: number): boolean {

@@ -15,9 +15,7 @@ export function findConflicts(values: Values): string[] {
   const hasJwks = JWKS_URL !== undefined || JWKS_PATH !== undefined;
   const mintIssuer = MINT_ISSUER ?? 'keygate';
   if (hasJwks && splitList(JWT_ISSUER).includes(mintIssuer)) {
-    faults.push(
-      `MINT_ISSUER: expected another issuer than those of JWT_ISSUER, whose tokens other keys verify`,
-    );
+    faults.push(`MINT_ISSUER: expected another issuer than those of JWT_ISSUER, whose tokens other keys verify`);
   }
   return faults;
 }

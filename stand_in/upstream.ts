@@ -1,12 +1,7 @@
 // The stand-in upstream: answers like copilot-api as far as clients can tell, so that the gateway can be tried
 // and tested without it. What it says is made up; GET /token gives a secret away, as the real one does.
 
-import {
-  createServer as createHttpServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { sendAnthropicMessage, sendAnthropicStream } from './anthropic_answers.js';
 import { sendChatCompletion, sendChatStream } from './openai_answers.js';
@@ -45,8 +40,7 @@ export function makeStandIn(options: UpstreamOptions): StandIn {
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     void answer(request, response, { state, options }).catch(() => response.destroy());
   };
-  state.server =
-    options.tls === undefined ? createHttpServer(handle) : createHttpsServer(options.tls, handle);
+  state.server = options.tls === undefined ? createHttpServer(handle) : createHttpsServer(options.tls, handle);
   state.server.on('upgrade', acceptWebSocket);
   return state;
 }
@@ -56,11 +50,7 @@ interface Context {
   options: UpstreamOptions;
 }
 
-async function answer(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { state, options }: Context,
-): Promise<void> {
+async function answer(request: IncomingMessage, response: ServerResponse, { state, options }: Context): Promise<void> {
   remember(state, request);
   const url = new URL(request.url ?? '/', 'http://stand-in');
   const path = url.pathname.replace(/^\/v1(?=\/)/, '');
@@ -74,16 +64,12 @@ async function answer(
   if (path === '/embeddings') return sendJson(response, embeddings);
   if (path === '/chat/completions') {
     const asked = parseBody(body);
-    return asked['stream'] === true
-      ? sendChatStream(response, options.chunkMs)
-      : sendChatCompletion(response);
+    return asked['stream'] === true ? sendChatStream(response, options.chunkMs) : sendChatCompletion(response);
   }
   if (path === '/messages/count_tokens') return sendJson(response, { input_tokens: 7 });
   if (path === '/messages') {
     const asked = parseBody(body);
-    return asked['stream'] === true
-      ? sendAnthropicStream(response, options.chunkMs)
-      : sendAnthropicMessage(response);
+    return asked['stream'] === true ? sendAnthropicStream(response, options.chunkMs) : sendAnthropicMessage(response);
   }
   if (path === '/debug/seen') return sendJson(response, { seen: state.seen, aborted: state.aborted });
   if (path === '/debug/size') return sendJson(response, { bytes: body.length });
@@ -93,7 +79,15 @@ async function answer(
 
 const models = {
   object: 'list',
-  data: ['gpt-4.1', 'claude-sonnet-4'].map((id) => ({ id, object: 'model', type: 'model', display_name: id, created: 0, created_at: '2026-01-01T00:00:00Z', owned_by: 'stand-in' })), // prettier-ignore
+  data: ['gpt-4.1', 'claude-sonnet-4'].map((id) => ({
+    id,
+    object: 'model',
+    type: 'model',
+    display_name: id,
+    created: 0,
+    created_at: '2026-01-01T00:00:00Z',
+    owned_by: 'stand-in',
+  })),
   has_more: false,
 };
 

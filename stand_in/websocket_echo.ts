@@ -14,9 +14,12 @@ export function acceptWebSocket(request: IncomingMessage, socket: Duplex): void 
     socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
     return;
   }
-  const accept = createHash('sha1').update(key + guid).digest('base64'); // prettier-ignore
+  const accept = createHash('sha1')
+    .update(key + guid)
+    .digest('base64');
   socket.write(
-    `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+    `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ` +
+      `${accept}\r\n\r\n`,
   );
   socket.on('data', (frame: Buffer) => socket.write(unmask(frame)));
   socket.on('error', () => socket.destroy());

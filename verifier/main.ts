@@ -29,8 +29,7 @@ async function start(settings: Settings): Promise<void> {
     mintIssuer: settings.mintIssuer,
     mintAudience: firstAudience(settings.jwtAudience),
     maxTtlSeconds: settings.jwtTtlSeconds,
-    secret:
-      settings.verifierListen === undefined ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),
+    secret: settings.verifierListen === undefined ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),
   };
   const server = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' } });
   sidecar.keys = openKeyStore({
@@ -46,10 +45,7 @@ async function start(settings: Settings): Promise<void> {
   });
   await listen(server, settings);
   setInterval(() => void sidecar.keys.current(''), 1000).unref(); // so that a file gone bad is noticed without requests
-  setInterval(
-    () => void sidecar.signingKey().catch((error: Error) => server.log.error(error.message)),
-    10000,
-  ).unref();
+  setInterval(() => void sidecar.signingKey().catch((error: Error) => server.log.error(error.message)), 10000).unref();
 }
 
 const graceMs = 5000; // nginx waits 2 s for an answer

@@ -54,11 +54,7 @@ export function buildServer(sidecar: Sidecar, logger: boolean | object): Fastify
     ajv: { customOptions: { coerceTypes: false } },
   });
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser(
-    contentType,
-    { parseAs: 'string' },
-    server.getDefaultJsonParser('error', 'error'),
-  );
+  server.addContentTypeParser(contentType, { parseAs: 'string' }, server.getDefaultJsonParser('error', 'error'));
   server.addHook('onSend', async (_, reply) => void reply.header('content-type', contentType));
   if (sidecar.secret !== undefined) requireSecret(server, sidecar.secret);
   let nginxGeneration = '';
@@ -66,12 +62,8 @@ export function buildServer(sidecar: Sidecar, logger: boolean | object): Fastify
     const { generation } = (request.body ?? {}) as { generation?: unknown };
     if (typeof generation === 'string' && generation !== '') nginxGeneration = generation;
   });
-  server.post('/verify', { schema: { body: questionSchema } }, (request) =>
-    verify(sidecar, request.body as Question),
-  );
-  server.post('/token', { schema: { body: questionSchema } }, (request) =>
-    token(sidecar, request.body as Question),
-  );
+  server.post('/verify', { schema: { body: questionSchema } }, (request) => verify(sidecar, request.body as Question));
+  server.post('/token', { schema: { body: questionSchema } }, (request) => token(sidecar, request.body as Question));
   server.post('/signature', (request) => checkSignature(request.body));
   server.post('/health', async () => {
     const keys = await sidecar.keys.current('');
@@ -95,8 +87,7 @@ type Found = { keys: LoadedKeys; entry: KeyEntry } | { refusal: object };
 async function findEntry(sidecar: Sidecar, question: Question): Promise<Found> {
   for (let attempt = 1; ; attempt++) {
     const keys = await sidecar.keys.current(question.generation);
-    if (keys === undefined)
-      return { refusal: { generation: '', admitted: false, reason: 'keys_unavailable' } };
+    if (keys === undefined) return { refusal: { generation: '', admitted: false, reason: 'keys_unavailable' } };
     const { generation } = keys;
     // Whoever kept a place in the queue for so long has spent something: a refusal would have cost as much.
     let spends = false;

@@ -9,14 +9,7 @@ import { checkPlacement } from '../../nginx/placement/placement.js';
 import { oneQuestion } from '../../nginx/placement/answers.js';
 import type { InstalledNginx } from '../../nginx/runtime/installed_nginx.js';
 import { findBypass } from './install_choice.js';
-import {
-  digest,
-  planInstall,
-  readFileOf,
-  settingsFile,
-  type Files,
-  type Record,
-} from './installed_folder.js';
+import { digest, planInstall, readFileOf, settingsFile, type Files, type Record } from './installed_folder.js';
 
 export interface Difference {
   file: string;
@@ -40,13 +33,12 @@ export function checkFolder(checked: Checked): Difference[] {
   const { folder, record, nginx, configuration } = checked;
   const differences: Difference[] = [];
   if (record === undefined)
-    differences.push({ file: folder, problem: 'keygate install has not been run for this folder' }); // prettier-ignore
+    differences.push({ file: folder, problem: 'keygate install has not been run for this folder' });
   else if (record.version !== packageVersion()) {
     differences.push({ file: folder, problem: `version ${record.version}; this is ${packageVersion()}` });
   }
   differences.push(...compareFiles(checked));
-  if (configuration === undefined)
-    return [...differences, { file: 'nginx.conf', problem: explainUnknown(nginx) }];
+  if (configuration === undefined) return [...differences, { file: 'nginx.conf', problem: explainUnknown(nginx) }];
   const bypass = findBypass(nginx, readOperatorConfig(configuration));
   if (bypass !== undefined) differences.push({ file: 'guard_access.conf', problem: bypass });
   for (const { file, line, problem } of checkPlacement(configuration)) {
@@ -59,12 +51,20 @@ function compareFiles({ folder, installation, wanted, record }: Checked): Differ
   const { steps, leftOver } = planInstall(folder, wanted, record);
   const differences = Object.entries(steps).flatMap(([file, step]) => {
     const current = readFileOf(folder, file);
-    const settings = file === settingsFile && current !== undefined ? compareSettings(current, wanted[file] as string) : []; // prettier-ignore
+    const settings =
+      file === settingsFile && current !== undefined ? compareSettings(current, wanted[file] as string) : [];
     const changed: { [step: string]: string } = {
       saved: 'changed by hand',
       updated: 'not as this version ships it',
     };
-    const problem = current === undefined ? 'missing' : isOtherBundle(file, current, installation) ? `the bundle for the other engine: nginx runs it on ${installation.engine}` : file === settingsFile ? undefined : changed[step]; // prettier-ignore
+    const problem =
+      current === undefined
+        ? 'missing'
+        : isOtherBundle(file, current, installation)
+          ? `the bundle for the other engine: nginx runs it on ${installation.engine}`
+          : file === settingsFile
+            ? undefined
+            : changed[step];
     return [...settings, ...(problem === undefined ? [] : [problem])].map((one) => ({ file, problem: one }));
   });
   return [...differences, ...leftOver.map((file) => ({ file, problem: 'no longer part of Keygate' }))];

@@ -39,14 +39,9 @@ interface Options extends NginxOptions {
 export function addInstallCommand(program: Command): void {
   program
     .command('install')
-    .description(
-      'put the files that your nginx.conf includes into a folder, and print the lines to add to it',
-    )
+    .description('put the files that your nginx.conf includes into a folder, and print the lines to add to it')
     .argument('[dir]', 'the folder', '/etc/nginx/keygate')
-    .option(
-      '--check',
-      'change nothing; say what differs from what this version ships, with exit code 1 if anything',
-    )
+    .option('--check', 'change nothing; say what differs from what this version ships, with exit code 1 if anything')
     .option('--dry-run', 'change nothing; say what would be written, and the lines to add')
     .option('--nginx <path>', 'the nginx program', undefined)
     .option('--module <path>', 'its ngx_http_js_module.so')
@@ -55,21 +50,15 @@ export function addInstallCommand(program: Command): void {
       new Option('--engine <name>', 'the engine to bring the bundle for')
         .choices(['auto', 'qjs', 'njs'])
         .default('auto'),
-    ) // prettier-ignore
-    .option('--decision <address>', 'where the decision server listens: 127.0.0.1:9147, or unix:/path')
-    .option(
-      '--prefix <path>',
-      'what goes before the paths of routes.conf, such as /auth; /keygate unless it is given',
     )
+    .option('--decision <address>', 'where the decision server listens: 127.0.0.1:9147, or unix:/path')
+    .option('--prefix <path>', 'what goes before the paths of routes.conf, such as /auth; /keygate unless it is given')
     .option('--render', 'write the files for an nginx that is elsewhere, such as in a container; none is run')
     .option('--nginx-version <version>', 'with --render: its version, such as 1.30.6')
     .option('--njs <version>', 'with --render: the version of its njs, such as 1.0.2')
     .option('--dump <file>', 'with --render: its configuration, as `nginx -T` prints it')
     .option('--mount <path>', 'where nginx will have the folder, when that is not where it is written')
-    .option(
-      '--force',
-      'install into a folder that has files of the same names from elsewhere; they are kept beside',
-    )
+    .option('--force', 'install into a folder that has files of the same names from elsewhere; they are kept beside')
     .action(install);
 }
 
@@ -90,8 +79,7 @@ async function install(given: string, options: Options, command: Command): Promi
     decisionSecret: readSecretOf(folder) ?? randomBytes(16).toString('hex'),
   };
   const wanted = filesFor(installation, command);
-  const configuration =
-    nginx.configuration === undefined ? undefined : readConfiguration(nginx.configuration, dir);
+  const configuration = nginx.configuration === undefined ? undefined : readConfiguration(nginx.configuration, dir);
   if (options.check === true) {
     const differences = checkFolder({ folder, installation, wanted, record, nginx, configuration });
     reportCheck(command, { dir: folder, engine: choice.engine }, differences);
@@ -118,7 +106,12 @@ function reportCheck(
   print(command, { ...checked, version, differences }, lines);
   if (differences.length === 0) return;
   const isAboutLines = differences.some(({ line }) => line !== undefined);
-  throw new CommandFault('', isAboutLines ? 'docs/embedding.md says more of each; `include open.conf;` in a location says that it is open on purpose' : undefined); // prettier-ignore
+  throw new CommandFault(
+    '',
+    isAboutLines
+      ? 'docs/embedding.md says more of each; `include open.conf;` in a location says that it is open on purpose'
+      : undefined,
+  );
 }
 
 // An installation keeps its secret: nginx may run with it.
@@ -138,7 +131,10 @@ function filesFor(installation: Parameters<typeof installedFiles>[0], command: C
 function refuseForeignFolder(dir: string, { steps }: Plan, mayReplace: boolean): void {
   const foreign = Object.keys(steps).filter((name) => steps[name] === 'saved');
   if (mayReplace || foreign.length === 0) return;
-  throw new CommandFault(`${dir} has files that keygate install did not put there: ${foreign.join(', ')}`, 'choose an empty folder, or --force: they are then kept beside, as NAME.orig-TIME'); // prettier-ignore
+  throw new CommandFault(
+    `${dir} has files that keygate install did not put there: ${foreign.join(', ')}`,
+    'choose an empty folder, or --force: they are then kept beside, as NAME.orig-TIME',
+  );
 }
 
 interface Done {
@@ -172,12 +168,13 @@ function report(command: Command, done: Done): void {
   print(command, result, describeInstall(result));
 }
 
-function linesFor(
-  needed: Wanted,
-  { nginx, configuration }: Done,
-): Pick<Installed, 'places' | 'lines' | 'advice'> {
+function linesFor(needed: Wanted, { nginx, configuration }: Done): Pick<Installed, 'places' | 'lines' | 'advice'> {
   if (configuration === undefined) {
-    return { places: [], lines: linesToAdd(needed, undefined), advice: [explainUnknown(nginx), ...adviceFor(undefined)] }; // prettier-ignore
+    return {
+      places: [],
+      lines: linesToAdd(needed, undefined),
+      advice: [explainUnknown(nginx), ...adviceFor(undefined)],
+    };
   }
   const config = readOperatorConfig(configuration);
   const { places, lines, faults } = placeLines(needed, configuration);

@@ -25,7 +25,8 @@ export function checkOptions(options: NginxOptions): string {
     const isGiven = [nginxVersion, njs, dump].some((one) => one !== undefined);
     return isGiven ? '--nginx-version, --njs and --dump go with --render' : '';
   }
-  if (nginx !== undefined || conf !== undefined) return '--nginx and --conf do not go with --render, which runs no nginx'; // prettier-ignore
+  if (nginx !== undefined || conf !== undefined)
+    return '--nginx and --conf do not go with --render, which runs no nginx';
   const isVersion = (text = '') => /^\d+\.\d+\.\d+$/.test(text);
   if (!isVersion(nginxVersion)) return '--render: expected --nginx-version such as 1.30.6';
   return isVersion(njs) ? '' : '--render: expected --njs with its version, such as 1.0.2';
@@ -46,15 +47,8 @@ export async function lookAtNginx(options: NginxOptions): Promise<InstalledNginx
   }
 }
 
-function describeRendered({
-  engine,
-  module,
-  nginxVersion = '',
-  njs = '',
-  dump,
-}: NginxOptions): InstalledNginx {
-  if (!isAtLeast(njs, oldestNjs))
-    throw new CommandFault(`njs ${njs} is too old: expected ${oldestNjs} or newer`);
+function describeRendered({ engine, module, nginxVersion = '', njs = '', dump }: NginxOptions): InstalledNginx {
+  if (!isAtLeast(njs, oldestNjs)) throw new CommandFault(`njs ${njs} is too old: expected ${oldestNjs} or newer`);
   const best: InstalledNginx['engines'] = isAtLeast(njs, '1.0.0') ? ['qjs', 'njs'] : ['njs'];
   return {
     name: 'rendered',
@@ -73,7 +67,10 @@ function readDump(file: string): string {
   const text = readText(file);
   const isHttp = ({ words, block }: Directive) => words[0] === 'http' && block !== undefined;
   if (flatten(parseDirectives(text)).some(isHttp)) return text;
-  throw new CommandFault(`${file} has no http block`, 'it is to hold what `nginx -T` prints: docker exec CONTAINER nginx -T > FILE'); // prettier-ignore
+  throw new CommandFault(
+    `${file} has no http block`,
+    'it is to hold what `nginx -T` prints: docker exec CONTAINER nginx -T > FILE',
+  );
 }
 
 function readText(file: string): string {

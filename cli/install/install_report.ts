@@ -26,8 +26,7 @@ const contexts: { [context in keyof LinesToAdd]: string } = {
   main: 'at the top of nginx.conf',
   http: 'in http { }, before your servers',
   server: 'in each server { } to guard, as its first lines',
-  passing:
-    'in each location { } that passes requests on (grpc_headers.conf and its kin for other than proxy_pass)',
+  passing: 'in each location { } that passes requests on (grpc_headers.conf and its kin for other than proxy_pass)',
   open: 'in each location { } that nobody is to be asked for',
 };
 
@@ -49,14 +48,12 @@ export function describeInstall(installed: Installed): string[] {
 // Line numbers are those of the files as they are.
 function describeLines({ places, lines }: Installed): string[] {
   const placed = places.map((one) => ({ heading: describePlace(one), added: one.lines }));
-  const others = Object.keys(contexts).map((one) => one as keyof LinesToAdd).map((one) => ({ heading: contexts[one], added: lines[one] })); // prettier-ignore
+  const others = Object.keys(contexts)
+    .map((one) => one as keyof LinesToAdd)
+    .map((one) => ({ heading: contexts[one], added: lines[one] }));
   const all = [...placed, ...others].filter(({ added }) => added.length > 0);
   if (all.length === 0) return ['', 'Your configuration has all lines that it needs.'];
-  const blocks = all.flatMap(({ heading, added }) => [
-    '',
-    `${heading}:`,
-    ...added.map((line) => `    ${line}`),
-  ]);
+  const blocks = all.flatMap(({ heading, added }) => ['', `${heading}:`, ...added.map((line) => `    ${line}`)]);
   return ['', 'Lines to add to your configuration:', ...blocks];
 }
 
@@ -69,11 +66,12 @@ function describePlace({ file, line, behind, of }: PlacedLines): string {
 function describeFiles({ dir, files, saved, leftOver, settings }: Installed): string[] {
   const named = (step: string) => Object.keys(files).filter((name) => files[name] === step);
   const written = [...named('new'), ...named('updated'), ...named('saved')];
-  const lines = [
-    `  ${written.length === 0 ? 'nothing had to be written' : `written: ${written.join(', ')}`}`,
-  ];
+  const lines = [`  ${written.length === 0 ? 'nothing had to be written' : `written: ${written.join(', ')}`}`];
   for (const name of named('saved')) {
-    lines.push(`  ${name} had been changed by hand: ${saved[name] === undefined ? 'it would be kept' : `that is now ${saved[name]}`}`); // prettier-ignore
+    lines.push(
+      `  ${name} had been changed by hand: ` +
+        `${saved[name] === undefined ? 'it would be kept' : `that is now ${saved[name]}`}`,
+    );
   }
   if (files[settingsFile] === 'kept') lines.push(`  ${settingsFile} is yours and stays as it is`);
   if (files[settingsFile] === 'beside') {

@@ -2,7 +2,18 @@
 // installation knows what an operator has changed. Nothing of theirs is ever lost.
 
 import { createHash } from 'node:crypto';
-import { closeSync, constants, copyFileSync, fchmodSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'; // prettier-ignore
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { readIfThere } from '../../node/state_files.js';
 import { CommandFault } from '../output.js';
@@ -54,7 +65,10 @@ export function readFileOf(dir: string, name: string): string | undefined {
   try {
     return readIfThere(join(dir, name));
   } catch (error) {
-    throw new CommandFault(`can't read ${join(dir, name)} (${(error as NodeJS.ErrnoException).code})`, 'run this as the owner of the folder'); // prettier-ignore
+    throw new CommandFault(
+      `can't read ${join(dir, name)} (${(error as NodeJS.ErrnoException).code})`,
+      'run this as the owner of the folder',
+    );
   }
 }
 
@@ -69,7 +83,9 @@ export function planInstall(dir: string, wanted: Files, record: Record | undefin
     else if (name !== settingsFile) steps[name] = 'saved';
     else steps[name] = record?.files[name] === digest(text) ? 'kept' : 'beside';
   }
-  const leftOver = Object.keys(record?.files ?? {}).filter((name) => wanted[name] === undefined && readFileOf(dir, name) !== undefined); // prettier-ignore
+  const leftOver = Object.keys(record?.files ?? {}).filter(
+    (name) => wanted[name] === undefined && readFileOf(dir, name) !== undefined,
+  );
   return { steps, leftOver };
 }
 
@@ -99,13 +115,17 @@ export function writeFolder({ dir, wanted, plan, record }: Writing): Files {
       const place = step === 'beside' ? `${name}.new` : name;
       moves.push([stage(dir, place, text), join(dir, place)]);
     }
-    for (const [name, copy] of Object.entries(kept)) copyFileSync(join(dir, name), join(dir, copy), constants.COPYFILE_EXCL); // prettier-ignore
+    for (const [name, copy] of Object.entries(kept))
+      copyFileSync(join(dir, name), join(dir, copy), constants.COPYFILE_EXCL);
     const text = `${JSON.stringify({ ...record, files }, null, 2)}\n`;
     moves.push([stage(dir, recordFile, text), join(dir, recordFile)]);
     for (const [from, to] of moves) renameSync(from, to);
   } catch (error) {
     for (const [from] of moves) rmSync(from, { force: true });
-    throw new CommandFault(`can't write to ${dir} (${(error as NodeJS.ErrnoException).code})`, 'run this as root, or as the owner of the folder; what was there is still in use'); // prettier-ignore
+    throw new CommandFault(
+      `can't write to ${dir} (${(error as NodeJS.ErrnoException).code})`,
+      'run this as root, or as the owner of the folder; what was there is still in use',
+    );
   }
   return kept;
 }

@@ -1,7 +1,6 @@
 // The demo key's line in a key file: written by `npm start`, taken out as soon as there is a real key.
 
-export const demoComment =
-  '# The demo key that npm start made. `keygate key new NAME` takes it out; so may you.';
+export const demoComment = '# The demo key that npm start made. `keygate key new NAME` takes it out; so may you.';
 
 const demoLine = /^demo:\$sha256\$\S+$/;
 

@@ -65,12 +65,7 @@ async function newKey(name: string, options: KeyAttributes, command: Command): P
     return after;
   });
   const uptake = await waitForUptake(settings);
-  const lines = [
-    key,
-    '',
-    `This is the only time it is shown. Its line is in ${file}.`,
-    describeUptake(uptake),
-  ];
+  const lines = [key, '', `This is the only time it is shown. Its line is in ${file}.`, describeUptake(uptake)];
   if (ofThatName > 1) lines.push(`${name} has ${ofThatName} keys now, and each of them is good.`);
   if (hadDemo) lines.push('The demo key was taken out.');
   print(command, { key, id, name, file, uptake, demoKeyRemoved: hadDemo }, lines);
@@ -100,16 +95,8 @@ function listKeys(_: object, command: Command): void {
     expired: checkEntry(entry, nowSeconds) !== undefined,
   }));
   const rows = keys.map((one) => {
-    const parts = [
-      `line ${one.line}`,
-      one.name ?? '(no name)',
-      one.kind,
-      one.id ?? '-',
-      one.scopes.join(',') || '-',
-    ];
-    return [...parts, one.expires === null ? '-' : `${one.expires}${one.expired ? ' (expired)' : ''}`].join(
-      '  ',
-    );
+    const parts = [`line ${one.line}`, one.name ?? '(no name)', one.kind, one.id ?? '-', one.scopes.join(',') || '-'];
+    return [...parts, one.expires === null ? '-' : `${one.expires}${one.expired ? ' (expired)' : ''}`].join('  ');
   });
   print(command, { file: apiKeysFile, keys }, rows.length === 0 ? ['no keys'] : rows);
 }
@@ -118,8 +105,7 @@ function checkKeys(_: object, command: Command): void {
   const { apiKeysFile } = readSettings(process.env);
   const text = readKeyText(apiKeysFile);
   const { entries, problems, warnings, fault } = parseKeyFile(text, nodePlatform);
-  const whole =
-    fault ?? (text === '' ? 'zero bytes long: write a comment into it to mean no keys' : undefined);
+  const whole = fault ?? (text === '' ? 'zero bytes long: write a comment into it to mean no keys' : undefined);
   const place = (line: number) => (line === 0 ? apiKeysFile : `${apiKeysFile}:${line}`);
   const lines = [
     ...(whole === undefined ? [] : [`${apiKeysFile}: not used: ${whole}`]),
@@ -127,10 +113,6 @@ function checkKeys(_: object, command: Command): void {
     ...warnings.map(({ line, problem }) => `${place(line)}: warning: ${problem}`),
     `${entries.length} usable, ${problems.length} not used`,
   ];
-  print(
-    command,
-    { file: apiKeysFile, usable: entries.length, fault: whole ?? null, problems, warnings },
-    lines,
-  );
+  print(command, { file: apiKeysFile, usable: entries.length, fault: whole ?? null, problems, warnings }, lines);
   if (problems.length > 0 || whole !== undefined) throw new CommandFault('');
 }

@@ -31,12 +31,14 @@ function randomText(length: number): string {
  * @throws CommandFault for a key that bcrypt would cut, or that no header can carry
  */
 export async function hashKey(key: string, useBcrypt: boolean): Promise<string> {
-  if (!/^[\x21-\x7e]+$/.test(key))
-    throw new CommandFault('a key has only printable ASCII characters and no space');
-  if (key.split('.').length === 3)
-    throw new CommandFault('a key with exactly two dots would be taken for a JWT');
+  if (!/^[\x21-\x7e]+$/.test(key)) throw new CommandFault('a key has only printable ASCII characters and no space');
+  if (key.split('.').length === 3) throw new CommandFault('a key with exactly two dots would be taken for a JWT');
   if (!useBcrypt) return `$sha256$${nodePlatform.sha256(key)}`;
-  if (key.length > maxBcryptBytes) throw new CommandFault(`bcrypt sees only ${maxBcryptBytes} bytes of a key`, 'leave --bcrypt out: a long random key needs no slow hash'); // prettier-ignore
+  if (key.length > maxBcryptBytes)
+    throw new CommandFault(
+      `bcrypt sees only ${maxBcryptBytes} bytes of a key`,
+      'leave --bcrypt out: a long random key needs no slow hash',
+    );
   const hashed = await hash(key, bcryptCost);
   return hashed.replace(/^\$2[axy]\$/, '$2b$');
 }
@@ -45,13 +47,8 @@ export async function hashKey(key: string, useBcrypt: boolean): Promise<string> 
  * Puts a line together.
  * @throws CommandFault when the name or an attribute is not one that a key file may have
  */
-export function formatLine(
-  name: string,
-  hashed: string,
-  attributes: KeyAttributes & { id?: string },
-): string {
-  if (!isKeyName(name))
-    throw new CommandFault('the name may have letters, digits and . _ @ + - and 128 characters');
+export function formatLine(name: string, hashed: string, attributes: KeyAttributes & { id?: string }): string {
+  if (!isKeyName(name)) throw new CommandFault('the name may have letters, digits and . _ @ + - and 128 characters');
   const words = [`${name}:${hashed}`];
   if (attributes.id !== undefined) words.push(`id=${attributes.id}`);
   if (attributes.expires !== undefined) words.push(`expires=${attributes.expires}`);

@@ -25,7 +25,11 @@ export async function revokeKeys(
   let done: Revocation | undefined;
   await editLocked(file, (text) => {
     done = revokeLines(text, name);
-    if (done.revoked + done.unusable === 0) throw new CommandFault(`no key ${name === undefined ? '' : `of ${name} `}in ${file}`, 'keygate key list shows what is there'); // prettier-ignore
+    if (done.revoked + done.unusable === 0)
+      throw new CommandFault(
+        `no key ${name === undefined ? '' : `of ${name} `}in ${file}`,
+        'keygate key list shows what is there',
+      );
     return done.text;
   });
   const { revoked, unusable, hashes } = done as unknown as Revocation;
@@ -33,12 +37,8 @@ export async function revokeKeys(
   const lines = [`${revoked} revoked.`];
   if (unusable > 0) lines.push(`${unusable} that could not be used taken out too.`);
   const stays = isInEnvironment(settings, hashes);
-  if (stays)
-    lines.push('WARNING: the same key stands in API_KEY or API_KEYS and is good as long as it does.');
-  print(command, { revoked, unusable, file, uptake, inEnvironment: stays }, [
-    ...lines,
-    describeUptake(uptake),
-  ]);
+  if (stays) lines.push('WARNING: the same key stands in API_KEY or API_KEYS and is good as long as it does.');
+  print(command, { revoked, unusable, file, uptake, inEnvironment: stays }, [...lines, describeUptake(uptake)]);
 }
 
 function isInEnvironment({ apiKey, apiKeys }: Settings, hashes: Set<string>): boolean {

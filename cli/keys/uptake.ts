@@ -61,7 +61,9 @@ function parseHealth(body: string): Health | undefined {
   const parsed = parseJsonObject(body);
   if (!('object' in parsed)) return undefined;
   const { generation, nginxGeneration } = parsed.object;
-  return typeof generation === 'string' && typeof nginxGeneration === 'string' ? { generation, nginxGeneration } : undefined; // prettier-ignore
+  return typeof generation === 'string' && typeof nginxGeneration === 'string'
+    ? { generation, nginxGeneration }
+    : undefined;
 }
 
 function place(settings: Settings): object {

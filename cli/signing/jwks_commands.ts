@@ -5,7 +5,14 @@ import type { Command } from 'commander';
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import { readSettings, type Settings } from '../../settings/read.js';
 import { activate, addNext, publishSeconds, removeKey } from '../../verifier/signing/key_rotation.js';
-import { makeSigningKey, readSigningKeys, signingKeysPath, writeSigningKeys, type SigningAlgorithm, type StoredSigningKey } from '../../verifier/signing/signing_keys.js'; // prettier-ignore
+import {
+  makeSigningKey,
+  readSigningKeys,
+  signingKeysPath,
+  writeSigningKeys,
+  type SigningAlgorithm,
+  type StoredSigningKey,
+} from '../../verifier/signing/signing_keys.js';
 import { deniedPath, denyLine } from '../denied_file.js';
 import { editLocked } from '../../node/locked_file.js';
 import { CommandFault, print } from '../output.js';
@@ -16,7 +23,10 @@ const takeUpMs = 1500; // in which nginx has seen a published key
 /** Adds the commands to the program. */
 export function addJwksCommands(program: Command): void {
   const jwks = program.command('jwks').description('keys that sign the tokens of POST /token');
-  jwks.command('new').description('make and publish a key that does not sign yet').action((_, command: Command) => rotate(command, false, true)); // prettier-ignore
+  jwks
+    .command('new')
+    .description('make and publish a key that does not sign yet')
+    .action((_, command: Command) => rotate(command, false, true));
   jwks
     .command('rotate')
     .description(
@@ -43,7 +53,6 @@ async function change(
   settings: Settings,
   by: (keys: StoredSigningKey[]) => Promise<StoredSigningKey[]> | StoredSigningKey[],
 ): Promise<void> {
-  // prettier-ignore
   await editLocked(signingKeysPath(settings.stateDir), async () => {
     writeSigningKeys(settings.stateDir, await by(readSigningKeys(settings.stateDir)));
     return readFileSync(signingKeysPath(settings.stateDir), 'utf8');
@@ -71,7 +80,8 @@ async function publish(settings: Settings, jwk: JWK, isNow: boolean): Promise<vo
 async function revoke(kid: string, _: object, command: Command): Promise<void> {
   const settings = readSettings(process.env);
   await change(settings, async (keys) => {
-    if (!keys.some((key) => key.jwk.kid === kid)) throw new CommandFault(`there is no key ${kid}`, 'keygate jwks list shows those there are'); // prettier-ignore
+    if (!keys.some((key) => key.jwk.kid === kid))
+      throw new CommandFault(`there is no key ${kid}`, 'keygate jwks list shows those there are');
     return removeKey(keys, kid, { nowSeconds: nowSeconds(), alg: settings.jwtAlg });
   });
   await denyLine(deniedPath(settings), `kid:${kid}`);
@@ -85,9 +95,7 @@ async function importFile(file: string, _: object, command: Command): Promise<vo
   const first = jwks[0] as JWK;
   await publish(settings, first, true);
   const kids = jwks.map((jwk) => jwk.kid);
-  print(command, { imported: kids, signing: first.kid }, [
-    `Imported ${kids.join(', ')}; ${first.kid} signs now.`,
-  ]);
+  print(command, { imported: kids, signing: first.kid }, [`Imported ${kids.join(', ')}; ${first.kid} signs now.`]);
 }
 
 async function readPrivateJwks(file: string): Promise<JWK[]> {
@@ -95,16 +103,22 @@ async function readPrivateJwks(file: string): Promise<JWK[]> {
   try {
     parsed = JSON.parse(readFileSync(file, 'utf8')) as JWK;
   } catch {
-    throw new CommandFault(
-      `${file} is not a readable JSON file`,
-      'expected a private JWK, or a set {"keys":[...]}',
-    );
+    throw new CommandFault(`${file} is not a readable JSON file`, 'expected a private JWK, or a set {"keys":[...]}');
   }
-  const usable = (parsed.keys ?? [parsed]).filter(
-    (jwk) => typeof jwk.d === 'string' && algorithmOf(jwk) !== undefined,
+  const usable = (parsed.keys ?? [parsed]).filter((jwk) => typeof jwk.d === 'string' && algorithmOf(jwk) !== undefined);
+  if (usable.length === 0)
+    throw new CommandFault(
+      `${file} holds no private key that can sign`,
+      'expected RSA, EC P-256 or Ed25519 with its member d',
+    );
+  return Promise.all(
+    usable.map(async (jwk) => ({
+      ...jwk,
+      alg: algorithmOf(jwk) as string,
+      use: 'sig',
+      kid: jwk.kid ?? (await calculateJwkThumbprint(jwk)),
+    })),
   );
-  if (usable.length === 0) throw new CommandFault(`${file} holds no private key that can sign`, 'expected RSA, EC P-256 or Ed25519 with its member d'); // prettier-ignore
-  return Promise.all(usable.map(async (jwk) => ({ ...jwk, alg: algorithmOf(jwk) as string, use: 'sig', kid: jwk.kid ?? (await calculateJwkThumbprint(jwk)) }))); // prettier-ignore
 }
 
 function algorithmOf({ kty, crv }: JWK): SigningAlgorithm | undefined {

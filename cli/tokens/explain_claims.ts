@@ -27,23 +27,20 @@ export function explainClaims(claims: UnverifiedObject, about: Explaining): Expl
   }));
 }
 
-function explain(
-  claim: string,
-  claims: UnverifiedObject,
-  { settings, nowSeconds, keys }: Explaining,
-): string {
+function explain(claim: string, claims: UnverifiedObject, { settings, nowSeconds, keys }: Explaining): string {
   const value = claims[claim];
   if (claim === 'exp' || claim === 'nbf' || claim === 'iat') return explainDate(claim, value, nowSeconds);
   if (claim === 'iss') {
-    if (keys.minting !== undefined && value === keys.minting.issuer)
-      return 'ours: verified by the minting keys alone';
+    if (keys.minting !== undefined && value === keys.minting.issuer) return 'ours: verified by the minting keys alone';
     if (settings.issuers === 'any') return 'any issuer is accepted';
-    return settings.issuers.includes(String(value))
-      ? 'accepted'
-      : `not one of ${settings.issuers.join(', ')}`;
+    return settings.issuers.includes(String(value)) ? 'accepted' : `not one of ${settings.issuers.join(', ')}`;
   }
   if (claim === 'aud' || claim === 'sub' || claim === 'scope' || claim === 'scp') {
-    const alone = checkClaims({ exp: nowSeconds + 60, [claim]: value }, claim === 'aud' ? settings : { ...settings, audiences: 'any' }, nowSeconds); // prettier-ignore
+    const alone = checkClaims(
+      { exp: nowSeconds + 60, [claim]: value },
+      claim === 'aud' ? settings : { ...settings, audiences: 'any' },
+      nowSeconds,
+    );
     return 'reason' in alone ? `refused: ${alone.reason}` : 'accepted';
   }
   if (claim === 'cnf') return 'refused: tokens bound to a client key are not supported';

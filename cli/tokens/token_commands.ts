@@ -37,21 +37,22 @@ export function addTokenCommands(program: Command): void {
 async function revoke(jti: string, _: object, command: Command): Promise<void> {
   const path = deniedPath(readSettings(process.env));
   await denyLine(path, `jti:${jti}`);
-  print(command, { revoked: jti, file: path }, [
-    `The token ${jti} is refused within a second; it stands in ${path}.`,
-  ]);
+  print(command, { revoked: jti, file: path }, [`The token ${jti} is refused within a second; it stands in ${path}.`]);
 }
 
 async function inspect(_: object, command: Command): Promise<void> {
   const settings = readSettings(process.env);
   const token = (await readSecret('Token (not shown): ')).trim().replace(/^bearer +/i, '');
-  const jwt = { issuers: parseList(settings.jwtIssuer ?? ''), audiences: parseList(settings.jwtAudience ?? ''), leewaySeconds: settings.jwtLeewaySeconds }; // prettier-ignore
+  const jwt = {
+    issuers: parseList(settings.jwtIssuer ?? ''),
+    audiences: parseList(settings.jwtAudience ?? ''),
+    leewaySeconds: settings.jwtLeewaySeconds,
+  };
   const nowSeconds = Date.now() / 1000;
   const keys = trustedKeys(settings);
   const verdict = await decideToken({ token, nowSeconds, settings: jwt, keys, platform: nodePlatform });
   const parsed = parseToken(token, nodePlatform);
-  const claims =
-    'reason' in parsed ? [] : explainClaims(parsed.unverifiedClaims, { settings: jwt, nowSeconds, keys });
+  const claims = 'reason' in parsed ? [] : explainClaims(parsed.unverifiedClaims, { settings: jwt, nowSeconds, keys });
   const header = 'reason' in parsed ? undefined : { alg: parsed.algorithm, kid: parsed.kid ?? null };
   const reason = verdict.admitted ? undefined : verdict.reason;
   const lines = [
@@ -60,11 +61,7 @@ async function inspect(_: object, command: Command): Promise<void> {
     reason === undefined ? 'ADMITTED' : `REFUSED: ${reason}: ${refusals()[reason].message}`,
   ];
   if (settings.jwksUrl !== undefined) lines.push('(keys of JWKS_URL were not looked at)');
-  print(
-    command,
-    { admitted: verdict.admitted, reason: reason ?? null, header: header ?? null, claims },
-    lines,
-  );
+  print(command, { admitted: verdict.admitted, reason: reason ?? null, header: header ?? null, claims }, lines);
   if (!verdict.admitted) throw new CommandFault('');
 }
 
@@ -79,8 +76,7 @@ function trustedKeys(settings: Settings): TrustedKeys {
     remote: undefined,
     isDeniedKid: (kid) => denied.kids[kid] === true,
     isDeniedJti: (jti) => denied.jtis[jti] === true,
-    findEntry: (fingerprint) =>
-      entries.find((entry) => entryFingerprint(entry, secret, nodePlatform) === fingerprint),
+    findEntry: (fingerprint) => entries.find((entry) => entryFingerprint(entry, secret, nodePlatform) === fingerprint),
   };
 }
 

@@ -18,13 +18,15 @@ export interface Directive {
 }
 
 // Within a word a quote, a `}` and a `#` are letters; `${` opens no block.
-const tokens =
-  /#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[;{}]|(?:\$\{|\\.|[^\s;{}"'\\])(?:\$\{|\\.|[^\s;{\\])*/gs;
+const tokens = /#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[;{}]|(?:\$\{|\\.|[^\s;{}"'\\])(?:\$\{|\\.|[^\s;{\\])*/gs;
 
 // What `nginx -T` prints before each file.
 const header = /^# configuration file (\/.*):$/;
 
-/** Parses one file, or the text of `nginx -T`: directives of the top level, file after file; torn text as far as it goes. */
+/**
+ * Parses one file, or the text of `nginx -T`: directives of the top level, file after file; torn text as far as it
+ * goes.
+ */
 export function parseDirectives(text: string): Directive[] {
   const top: Directive[] = [];
   const stack: Directive[] = [];

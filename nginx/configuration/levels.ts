@@ -22,9 +22,7 @@ export interface Level {
 
 /** @returns the http level, or undefined where there is none */
 export function readLevels(configuration: Configuration): Level | undefined {
-  const http = inPlace(configuration.top).find(
-    ({ words, block }) => words[0] === 'http' && block !== undefined,
-  );
+  const http = inPlace(configuration.top).find(({ words, block }) => words[0] === 'http' && block !== undefined);
   return http === undefined ? undefined : readLevel(configuration, http, undefined);
 }
 
@@ -40,14 +38,11 @@ function readLevel(configuration: Configuration, directive: Directive, parent: L
   return level;
 }
 
-function nameLevel(
-  kind: Level['kind'],
-  { words }: Directive,
-  around: Pick<Level, 'lines' | 'parent'>,
-): string {
+function nameLevel(kind: Level['kind'], { words }: Directive, around: Pick<Level, 'lines' | 'parent'>): string {
   if (kind === 'http') return 'http';
   if (kind === 'location') return `${words.join(' ')} of ${serverOf(around.parent as Level).name}`;
-  const named = around.lines.find((one) => one.words[0] === 'server_name') ?? around.lines.find((one) => one.words[0] === 'listen'); // prettier-ignore
+  const named =
+    around.lines.find((one) => one.words[0] === 'server_name') ?? around.lines.find((one) => one.words[0] === 'listen');
   return `server ${named?.words.slice(1).join(' ') ?? ''}`;
 }
 
@@ -89,8 +84,7 @@ export function askedIn(level: Level): Asked {
   const guard = level.includes.find((name) => guards.includes(name));
   if (guard !== undefined) return { who: 'keygate', guard, level };
   if (hasInclude(level, 'open.conf')) return { who: 'open', guard: '', level };
-  const around: Asked =
-    level.parent === undefined ? { who: 'nobody', guard: '', level } : askedIn(level.parent);
+  const around: Asked = level.parent === undefined ? { who: 'nobody', guard: '', level } : askedIn(level.parent);
   const own = level.lines.find(({ words }) => words[0] === 'auth_request');
   if (own === undefined || around.guard === 'guard_access.conf') return around; // js_access still asks
   const asked = unquote(own.words[1]);

@@ -146,13 +146,10 @@ function renderSettings(snippet: string, settings: Settings, facts: GatewayFacts
     cors_preflight: settings.corsPreflight,
     sidecar: facts.sidecarAddress,
   };
-  const rendered = snippet.replace(
-    /^(js_var \$keygate_(\w+)) ".*?";/gm,
-    (line, start: string, name: string) => {
-      const value = values[name];
-      return value === undefined ? line : `${start} "${value}";`;
-    },
-  );
+  const rendered = snippet.replace(/^(js_var \$keygate_(\w+)) ".*?";/gm, (line, start: string, name: string) => {
+    const value = values[name];
+    return value === undefined ? line : `${start} "${value}";`;
+  });
   return rendered.replace(/server unix:[^;]+;/, `server ${facts.sidecarAddress};`);
 }
 

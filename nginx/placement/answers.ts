@@ -13,21 +13,21 @@ import {
 } from '../configuration/levels.js';
 
 /** Why nginx refuses a second question, and what to do; also said where nginx itself has said so. */
-export const oneQuestion = 'a location asks one question only: guard the other locations with locations.conf and guard_location.conf, or pass the request on to a server of your own that asks yours'; // prettier-ignore
+export const oneQuestion =
+  'a location asks one question only: guard the other locations with locations.conf and guard_location.conf, or ' +
+  'pass the request on to a server of your own that asks yours';
 
 /** Finds what answers before anybody is asked, in a level or a part of it. */
 export function checkUnasked(level: Level, after = 0): Finding[] {
   const lines = withConditions({ ...level, lines: level.lines.slice(after) });
-  return lines.filter(answersUnasked).map((at) => ({ at, problem: `${quote(at)} answers before anything is decided` })); // prettier-ignore
+  return lines.filter(answersUnasked).map((at) => ({ at, problem: `${quote(at)} answers before anything is decided` }));
 }
 
 // An error gives nothing away. A rewrite to another site is a redirect, whatever its flag.
 function answersUnasked({ words }: Directive): boolean {
   if (words[0] === 'return') return !/^[45]\d\d$/.test(unquote(words[1]));
   if (words[0] !== 'rewrite') return false;
-  return (
-    /^(?:redirect|permanent)$/.test(words[3] ?? '') || /^(?:https?:\/\/|\$scheme)/.test(unquote(words[2]))
-  );
+  return /^(?:redirect|permanent)$/.test(words[3] ?? '') || /^(?:https?:\/\/|\$scheme)/.test(unquote(words[2]));
 }
 
 /** The first error_page for a status is the one that counts. */
@@ -46,12 +46,7 @@ export function checkTwice(level: Level, file: string): Finding[] {
 
 /** Finds what takes Keygate's place in a location that is guarded by what is around it. */
 export function checkInheriting(level: Level, asked: Asked): Finding[] {
-  return [
-    ...checkUnasked(level),
-    ...checkSatisfy(level),
-    ...checkPages(level),
-    ...checkVerdict(level, asked),
-  ];
+  return [...checkUnasked(level), ...checkSatisfy(level), ...checkPages(level), ...checkVerdict(level, asked)];
 }
 
 /** Finds a question of the operator's in the place of ours. */
@@ -61,13 +56,20 @@ export function checkQuestions(level: Level): Finding[] {
   if (at === undefined || around?.who !== 'keygate' || askedIn(level).who === 'keygate') return [];
   if (hasInclude(level, 'open.conf')) return checkTwice(level, 'open.conf');
   const asked = unquote(at.words[1]);
-  const what = asked === 'off' ? 'include open.conf instead' : asked.startsWith('/_keygate_ask') ? 'no location of that name includes ask.conf, so that your application answers it' : 'no credential is checked'; // prettier-ignore
+  const what =
+    asked === 'off'
+      ? 'include open.conf instead'
+      : asked.startsWith('/_keygate_ask')
+        ? 'no location of that name includes ask.conf, so that your application answers it'
+        : 'no credential is checked';
   return [{ at, problem: `${quote(at)} takes the place of Keygate's question: ${what}` }];
 }
 
 function checkSatisfy(level: Level): Finding[] {
   const own = level.lines.find(({ words }) => words[0] === 'satisfy');
-  const lets = level.lines.find(({ words }) => words[0] === 'allow' || (words[0] === 'auth_basic' && words[1] !== 'off')); // prettier-ignore
+  const lets = level.lines.find(
+    ({ words }) => words[0] === 'allow' || (words[0] === 'auth_basic' && words[1] !== 'off'),
+  );
   const whom = 'lets in without a credential whom an address or a password lets in';
   if (own?.words[1] === 'any') return [{ at: own, problem: `${quote(own)} ${whom}: take it out` }];
   if (own !== undefined || lets === undefined || !isAnyAround(level.parent)) return [];
@@ -91,15 +93,31 @@ function checkPages({ lines, includes }: Level): Finding[] {
     return [{ at, problem: `${quote(at)} takes the place of Keygate's answer${as}` }];
   }
   if (pages[0] === undefined || ours >= 0) return [];
-  return [{ at: pages[0], problem: 'with an `error_page` of its own it answers refusals with pages of nginx: include errors.conf too' }]; // prettier-ignore
+  return [
+    {
+      at: pages[0],
+      problem: 'with an `error_page` of its own it answers refusals with pages of nginx: include errors.conf too',
+    },
+  ];
 }
 
 function checkVerdict(level: Level, { guard }: Asked): Finding[] {
   const named = (name: string) => level.lines.find(({ words }) => words[0] === name);
   if (guard === 'guard_access.conf') {
     const at = named('js_access');
-    return at === undefined ? [] : [{ at, problem: `${quote(at)} takes the place of Keygate's decision: no credential is checked` }]; // prettier-ignore
+    return at === undefined
+      ? []
+      : [{ at, problem: `${quote(at)} takes the place of Keygate's decision: no credential is checked` }];
   }
   const at = named('auth_request_set');
-  return at === undefined ? [] : [{ at, problem: `${quote(at)} drops those of ${guard}: no identity reaches the application, and a 429 becomes a 403: put it beside ${guard}` }]; // prettier-ignore
+  return at === undefined
+    ? []
+    : [
+        {
+          at,
+          problem:
+            `${quote(at)} drops those of ${guard}: no identity reaches the application, and a 429 becomes ` +
+            `a 403: put it beside ${guard}`,
+        },
+      ];
 }

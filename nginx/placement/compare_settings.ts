@@ -9,18 +9,18 @@ import { parseDirectives, unquote, type Directive } from '../configuration/direc
 export function compareSettings(current: string, shipped: string): string[] {
   const has = settingsOf(current);
   const needs = settingsOf(shipped);
-  const lines = Object.keys(needs).filter((name) => has[name] === undefined).map((name) => `lacks ${needs[name]?.words.join(' ')};`); // prettier-ignore
+  const lines = Object.keys(needs)
+    .filter((name) => has[name] === undefined)
+    .map((name) => `lacks ${needs[name]?.words.join(' ')};`);
   for (const name of Object.keys(has)) {
     if (needs[name] === undefined) lines.push(`sets $${name}, which this version does not know`);
   }
-  const upstream = parseDirectives(current).find(
-    ({ words }) => words.join(' ') === 'upstream keygate_sidecar',
-  );
+  const upstream = parseDirectives(current).find(({ words }) => words.join(' ') === 'upstream keygate_sidecar');
   const server = upstream?.block?.find(({ words }) => words[0] === 'server')?.words[1];
   const told = has['keygate_sidecar'] === undefined ? undefined : unquote(has['keygate_sidecar'].words[2]);
   if (server === undefined) lines.push('lacks upstream keygate_sidecar { server ...; }');
   else if (told !== undefined && told !== server) {
-    lines.push(`names two places of the sidecar: $keygate_sidecar is ${told}, upstream keygate_sidecar has ${server}`); // prettier-ignore
+    lines.push(`names two places of the sidecar: $keygate_sidecar is ${told}, upstream keygate_sidecar has ${server}`);
   }
   return lines;
 }

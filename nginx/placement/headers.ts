@@ -1,5 +1,6 @@
 // What a location that passes requests on sends with them: whether the file is there that names the client to the
-// application and ends its key. One header line of a level drops all that it would inherit (docs/nginx-traps.md, rule 7).
+// application and ends its key. One header line of a level drops all that it would inherit (docs/nginx-traps.md, rule
+// 7).
 
 import { join } from 'node:path';
 import type { Configuration } from '../configuration/configuration.js';
@@ -64,21 +65,35 @@ export function checkHeaders(level: Level, configuration: Configuration): Findin
     const include = (name: string) => `add \`include ${join(configuration.dir, name)};\``;
     if (hasFile) return asked.who === 'open' ? [] : checkBeside(passing, isForwarding);
     if (isDropping)
-      return [
-        { at, problem: `a client's own X-Auth-User goes on to the application: ${include(protocol.file)}` },
-      ];
+      return [{ at, problem: `a client's own X-Auth-User goes on to the application: ${include(protocol.file)}` }];
     if (asked.who === 'open') {
       const isUnjudged = asked.level !== level && !hasInclude(serverOf(level), 'guard.conf');
-      return isUnjudged ? [{ at, problem: `a client's own X-Auth-User goes on to the application, as nginx hands no \`if\` of open.conf down: ${include('open.conf')}` }] : []; // prettier-ignore
+      return isUnjudged
+        ? [
+            {
+              at,
+              problem:
+                `a client's own X-Auth-User goes on to the application, as nginx hands no \`if\` of ` +
+                `open.conf down: ${include('open.conf')}`,
+            },
+          ]
+        : [];
     }
     if (isForwarding || endsKey(level, passing)) return [];
-    return [{ at, problem: `the client's key goes on to the application${explainDropping(level, passing)}: ${include(protocol.file)}` }]; // prettier-ignore
+    return [
+      {
+        at,
+        problem:
+          `the client's key goes on to the ` +
+          `application${explainDropping(level, passing)}: ${include(protocol.file)}`,
+      },
+    ];
   });
 }
 
 function explainDropping(level: Level, { from, lines: [first], protocol }: Passing): string {
   const { parent } = level;
-  const isDropped = first !== undefined && from === level && parent !== undefined && sentFrom(parent, protocol).hasFile; // prettier-ignore
+  const isDropped = first !== undefined && from === level && parent !== undefined && sentFrom(parent, protocol).hasFile;
   return isDropped ? `, as ${quote(first)} drops the lines of the level around it` : '';
 }
 
@@ -118,12 +133,19 @@ function checkBeside({ from, lines, protocol }: Passing, forwards: boolean): Fin
   return lines.flatMap((at) => {
     const name = headerOf(at);
     const line = quote(at);
-    if (name === 'x-request-id') return [{ at, problem: `${line} sends a second X-Request-Id beside that of ${protocol.file}: take it out` }]; // prettier-ignore
+    if (name === 'x-request-id')
+      return [{ at, problem: `${line} sends a second X-Request-Id beside that of ${protocol.file}: take it out` }];
     if (keyVariable.test(valueOf(at)) && !forwards)
-      return [{ at, problem: `${line} sends the client's key on to the application: take it out, or \`set $keygate_forward_credential on;\`` }]; // prettier-ignore
-    const isTaken = protocol.header.endsWith('_header')
-      ? name !== 'remote-user'
-      : from.lines.indexOf(at) > file; // of two parameters, applications take the last
+      return [
+        {
+          at,
+          problem:
+            `${line} sends the client's key on to the application: take it out, or \`set ` +
+            `$keygate_forward_credential on;\``,
+        },
+      ];
+    // Of two parameters, applications take the last
+    const isTaken = protocol.header.endsWith('_header') ? name !== 'remote-user' : from.lines.indexOf(at) > file;
     if (!identityHeaders.includes(name) || !isTaken) return [];
     return [{ at, problem: `${line} names another client than ${protocol.file} does: take it out` }];
   });

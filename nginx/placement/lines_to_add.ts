@@ -37,10 +37,7 @@ export function linesToAdd(wanted: Wanted, config: OperatorConfig | undefined): 
   return {
     main,
     http,
-    server: [
-      include('guard.conf'),
-      `${include('routes.conf')}    # optional: /keygate/token, /keygate/health`,
-    ],
+    server: [include('guard.conf'), `${include('routes.conf')}    # optional: /keygate/token, /keygate/health`],
     passing: [include('proxy_headers.conf')],
     open: [include('open.conf')],
   };
@@ -49,15 +46,24 @@ export function linesToAdd(wanted: Wanted, config: OperatorConfig | undefined): 
 /** What else the configuration needs, or has that a reader should know; a line each. */
 export function adviceFor(config: OperatorConfig | undefined): string[] {
   const resolver = config?.resolver === undefined ? 'resolver 127.0.0.53;' : undefined;
-  const trusted = config?.trustedCertificate === undefined ? 'js_fetch_trusted_certificate /etc/ssl/certs/ca-certificates.crt;' : undefined; // prettier-ignore
+  const trusted =
+    config?.trustedCertificate === undefined
+      ? 'js_fetch_trusted_certificate /etc/ssl/certs/ca-certificates.crt;'
+      : undefined;
   const forUrl = [resolver, trusted].filter((one) => one !== undefined);
   const advice =
     forUrl.length === 0 ? [] : [`with $keygate_jwks_url, http also needs, for example: ${forUrl.join(' ')}`];
   if (config?.headerBuffers !== undefined && !isRoomy(config.headerBuffers)) {
-    advice.push(`large_client_header_buffers ${config.headerBuffers} stands in your configuration: 4 32k makes room for tokens of up to 12 KB`); // prettier-ignore
+    advice.push(
+      'large_client_header_buffers ' +
+        `${config.headerBuffers} stands in your configuration: 4 32k makes room for tokens of up to 12 KB`,
+    );
   }
   if (config?.talkativeLog !== undefined) {
-    advice.push(`error_log at ${config.talkativeLog}: nginx then logs both values of a doubled Authorization header; notice does not`); // prettier-ignore
+    advice.push(
+      'error_log at ' +
+        `${config.talkativeLog}: nginx then logs both values of a doubled Authorization header; notice does not`,
+    );
   }
   return advice;
 }

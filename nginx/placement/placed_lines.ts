@@ -4,15 +4,7 @@
 import { join } from 'node:path';
 import { inPlace, type Configuration } from '../configuration/configuration.js';
 import { parseDirectives, type Directive } from '../configuration/directives.js';
-import {
-  askedIn,
-  hasInclude,
-  quote,
-  readLevels,
-  readPath,
-  withInner,
-  type Level,
-} from '../configuration/levels.js';
+import { askedIn, hasInclude, quote, readLevels, readPath, withInner, type Level } from '../configuration/levels.js';
 import { linesToAdd, type LinesToAdd, type Wanted } from './lines_to_add.js';
 import { readOperatorConfig } from '../configuration/operator_config.js';
 import { checkPlacement, type Fault } from './placement.js';
@@ -48,13 +40,10 @@ export function placeLines(wanted: Wanted, known: Configuration): Placed {
   const http = readLevels(configuration);
   if (http === undefined) return { places: [], lines: all, faults: [] };
   const top = { context: 'main' as const, file: configuration.mainFile, line: 0, of: '', lines: all.main };
-  const guards = [
-    ...put(http, forHttp(http, all)),
-    ...http.inner.flatMap((one) => put(one, forServer(one, all))),
-  ];
+  const guards = [...put(http, forHttp(http, all)), ...http.inner.flatMap((one) => put(one, forServer(one, all)))];
   const levels = () => withInner(readLevels(configuration) as Level); // with the lines that were put so far
   const locations = levels().filter(({ kind }) => kind === 'location');
-  const inLocations = locations.flatMap((one) => forLocation(one, wanted, all).flatMap((adding) => put(one, adding))); // prettier-ignore
+  const inLocations = locations.flatMap((one) => forLocation(one, wanted, all).flatMap((adding) => put(one, adding)));
   const isNew = guards.some(({ context }) => context === 'server');
   const isGuarded = isNew || levels().some((one) => askedIn(one).who === 'keygate');
   return {
@@ -124,7 +113,15 @@ function withOtherQuestions(http: Level): Fault[] {
   return http.inner.flatMap((server) => {
     const at = ownQuestion(server);
     if (at === undefined || hasInclude(server, 'guard.conf', 'locations.conf')) return [];
-    return [{ file: at.file, line: at.line, problem: `${server.name}: ${quote(at)} asks already, and nginx says \`"auth_request" directive is duplicate\` of guard.conf beside it: ${oneQuestion}` }]; // prettier-ignore
+    return [
+      {
+        file: at.file,
+        line: at.line,
+        problem:
+          `${server.name}: ${quote(at)} asks already, and nginx says \`"auth_request" directive is ` +
+          `duplicate\` of guard.conf beside it: ${oneQuestion}`,
+      },
+    ];
   });
 }
 

@@ -51,23 +51,36 @@ function checkLevel(level: Level, configuration: Configuration): Finding[] {
   const headers = () => checkHeaders(level, configuration);
   if (asked.who === 'open') return [...checkQuestions(level), ...checkOpen(level), ...headers()];
   if (asked.who !== 'keygate') return checkQuestions(level);
-  const guarding = asked.level === level ? checkGuarding(level, asked.guard) : [...checkInheriting(level, asked), ...checkSubrequests(level, asked.guard)]; // prettier-ignore
+  const guarding =
+    asked.level === level
+      ? checkGuarding(level, asked.guard)
+      : [...checkInheriting(level, asked), ...checkSubrequests(level, asked.guard)];
   return [...guarding, ...checkCut(level, configuration), ...checkSettings(level), ...headers()];
 }
 
 // A location that is guarded by a file of its own.
 function checkGuarding(level: Level, guard: string): Finding[] {
   const place = level.includes.indexOf(guard);
-  if (guard === '') return [{ at: level.directive, problem: 'it asks, but no guard_location.conf is around it: no identity, refusals by nginx, and subrequests get in unasked' }]; // prettier-ignore
+  if (guard === '')
+    return [
+      {
+        at: level.directive,
+        problem:
+          'it asks, but no guard_location.conf is around it: no identity, refusals by nginx, and subrequests get ' +
+          'in unasked',
+      },
+    ];
   const early = level.lines.slice(0, place).find((one) => endsLines(one) || takesOurPages(one));
-  const findings = early === undefined ? [] : [{ at: early, problem: `${quote(early)} comes before the guard, which must be first` }]; // prettier-ignore
+  const findings =
+    early === undefined ? [] : [{ at: early, problem: `${quote(early)} comes before the guard, which must be first` }];
   return [...findings, ...checkTwice(level, guard), ...checkUnasked(level)];
 }
 
 // nginx runs the `if` of a guard for the location in which it stands, and for none that is nested in it.
 function checkSubrequests({ directive, lines }: Level, guard: string): Finding[] {
   if (guard === 'guard.conf' || lines.some(({ words }) => words[1] === '($request_length')) return [];
-  const cure = guard === 'guard_location.conf' ? 'it needs the same include' : 'add `if ($request_length = 0) { return 403; }`'; // prettier-ignore
+  const cure =
+    guard === 'guard_location.conf' ? 'it needs the same include' : 'add `if ($request_length = 0) { return 403; }`';
   return [{ at: directive, problem: `a subrequest (SSI, mirror, a script) gets in unasked: ${cure}` }];
 }
 
@@ -77,7 +90,12 @@ function checkOpen(level: Level): Finding[] {
   const place = level.includes.indexOf('open.conf');
   const early = level.lines.slice(0, Math.max(place, 0)).find(endsLines);
   if (early === undefined || passingOf(level).length === 0) return [];
-  return [{ at: early, problem: `${quote(early)} comes before open.conf, so that a client's own X-Auth-User goes on to the application` }]; // prettier-ignore
+  return [
+    {
+      at: early,
+      problem: `${quote(early)} comes before open.conf, so that a client's own X-Auth-User goes on to the application`,
+    },
+  ];
 }
 
 // nginx cuts a location's path off as so many characters: /api off /apitoken as well.
@@ -87,11 +105,19 @@ function checkCut(level: Level, { all, settings }: Configuration): Finding[] {
   const at = level.lines.find(({ words }) => words[0] === 'proxy_pass');
   const pass = at?.words[1] ?? '';
   const isPrefix = modifier === '' || modifier === '^~';
-  if (at === undefined || !isPrefix || path.endsWith('/') || !/^https?:\/\/[^/]+\/(?:.*\/)?$/.test(pass))
-    return [];
-  return [{ at, problem: `\`proxy_pass ${pass}\` makes /token of ${path}token, which is then the upstream's own: write \`location ${path}/\`` }]; // prettier-ignore
+  if (at === undefined || !isPrefix || path.endsWith('/') || !/^https?:\/\/[^/]+\/(?:.*\/)?$/.test(pass)) return [];
+  return [
+    {
+      at,
+      problem:
+        `\`proxy_pass ` +
+        `${pass}\` makes /token of ${path}token, which is then the upstream's own: write \`location ${path}/\``,
+    },
+  ];
 }
 
 function hidesTokenRoute(directives: Directive[]): boolean {
-  return flatten(directives).some(({ words }) => words[1] === '$keygate_hide_token_route' && /^"?on"?$/.test(words[2] ?? '')); // prettier-ignore
+  return flatten(directives).some(
+    ({ words }) => words[1] === '$keygate_hide_token_route' && /^"?on"?$/.test(words[2] ?? ''),
+  );
 }

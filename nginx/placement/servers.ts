@@ -23,11 +23,20 @@ export function checkHttp(http: Level): Finding[] {
   const guarded = withInner(http).find((level) => hasInclude(level, ...ofGuards));
   if (ours < 0 && guarded !== undefined) {
     const place = guarded.includes.findIndex((name) => ofGuards.includes(name));
-    return [{ at: guarded.lines[place] as Directive, problem: `${guarded.includes[place]} needs \`include http.conf\` in http` }]; // prettier-ignore
+    return [
+      {
+        at: guarded.lines[place] as Directive,
+        problem: `${guarded.includes[place]} needs \`include http.conf\` in http`,
+      },
+    ];
   }
-  const late =
-    ours < 0 ? [] : http.lines.slice(ours).filter(({ words }) => /^map_hash_/.test(words[0] ?? ''));
-  return late.map((at) => ({ at, problem: `${quote(at)} comes after ${http.includes[ours]}, which has maps, and nginx says \`"${at.words[0]}" directive is duplicate\`: put it first` })); // prettier-ignore
+  const late = ours < 0 ? [] : http.lines.slice(ours).filter(({ words }) => /^map_hash_/.test(words[0] ?? ''));
+  return late.map((at) => ({
+    at,
+    problem:
+      `${quote(at)} comes after ${http.includes[ours]}, which has maps, and nginx says \`"${at.words[0]}" ` +
+      `directive is duplicate\`: put it first`,
+  }));
 }
 
 /** Finds what is wrong in a server itself. */
@@ -36,11 +45,18 @@ export function checkServer(server: Level): Finding[] {
   if (at < 0) return checkWithoutOurs(server);
   const file = server.includes[at] as string;
   const isGuarded = file === 'guard.conf';
-  const early = server.lines
-    .slice(0, at)
-    .find((one) => opens(one) !== '' || (isGuarded && takesOurPages(one)));
+  const early = server.lines.slice(0, at).find((one) => opens(one) !== '' || (isGuarded && takesOurPages(one)));
   const findings: Finding[] =
-    early === undefined ? [] : [{ at: early, problem: `\`${early.words[0]}\` comes before ${file}, which must be first: ${opens(early) || 'refusals are answered with that page'}` }]; // prettier-ignore
+    early === undefined
+      ? []
+      : [
+          {
+            at: early,
+            problem:
+              `\`${early.words[0]}\` comes before ${file}, which must be first: ` +
+              `${opens(early) || 'refusals are answered with that page'}`,
+          },
+        ];
   return isGuarded
     ? [...findings, ...checkTwice(server, file), ...checkUnasked(server, at)]
     : [...findings, ...server.inner.flatMap(withInner).flatMap(checkWaysPast)];
@@ -49,8 +65,7 @@ export function checkServer(server: Level): Finding[] {
 // A `rewrite`, `if`, `set`, `return` or `break` of a server runs for our question too.
 function opens({ words }: Directive): string {
   const what: { [name: string]: string } = {
-    rewrite:
-      "it could decide in Keygate's place, by sending the question to your application, whose 200 admits",
+    rewrite: "it could decide in Keygate's place, by sending the question to your application, whose 200 admits",
     if: "it could decide in Keygate's place, by sending the question elsewhere or answering it: a 2xx admits",
     set: "it could decide in Keygate's place, as it runs for the question too",
     return: "it could decide in Keygate's place, as it answers the question too: a 2xx admits",
@@ -61,8 +76,19 @@ function opens({ words }: Directive): string {
 }
 
 function checkWithoutOurs(server: Level): Finding[] {
-  const level = server.inner.flatMap(withInner).find((one) => hasInclude(one, 'guard_location.conf', 'guard_access.conf')); // prettier-ignore
-  return level === undefined ? [] : [{ at: level.directive, problem: `${quote(level.directive)} is guarded, but the server lacks \`include locations.conf\` as its first line: nginx answers 500 there` }]; // prettier-ignore
+  const level = server.inner
+    .flatMap(withInner)
+    .find((one) => hasInclude(one, 'guard_location.conf', 'guard_access.conf'));
+  return level === undefined
+    ? []
+    : [
+        {
+          at: level.directive,
+          problem:
+            `${quote(level.directive)} is guarded, but the server lacks \`include locations.conf\` as its ` +
+            'first line: nginx answers 500 there',
+        },
+      ];
 }
 
 // In a server that stays open, what takes paths of a guarded location, or is led to from there, is open.
@@ -71,11 +97,21 @@ function checkWaysPast(level: Level): Finding[] {
   const isOpen = (one: Level) => askedIn(one).who === 'nobody' && !isRefusing(one);
   const takers = takersFrom(level).filter(isOpen);
   const { path } = readPath(level);
-  const taken = takers.map((one) => ({ at: one.directive, problem: `${quote(one.directive)} may take paths of ${path}, and nobody is asked there: write \`location ^~ ${path}\`, or guard it too` })); // prettier-ignore
+  const taken = takers.map((one) => ({
+    at: one.directive,
+    problem:
+      `${quote(one.directive)} may take paths of ${path}, and nobody is asked there: write \`location ^~ ` +
+      `${path}\`, or guard it too`,
+  }));
   const led = withConditions(level).flatMap((at): Finding[] => {
-    const target = at.words[0] === 'rewrite' && !/^(?:break|redirect|permanent)$/.test(at.words[3] ?? '') ? unquote(at.words[2]) : undefined; // prettier-ignore
+    const target =
+      at.words[0] === 'rewrite' && !/^(?:break|redirect|permanent)$/.test(at.words[3] ?? '')
+        ? unquote(at.words[2])
+        : undefined;
     const place = target === undefined ? undefined : findPrefix(level, /^[^$?]*/.exec(target)?.[0] || '/');
-    return place === undefined || !isOpen(place) ? [] : [{ at, problem: `${quote(at)} leads to ${place.directive.words.join(' ')}, where nobody is asked` }]; // prettier-ignore
+    return place === undefined || !isOpen(place)
+      ? []
+      : [{ at, problem: `${quote(at)} leads to ${place.directive.words.join(' ')}, where nobody is asked` }];
   });
   return [...taken, ...led];
 }

@@ -31,31 +31,35 @@ export function checkSettings(level: Level): Finding[] {
     if (at.words[0] !== 'set' || !inLocations.includes(name)) return [];
     if (ended >= 0 && ended < place) {
       const end = quote(level.lines[ended] as Directive);
-      return [
-        { at, problem: `${quote(at)} does not hold: it comes after ${end}, after which nginx runs none` },
-      ];
+      return [{ at, problem: `${quote(at)} does not hold: it comes after ${end}, after which nginx runs none` }];
     }
-    const holdsIn = (one: Level) =>
-      one.lines.some(({ words }) => words[0] === 'set' && words[1] === at.words[1]);
+    const holdsIn = (one: Level) => one.lines.some(({ words }) => words[0] === 'set' && words[1] === at.words[1]);
     const elsewhere = [...nestedIn(level), ...takersFrom(level)];
     const loose = elsewhere.find((one) => !holdsIn(one) && !isSettled(one, name));
     if (loose === undefined) return [];
-    const cure = asked.includes(name)
-      ? 'a question of its own holds there too (ask.conf)'
-      : 'set it there too';
-    return [{ at, problem: `${quote(at)} does not hold in ${loose.directive.words.join(' ')} (line ${loose.directive.line}): ${cure}` }]; // prettier-ignore
+    const cure = asked.includes(name) ? 'a question of its own holds there too (ask.conf)' : 'set it there too';
+    return [
+      {
+        at,
+        problem:
+          `${quote(at)} does not hold in ${loose.directive.words.join(' ')} (line ` +
+          `${loose.directive.line}): ${cure}`,
+      },
+    ];
   });
 }
 
-/** Whether nginx goes on with a request in the same location, but runs no later `set`, `if` and `rewrite` line of it. */
+/**
+ * Whether nginx goes on with a request in the same location, but runs no later `set`, `if` and `rewrite` line of it.
+ */
 export function endsLines({ words }: Directive): boolean {
   return words[0] === 'break' || (words[0] === 'rewrite' && words[3] === 'break');
 }
 
 const nestedIn = (level: Level): Level[] => level.inner.flatMap((one) => [one, ...nestedIn(one)]);
 
-// Whether a setting of another location is of no consequence here: nobody is asked, nobody is let in, or the question has
-// settings of its own.
+// Whether a setting of another location is of no consequence here: nobody is asked, nobody is let in, or the question
+// has settings of its own.
 function isSettled(level: Level, name: string): boolean {
   const { who } = askedIn(level);
   const hasOwnQuestion = asked.includes(name) && level.lines.some(({ words }) => words[0] === 'auth_request');
@@ -64,7 +68,8 @@ function isSettled(level: Level, name: string): boolean {
 
 /** Whether a location lets nobody in: `deny all`, or `return` with an error. */
 export function isRefusing({ lines }: Level): boolean {
-  const has = (name: string, value: RegExp) => lines.some(({ words }) => words[0] === name && value.test(unquote(words[1]))); // prettier-ignore
+  const has = (name: string, value: RegExp) =>
+    lines.some(({ words }) => words[0] === name && value.test(unquote(words[1])));
   return (has('deny', /^all$/) && !has('allow', /./)) || has('return', /^[45]\d\d$/);
 }
 
@@ -73,9 +78,7 @@ export function takersFrom(level: Level): Level[] {
   const { modifier, path } = readPath(level);
   if (modifier !== '' || level.parent === undefined) return [];
   const { parent } = level;
-  const beside = parent.inner.filter(
-    (one) => /^~/.test(readPath(one).modifier) && mayMatch(readPath(one), path),
-  );
+  const beside = parent.inner.filter((one) => /^~/.test(readPath(one).modifier) && mayMatch(readPath(one), path));
   return [...beside, ...(parent.kind === 'location' ? takersFrom(parent) : [])];
 }
 
@@ -94,5 +97,10 @@ export function checkQuestion(level: Level): Finding[] {
     level.lines.some(({ words }) => words[0] === 'set' && words[1] === `$keygate_${name}`);
   const missing = asked.filter((name) => !isSet(name)).map((name) => `$keygate_${name}`);
   if (missing.length === 0) return [];
-  return [{ at: level.directive, problem: `it sets no ${missing.join(', ')}: another location may have changed them: set all five` }]; // prettier-ignore
+  return [
+    {
+      at: level.directive,
+      problem: `it sets no ${missing.join(', ')}: another location may have changed them: set all five`,
+    },
+  ];
 }

@@ -36,7 +36,10 @@ export async function findNginx(options: {
   if (runtime === 'auto' || runtime === 'system') {
     const system = await findSystemNginx();
     if (runtime === 'system' && system === undefined) {
-      throw new RuntimeFault('NGINX_RUNTIME=system: no nginx with ngx_http_js_module was found: install it (libnginx-mod-http-js, nginx-module-njs) or set NGINX_RUNTIME=auto'); // prettier-ignore
+      throw new RuntimeFault(
+        'NGINX_RUNTIME=system: no nginx with ngx_http_js_module was found: install it (libnginx-mod-http-js, ' +
+          'nginx-module-njs) or set NGINX_RUNTIME=auto',
+      );
     }
     if (system !== undefined && (runtime === 'system' || system.hasJsAccess)) return system;
   }
@@ -57,13 +60,9 @@ export const modulePaths = [
 ];
 
 async function findSystemNginx(): Promise<NginxRuntime | undefined> {
-  const module = modulePaths
-    .map((path) => join(path, 'ngx_http_js_module.so'))
-    .find((path) => existsSync(path));
+  const module = modulePaths.map((path) => join(path, 'ngx_http_js_module.so')).find((path) => existsSync(path));
   const program = findProgram();
-  return module === undefined || program === undefined
-    ? undefined
-    : describeNginx('system', [program], module);
+  return module === undefined || program === undefined ? undefined : describeNginx('system', [program], module);
 }
 
 /** @returns the nginx of this machine, if there is one */

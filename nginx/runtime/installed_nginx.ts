@@ -34,25 +34,33 @@ export async function findInstalledNginx(places: NginxPlaces): Promise<Installed
   const program = places.program ?? findProgram();
   const built = program === undefined ? undefined : spawnSync(program, ['-V'], { encoding: 'utf8' });
   if (program === undefined || built?.status !== 0) {
-    throw new RuntimeFault(`${program ?? 'nginx'} was not found or does not run: expected nginx on the path, or --nginx PATH`);
-  } // prettier-ignore
+    throw new RuntimeFault(
+      `${program ?? 'nginx'} was not found or does not run: expected nginx on the path, or --nginx PATH`,
+    );
+  }
   const { configuration, configurationFault } = dumpConfiguration(program, places.configuration);
   const module = places.module ?? findModule(built.stderr, configuration);
   if (module === undefined) {
-    throw new RuntimeFault(`${program} has no njs (${moduleFile}): install libnginx-mod-http-js (Debian, Ubuntu), nginx-module-njs (nginx.org) or nginx-mod-http-js (Alpine), or give --module PATH`); // prettier-ignore
+    throw new RuntimeFault(
+      `${program} has no njs (${moduleFile}): install libnginx-mod-http-js (Debian, Ubuntu), nginx-module-njs ` +
+        '(nginx.org) or nginx-mod-http-js (Alpine), or give --module PATH',
+    );
   }
   if (module !== '' && !existsSync(module)) throw new RuntimeFault(`${module}: there is no such module`);
   const runtime = await describeNginx('yours', [program], module);
-  if (runtime === undefined) throw new RuntimeFault(`${program} does not run with ${module || 'its njs'}: ${explainRefusal(program, module)}`); // prettier-ignore
+  if (runtime === undefined)
+    throw new RuntimeFault(`${program} does not run with ${module || 'its njs'}: ${explainRefusal(program, module)}`);
   if (!isAtLeast(runtime.njsVersion, oldestNjs)) {
-    throw new RuntimeFault(`njs ${runtime.njsVersion} of ${program} is too old: expected ${oldestNjs} or newer: update njs`); // prettier-ignore
+    throw new RuntimeFault(
+      `njs ${runtime.njsVersion} of ${program} is too old: expected ${oldestNjs} or newer: update njs`,
+    );
   }
   return { ...runtime, configuration, configurationFault };
 }
 
 function dumpConfiguration(program: string, file: string | undefined) {
   const args = ['-T', '-q', ...(file === undefined ? [] : ['-c', resolve(file)])];
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28, timeout: 60000 }); // prettier-ignore
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28, timeout: 60000 });
   if (status === 0) return { configuration: stdout, configurationFault: '' };
   return { configuration: undefined, configurationFault: emergency(stderr) || 'it does not say why' };
 }
@@ -80,6 +88,7 @@ function explainRefusal(program: string, module: string): string {
 }
 
 function emergency(stderr: string): string {
-  const line = stderr.split('\n').find((one) => /\[emerg\]|\[error\]/.test(one)) ?? stderr.trim().split('\n').pop() ?? ''; // prettier-ignore
+  const line =
+    stderr.split('\n').find((one) => /\[emerg\]|\[error\]/.test(one)) ?? stderr.trim().split('\n').pop() ?? '';
   return line.replace(/^.*\[(?:emerg|error)\]\s*(?:\d+#\d+:\s*)?/, '');
 }

@@ -22,9 +22,7 @@ export async function askNjsVersion(probe: NjsProbe): Promise<string | undefined
   const [program, ...rest] = probe.command as [string, ...string[]];
   const args = [...rest, '-p', dir, '-e', join(dir, 'error.log'), '-c', join(dir, 'nginx.conf')];
   const child = spawn(program, args, { stdio: 'ignore' });
-  const ended = new Promise<void>((resolve) =>
-    child.once('exit', () => resolve()).once('error', () => resolve()),
-  );
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()));
   let version: string | undefined;
   for (let i = 0; i < 200 && version === undefined && child.exitCode === null && child.pid; i++) {
     version = await ask(join(dir, 'probe.sock'));

@@ -30,7 +30,10 @@ const unneeded =
 export async function unpackNginx(suite: Suite): Promise<UnpackedNginx> {
   const architecture = run('dpkg', ['--print-architecture'], {}).trim();
   const names = loaders[architecture];
-  if (names === undefined) throw new RuntimeFault(`no nginx to unpack for the architecture ${architecture}: set NGINX_RUNTIME=system, ${dockerWay}`); // prettier-ignore
+  if (names === undefined)
+    throw new RuntimeFault(
+      `no nginx to unpack for the architecture ${architecture}: set NGINX_RUNTIME=system, ${dockerWay}`,
+    );
   const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'keygate');
   const home = join(cache, `nginx-${suite}-${architecture}`);
   if (!existsSync(home)) unpackInto(home, cache, suite);
@@ -92,28 +95,35 @@ function aptOptions(work: string, suite: Suite): string[] {
 function findMirror(): string {
   const args = ['indextargets', '--format', '$(REPO_URI) $(COMPONENT) $(ORIGIN)', 'Created-By: Packages'];
   const lines = run('apt-get', args, {}).split('\n');
-  const main = lines.map((line) => line.split(' ')).filter(([uri, component]) => component === 'main' && !/security|ubuntu/i.test(uri ?? '')); // prettier-ignore
+  const main = lines
+    .map((line) => line.split(' '))
+    .filter(([uri, component]) => component === 'main' && !/security|ubuntu/i.test(uri ?? ''));
   const mirror = main[0]?.[0];
-  if (mirror === undefined) throw new RuntimeFault(`apt knows no Debian mirror to take nginx from: install an nginx with njs 1.0.1 or newer, ${dockerWay}`); // prettier-ignore
+  if (mirror === undefined)
+    throw new RuntimeFault(
+      `apt knows no Debian mirror to take nginx from: install an nginx with njs 1.0.1 or newer, ${dockerWay}`,
+    );
   return mirror;
 }
 
 function packages(options: string[]): string[] {
-  const omit = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
-    (kind) => `--no-${kind}`,
-  );
-  const listed = run(
-    'apt-cache',
-    [...options, 'depends', '--recurse', ...omit, 'nginx', 'libnginx-mod-http-js'],
-    {},
-  );
+  const omit = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map((kind) => `--no-${kind}`);
+  const listed = run('apt-cache', [...options, 'depends', '--recurse', ...omit, 'nginx', 'libnginx-mod-http-js'], {});
   const names = listed.split('\n').filter((line) => /^[a-z0-9]/.test(line));
   return [...new Set(names)].filter((name) => !unneeded.test(name));
 }
 
 function run(program: string, args: string[], options: { cwd?: string }): string {
   const { status, stdout, stderr, error } = spawnSync(program, args, { ...options, encoding: 'utf8' });
-  if (error !== undefined) throw new RuntimeFault(`${program} is not on this machine, so nginx can't be unpacked: install an nginx with njs 1.0.1 or newer, ${dockerWay}`); // prettier-ignore
-  if (status !== 0) throw new RuntimeFault(`${program} failed: ${stderr.trim().split('\n').pop() ?? ''}: install an nginx with njs 1.0.1 or newer, ${dockerWay}`); // prettier-ignore
+  if (error !== undefined)
+    throw new RuntimeFault(
+      `${program} is not on this machine, so nginx can't be unpacked: install an nginx with njs 1.0.1 or newer, ` +
+        `${dockerWay}`,
+    );
+  if (status !== 0)
+    throw new RuntimeFault(
+      `${program} failed: ${stderr.trim().split('\n').pop() ?? ''}: install an nginx with njs 1.0.1 or newer, ` +
+        `${dockerWay}`,
+    );
   return stdout;
 }

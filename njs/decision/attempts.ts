@@ -25,11 +25,7 @@ export type Answer = (r: NginxHTTPRequest, outcome: Outcome) => void;
 const maxAttempts = 3;
 
 /** Decides about a request and has it answered, at once where that takes no signature and no sidecar. */
-export function decideAndAnswer(
-  r: NginxHTTPRequest,
-  source: QuestionSource,
-  answer: Answer,
-): void | Promise<void> {
+export function decideAndAnswer(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): void | Promise<void> {
   let outcome: Outcome | Promise<void>;
   try {
     outcome = begin(r, source, answer);
@@ -87,8 +83,7 @@ class Attempt {
   private async reachOnceThereAreKeys(): Promise<Verdict> {
     const sinceMs = Date.now();
     const waits = mayWait(sinceMs);
-    while (waits && readGeneration() === undefined && Date.now() - sinceMs < maxWaitMs)
-      await pause(lookEveryMs);
+    while (waits && readGeneration() === undefined && Date.now() - sinceMs < maxWaitMs) await pause(lookEveryMs);
     return this.reach();
   }
 

@@ -57,7 +57,5 @@ function take(key: string, eachMs: number, toleranceMs: number): void {
 
 /** Whether a refusal counts against the limit: a wrong credential does, none at all does not. */
 export function isFailure(reason: Reason): boolean {
-  return (
-    refusals()[reason].status === 401 && reason !== 'missing_credential' && reason !== 'unsupported_scheme'
-  );
+  return refusals()[reason].status === 401 && reason !== 'missing_credential' && reason !== 'unsupported_scheme';
 }

@@ -7,9 +7,9 @@ import type { Refused } from '../../auth/verdict.js';
 export type RefusedOutcome = Refused & AnswerDetails;
 
 /**
- * Answers the auth subrequest of a guarded location. It takes 401 and 403 and nothing else, so the status that the client
- * gets is a header of the verdict. A 401 bears the challenge itself: nginx carries it on to the client. What all refusals
- * have alike is set by refusal.conf.
+ * Answers the auth subrequest of a guarded location. It takes 401 and 403 and nothing else, so the status that the
+ * client gets is a header of the verdict. A 401 bears the challenge itself: nginx carries it on to the client. What all
+ * refusals have alike is set by refusal.conf.
  */
 export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
   const { status, headers, body } = formatRefusal(outcome.reason, outcome);

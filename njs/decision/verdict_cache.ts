@@ -1,5 +1,5 @@
-// The verdict cache. It remembers what decide() concluded and judges nothing itself: a verdict is found again only for the
-// same credential, under the same settings of the location and the same generation of keys, until it expires.
+// The verdict cache. It remembers what decide() concluded and judges nothing itself: a verdict is found again only for
+// the same credential, under the same settings of the location and the same generation of keys, until it expires.
 // Two places: a bounded Map inside a QuickJS context, and for what took a signature or bcrypt shared memory.
 
 import type { Decided } from '../../auth/decide.js';
@@ -52,8 +52,7 @@ export function recallHere(asked: Asked, generation: string | undefined): Admitt
   if (!KEYGATE_QUICKJS || asked.target !== usualTarget) return undefined;
   const name = contextName(asked);
   const found = context.young.get(name) || context.old.get(name);
-  if (found === undefined || found.generation !== generation || !(found.expiresMs > Date.now()))
-    return undefined;
+  if (found === undefined || found.generation !== generation || !(found.expiresMs > Date.now())) return undefined;
   return isSame(found.asked, asked) ? found.verdict : undefined;
 }
 
@@ -124,7 +123,8 @@ export function rememberShared(name: string, { verdict, cost }: Decided, generat
   }
 }
 
-// Of a failure of ours, or a limit, the next request must not hear; nor that a scope is missing once the key has expired.
+// Of a failure of ours, or a limit, the next request must not hear; nor that a scope is missing once the key has
+// expired.
 function isAboutCredential(reason: Reason): boolean {
   return refusals()[reason].status === 401;
 }

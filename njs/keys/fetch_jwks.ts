@@ -15,8 +15,7 @@ export async function fetchSet(url: string): Promise<boolean> {
   const fetched = await fetchText(url);
   const nowMs = Date.now();
   if (readState('remote_url') !== url) return false; // a reload named another while this one was under way
-  if ('fault' in fetched)
-    complain('remote', `JWKS_URL: ${fetched.fault}; keys loaded before stay in use`, nowMs);
+  if ('fault' in fetched) complain('remote', `JWKS_URL: ${fetched.fault}; keys loaded before stay in use`, nowMs);
   if ('fault' in fetched || !storeJwksText('remote', fetched.text, { nowMs })) {
     writeState('fetch_failed_ms', String(nowMs));
     return false;
@@ -46,7 +45,8 @@ async function fetchText(url: string): Promise<{ text: string } | { fault: strin
 const patienceMs = 400;
 const noResolver = 'nginx can not look its host up: add a `resolver` line to http';
 const handshakeFault =
-  'TLS handshake failed: certificate expired, of another host, or not by a CA of JWKS_CA (js_fetch_trusted_certificate); the line before this one says which';
+  'TLS handshake failed: certificate expired, of another host, or not by a CA of JWKS_CA ' +
+  '(js_fetch_trusted_certificate); the line before this one says which';
 
 // njs tells neither a refused connection from a failed handshake: a plain request to the same port does.
 async function canConnect(url: string): Promise<boolean> {

@@ -43,8 +43,8 @@ export function findRecord(keySet: KeySet, digest: string): KeyRecord | undefine
 }
 
 // A record as text: its members with line feeds between them, which none of them can hold. Without their names, since
-// 100,000 keys fit into 64 MB only while most take 64 bytes each; taken apart by `slice`, which costs engines a third of
-// JSON or `split`.
+// 100,000 keys fit into 64 MB only while most take 64 bytes each; taken apart by `slice`, which costs engines a third
+// of JSON or `split`.
 function formatRecord({ subject, expiresSeconds, fingerprint, scopes }: KeyRecord): string {
   return subject + '\n' + formatEnd(expiresSeconds) + '\n' + fingerprint + '\n' + scopes.join(' ');
 }
@@ -98,10 +98,7 @@ export interface StoringKeys {
  * @returns `full`: the zone is too small; `busy`: another worker is storing one; `outdated`: a newer content has been
  * read. The set in use stays then.
  */
-export function storeKeySet(
-  entries: KeyEntry[],
-  storing: StoringKeys,
-): 'stored' | 'full' | 'busy' | 'outdated' {
+export function storeKeySet(entries: KeyEntry[], storing: StoringKeys): 'stored' | 'full' | 'busy' | 'outdated' {
   if (!beginStoring(storing.nowMs)) return 'busy';
   try {
     if (!storing.isLatest()) return 'outdated';
@@ -143,8 +140,7 @@ function beginStoring(nowMs: number): boolean {
 /** Stops using the stored set: it is too old. */
 export function retireKeySet(): void {
   const before = currentKeySet();
-  if (before !== undefined)
-    writeState('keys', JSON.stringify(Object.assign({}, before, { available: false })));
+  if (before !== undefined) writeState('keys', JSON.stringify(Object.assign({}, before, { available: false })));
 }
 
 function storeEntry(dictionary: KeyZone, entry: KeyEntry, storing: StoringKeys): boolean {

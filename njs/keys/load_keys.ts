@@ -70,9 +70,7 @@ function takeUp(file: { text: string; digest: string }, keeping: Keeping): strin
   }
   recover('keys');
   const problems = fromFile.problems.map((one) => `line ${one.line}: ${one.problem}`);
-  const warnings = fromFile.warnings.map((one) =>
-    one.line === 0 ? one.problem : `line ${one.line}: ${one.problem}`,
-  );
+  const warnings = fromFile.warnings.map((one) => (one.line === 0 ? one.problem : `line ${one.line}: ${one.problem}`));
   report(entries.length, problems.concat(fromEnvironment.problems.map((one) => one.problem)), warnings);
   return undefined;
 }
@@ -103,10 +101,7 @@ function keepLastGood(fault: string, keeping: Keeping): void {
   const current = currentKeySet();
   const maxStaleMs = Number(variables.keygate_keys_max_stale) * 1000;
   if (current !== undefined && current.available && !(nowMs - sinceMs < maxStaleMs)) {
-    ngx.log(
-      ngx.ERR,
-      `keygate: ${fault}; the last good keys are older than KEYS_MAX_STALE and no longer used`,
-    );
+    ngx.log(ngx.ERR, `keygate: ${fault}; the last good keys are older than KEYS_MAX_STALE and no longer used`);
     retireKeySet();
   }
 }

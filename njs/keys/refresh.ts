@@ -62,21 +62,26 @@ function startAnewWithOtherSources(variables: NginxVariables): boolean {
 // What a configuration lacks without nginx or a request noticing: said once, when the configuration is first run.
 function checkAtStart(variables: NginxVariables): void {
   if (!KEYGATE_QUICKJS && njs.engine === 'QuickJS') {
-    log(ngx.WARN, 'keygate.js is the bundle for js_engine njs, but the engine is qjs: slower than need be; run `keygate install` again'); // prettier-ignore
+    log(
+      ngx.WARN,
+      'keygate.js is the bundle for js_engine njs, but the engine is qjs: slower than need be; run `keygate ' +
+        'install` again',
+    );
   }
   const { keygate_jwks_url, keygate_jwt_issuer, keygate_jwt_audience } = variables;
   if (keygate_jwks_url && (!keygate_jwt_issuer || !keygate_jwt_audience)) {
-    log(ngx.WARN, '$keygate_jwks_url is set: $keygate_jwt_issuer and $keygate_jwt_audience need values, or the word any, in settings.conf or in each guarded location'); // prettier-ignore
+    log(
+      ngx.WARN,
+      '$keygate_jwks_url is set: $keygate_jwt_issuer and $keygate_jwt_audience need values, or the word any, in ' +
+        'settings.conf or in each guarded location',
+    );
   }
 }
 
 // The sidecar makes its keys when it first starts, so a missing file is no fault.
 function refreshMinting(variables: NginxVariables, nowMs: number): void {
   const issuer = mintIssuer(variables);
-  const look = lookAt(
-    { path: `${variables.keygate_state_dir}/public/jwks.json`, name: 'minting', maxBytes },
-    nowMs,
-  );
+  const look = lookAt({ path: `${variables.keygate_state_dir}/public/jwks.json`, name: 'minting', maxBytes }, nowMs);
   if (look.found === 'changed') storeJwksText('minting', look.text, { issuer, nowMs });
   if (look.found !== 'unusable') return;
   if (look.why !== 'ENOENT') complain('minting', `public/jwks.json of the sidecar: ${look.why}`, nowMs);

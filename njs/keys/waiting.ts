@@ -1,5 +1,6 @@
-// Requests that wait for what one worker brings into shared memory: each looks there again and again, since a promise that
-// another request made may never settle (rule 3 in docs/nginx-traps.md). Few may wait at a time: each holds a context.
+// Requests that wait for what one worker brings into shared memory: each looks there again and again, since a promise
+// that another request made may never settle (rule 3 in docs/nginx-traps.md). Few may wait at a time: each holds a
+// context.
 
 /** How long anybody waits. */
 export const maxWaitMs = 2000;

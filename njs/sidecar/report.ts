@@ -10,8 +10,7 @@ export async function report(session: NginxPeriodicSession): Promise<void> {
   const address = session.variables.keygate_sidecar || '';
   const keySet = currentKeySet();
   if (Date.now() - Number(readState('report_failed_ms') || 0) < apartMs) return;
-  if (keySet === undefined || address.slice(0, 5) !== 'unix:' || readState('reported') === keySet.generation)
-    return;
+  if (keySet === undefined || address.slice(0, 5) !== 'unix:' || readState('reported') === keySet.generation) return;
   const generation = keySet.generation;
   const headers = { Host: 'keygate', 'Content-Type': 'application/vnd.keygate+json' };
   const body = JSON.stringify({ generation });

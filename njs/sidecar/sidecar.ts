@@ -32,9 +32,7 @@ export async function askSidecar(
 // nginx has no way to keep these of the server's out of our location.
 function hintAbout(reply: NginxHTTPRequest): string {
   const isChanged = reply.status === 200 || reply.status === 400;
-  return isChanged
-    ? '; does a sub_filter, proxy_set_body or proxy_hide_header stand for the whole server?'
-    : '';
+  return isChanged ? '; does a sub_filter, proxy_set_body or proxy_hide_header stand for the whole server?' : '';
 }
 
 function readReply(reply: NginxHTTPRequest): Unverified | undefined {

@@ -33,13 +33,25 @@ const keyLines: [key: string, line: string][] = [
   [generated('Ab3dE6gH'), `named:${hash(generated('Ab3dE6gH'))} id=Ab3dE6gH`],
   ['like.a.token', `dotted:${sha256('like.a.token')}`],
 ];
-const otherCredentials = ['wrong-key', generated('Zz3dE6gH'), 'hashed-keyx', 'w'.repeat(80), 'a b', 'é', 'x'.repeat(12289), 'a.b.c', '..', '']; // prettier-ignore
+const otherCredentials = [
+  'wrong-key',
+  generated('Zz3dE6gH'),
+  'hashed-keyx',
+  'w'.repeat(80),
+  'a b',
+  'é',
+  'x'.repeat(12289),
+  'a.b.c',
+  '..',
+  '',
+];
 
 const settingsOf = (parts: string[]) => parts.join('\t');
 const locations = ['', 'one', 'any'].flatMap((audience) =>
-  ['', 'models', 'models chat'].flatMap(
-    (scope) =>
-    ['0', '5'].map((leeway) => settingsOf([audience, 'https://issuer.example,https://mint.example', leeway, scope, scope === '' ? 'on' : 'off'])), // prettier-ignore
+  ['', 'models', 'models chat'].flatMap((scope) =>
+    ['0', '5'].map((leeway) =>
+      settingsOf([audience, 'https://issuer.example,https://mint.example', leeway, scope, scope === '' ? 'on' : 'off']),
+    ),
   ),
 );
 
@@ -103,7 +115,8 @@ function freshGate(world: World, onHashed: () => void): Gate {
       remote: undefined,
       isDeniedKid: (kid) => world.denied.kids[kid] === true,
       isDeniedJti: (jti) => world.denied.jtis[jti] === true,
-      findEntry: (fingerprint) => (world.isAvailable ? rows(world).find((row) => row.fingerprint === fingerprint) : undefined), // prettier-ignore
+      findEntry: (fingerprint) =>
+        world.isAvailable ? rows(world).find((row) => row.fingerprint === fingerprint) : undefined,
     }),
     lacksJwks: () => false,
     refreshJwks: () => Promise.resolve('none'),
@@ -115,10 +128,26 @@ function freshGate(world: World, onHashed: () => void): Gate {
 /** Reads what changed in the world into nginx's shared memory, as njs/keys does. */
 let taken = 0;
 function takeUp(world: World, context: Context): void {
-  const text = world.lines.filter((one) => one.isThere).map(({ line, scope, expiresMs }) => line + (scope && ` scope=${scope}`) + (expiresMs === undefined ? '' : ` expires=${new Date(expiresMs).toISOString()}`)); // prettier-ignore
-  world.entries = parseKeyFile(text.filter((line) => !line.startsWith('plain-key-of-the-test ')).join('\n'), nodePlatform).entries; // prettier-ignore
+  const text = world.lines
+    .filter((one) => one.isThere)
+    .map(
+      ({ line, scope, expiresMs }) =>
+        line +
+        (scope && ` scope=${scope}`) +
+        (expiresMs === undefined ? '' : ` expires=${new Date(expiresMs).toISOString()}`),
+    );
+  world.entries = parseKeyFile(
+    text.filter((line) => !line.startsWith('plain-key-of-the-test ')).join('\n'),
+    nodePlatform,
+  ).entries;
   taken++;
-  const storing = { generation: `keys-${taken}`, secret, platform: nodePlatform, nowMs: world.nowMs, isLatest: () => true }; // prettier-ignore
+  const storing = {
+    generation: `keys-${taken}`,
+    secret,
+    platform: nodePlatform,
+    nowMs: world.nowMs,
+    isLatest: () => true,
+  };
   expect(context.storeKeySet(world.entries, storing)).toBe('stored');
   if (!world.isAvailable) context.retireKeySet();
   const minting = { configured: true, issuer: 'https://mint.example', keys: [jwkOf(mintPair)] };
@@ -140,7 +169,8 @@ function changeWorld(world: World, choose: Choices): void {
     () => (line.scope = choose.of(['', 'models', 'chat', 'models,chat'])),
     () => (line.expiresMs = choose.of([undefined, world.nowMs + choose.below(9000)])),
     () => (world.isAvailable = choose.below(6) > 0),
-    () => (world.local = world.local.includes(pair) ? world.local.filter((one) => one !== pair) : [...world.local, pair]), // prettier-ignore
+    () =>
+      (world.local = world.local.includes(pair) ? world.local.filter((one) => one !== pair) : [...world.local, pair]),
     () => (world.denied.jtis[mark] ? delete world.denied.jtis[mark] : (world.denied.jtis[mark] = true)),
     () => (world.denied.kids[kid] = true),
     () => Object.assign(world, { local: pairs, isAvailable: true, denied: { jtis: {}, kids: {} } }),
@@ -156,20 +186,19 @@ function makeToken(world: World, choose: Choices): string {
   const kid = choose.below(12) === 0 ? choose.of(['kid-nobody', undefined]) : pair.kid;
   const claims = {
     sub: `user-${choose.below(100)}`,
-    iss: isMinted ? 'https://mint.example' : choose.below(10) === 0 ? 'https://elsewhere.example' : 'https://issuer.example', // prettier-ignore
+    iss: isMinted
+      ? 'https://mint.example'
+      : choose.below(10) === 0
+        ? 'https://elsewhere.example'
+        : 'https://issuer.example',
     aud: choose.of(['one', 'one', 'one', ['one', 'two'], 'two', undefined]),
-    exp:
-      nowSeconds + choose.of([choose.below(8000) / 1000, choose.below(8000) / 1000, 600, -choose.below(6)]),
+    exp: nowSeconds + choose.of([choose.below(8000) / 1000, choose.below(8000) / 1000, 600, -choose.below(6)]),
     nbf: choose.of([undefined, undefined, undefined, undefined, nowSeconds + choose.below(9)]),
     scope: choose.of([undefined, 'models', 'chat', 'models chat']),
     jti: choose.of([undefined, String(choose.below(6))]),
     ...(isMinted && { key: choose.of([...rows(world).map((row) => row.fingerprint), 'f'.repeat(22)]) }),
   };
-  const token = signTexts(
-    JSON.stringify({ alg: pair.alg, kid, typ: 'at+jwt' }),
-    JSON.stringify(claims),
-    pair,
-  );
+  const token = signTexts(JSON.stringify({ alg: pair.alg, kid, typ: 'at+jwt' }), JSON.stringify(claims), pair);
   return choose.below(12) === 0 ? forge(token, choose) : token;
 }
 
@@ -198,7 +227,13 @@ function headersOf(credential: string, other: string, choose: Choices): Headers 
   ])();
 }
 
-const targets = [...Array.from({ length: 40 }, () => '= localhost localhost /v1/models'), '= localhost localhost /x/token', '=root localhost localhost /', '= lo{calhost localhost /', '= localhost localhost /a\\b']; // prettier-ignore
+const targets = [
+  ...Array.from({ length: 40 }, () => '= localhost localhost /v1/models'),
+  '= localhost localhost /x/token',
+  '=root localhost localhost /',
+  '= lo{calhost localhost /',
+  '= localhost localhost /a\\b',
+];
 
 let contexts: Context[];
 
@@ -213,7 +248,13 @@ afterAll(() => {
 });
 
 function openWorld(): World {
-  const lines = keyLines.map(([key, line], i) => ({ key, line, isThere: true, scope: i % 2 === 0 ? '' : 'models', expiresMs: undefined })); // prettier-ignore
+  const lines = keyLines.map(([key, line], i) => ({
+    key,
+    line,
+    isThere: true,
+    scope: i % 2 === 0 ? '' : 'models',
+    expiresMs: undefined,
+  }));
   return {
     nowMs: startMs,
     lines,
@@ -226,7 +267,8 @@ function openWorld(): World {
 
 // Often to the very millisecond at which something ends.
 function passTime(world: World, choose: Choices, ends: number[]): void {
-  const next = ends.filter((endMs) => endMs > world.nowMs && endMs < world.nowMs + 10000).sort((a, b) => a - b)[0] ?? world.nowMs; // prettier-ignore
+  const next =
+    ends.filter((endMs) => endMs > world.nowMs && endMs < world.nowMs + 10000).sort((a, b) => a - b)[0] ?? world.nowMs;
   const rest = Math.ceil(next - world.nowMs);
   world.nowMs += choose.of([0, 1, choose.below(50), choose.below(700), rest, Math.max(0, rest - 1)]);
   vi.setSystemTime(world.nowMs);
@@ -326,8 +368,7 @@ it.each([7519, 6750, 8725])(
       if (expected.admitted) clients.noteEnd(expected.principal.expiresSeconds);
     }
     expect(Object.keys(seen).length, JSON.stringify(seen)).toBeGreaterThan(24);
-    for (const common of ['api_key', 'jwt', 'insufficient_scope'])
-      expect(seen[common], common).toBeGreaterThan(100);
+    for (const common of ['api_key', 'jwt', 'insufficient_scope']) expect(seen[common], common).toBeGreaterThan(100);
     expect(checked.bySidecar, 'something was remembered').toBeLessThan(checked.withoutCache * 0.7);
     expect(shared.keygate_verdicts.hits - hitsBefore).toBeGreaterThan(100);
   },

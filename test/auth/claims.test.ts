@@ -14,7 +14,7 @@ describe('checkClaims', () => {
       issuer: 'https://i',
       scopes: ['x', 'y'],
       expiresSeconds: now + 90,
-      key: 'k', // prettier-ignore
+      key: 'k',
     });
   });
 

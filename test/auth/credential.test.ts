@@ -1,10 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  chooseCredential,
-  maxCredentialBytes,
-  readCredential,
-  type CredentialHeaders,
-} from '../../auth/credential.js';
+import { chooseCredential, maxCredentialBytes, readCredential, type CredentialHeaders } from '../../auth/credential.js';
 
 const choose = (headers: Partial<CredentialHeaders>) =>
   chooseCredential({ authorization: '', xApiKey: '', apiKey: '', ...headers });

@@ -103,7 +103,9 @@ describe('decide', () => {
     const recall = () => admission;
     expect(decide(request('good'), gate({ recall }))).toMatchObject({ principal: { subject: 'bob' } });
     expect(decide(request('mal formed'), gate({ recall }))).toEqual(refuse('malformed_credential'));
-    expect(decide(request('x', { headers: { authorization: 'a', xApiKey: 'b', apiKey: '' } }), gate({ recall }))).toEqual(refuse('two_credentials')); // prettier-ignore
+    expect(
+      decide(request('x', { headers: { authorization: 'a', xApiKey: 'b', apiKey: '' } }), gate({ recall })),
+    ).toEqual(refuse('two_credentials'));
   });
 
   it.each([
@@ -111,17 +113,14 @@ describe('decide', () => {
     ['bad_host', { target: '= a/b a /x' }],
     ['identity_header', { target: '=root a a /x' }],
     ['hidden_route', { target: '= a a /token' }],
-  ] as [string, Partial<RequestFacts>][])(
-    'refuses with %s before anything is looked up',
-    (reason, changed) => {
-      for (const credential of ['good', '']) {
-        const one = gate({ recall: () => admission });
-        const refused = decide(request(credential, { isPreflight: () => true, ...changed }), one);
-        expect(refused).toEqual({ admitted: false, reason });
-        expect(one.remembered).toEqual([]);
-      }
-    },
-  );
+  ] as [string, Partial<RequestFacts>][])('refuses with %s before anything is looked up', (reason, changed) => {
+    for (const credential of ['good', '']) {
+      const one = gate({ recall: () => admission });
+      const refused = decide(request(credential, { isPreflight: () => true, ...changed }), one);
+      expect(refused).toEqual({ admitted: false, reason });
+      expect(one.remembered).toEqual([]);
+    }
+  });
 
   it('refuses a good key without the scope that the location requires', () => {
     const scoped = (scope: string) => request('good', { settings: { ...settings, requiredScopes: [scope] } });
@@ -143,9 +142,7 @@ describe('decide', () => {
       admitted: true,
       principal: { subject: '' },
     });
-    expect(await decide(request('wrong', { isPreflight: () => true }), gate())).toEqual(
-      refuse('unknown_key'),
-    );
+    expect(await decide(request('wrong', { isPreflight: () => true }), gate())).toEqual(refuse('unknown_key'));
   });
 
   it.each([

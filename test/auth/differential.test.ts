@@ -34,11 +34,17 @@ const stricter: { [mutation: string]: { reason: string; because: string } } = {
   'payload too large': { reason: 'token_too_long', because: 'credentials end at 12 KB' },
   'typ of another use': { reason: 'token_typ', because: 'RFC 8725 section 3.11: explicit types tell tokens apart' },
   'b64 or zip': { reason: 'token_header_invalid', because: 'RFC 7797 and zip are not for JWTs that we accept' },
-  'padding added': { reason: 'token_bad_base64url', because: 'RFC 7515 section 2: no padding; one token, one spelling' },
+  'padding added': {
+    reason: 'token_bad_base64url',
+    because: 'RFC 7515 section 2: no padding; one token, one spelling',
+  },
   'white space within': { reason: 'token_bad_base64url', because: 'RFC 7515 section 2: no white space' },
   'stray trailing bits': { reason: 'token_bad_base64url', because: 'one token, one spelling' },
-  'signature of another length': { reason: 'token_signature_length', because: 'RFC 8017 section 8.2.2: exactly the length of the modulus; a stripped leading zero is none' },
-}; // prettier-ignore
+  'signature of another length': {
+    reason: 'token_signature_length',
+    because: 'RFC 8017 section 8.2.2: exactly the length of the modulus; a stripped leading zero is none',
+  },
+};
 
 // Only one signature in 256 begins with the zero byte that jose lets go.
 const seldom = ['signature of another length'];
@@ -94,7 +100,7 @@ describe(`${count} tokens`, () => {
   it('are admitted exactly where they are valid', () => {
     const wrong = judged.filter(
       ({ one, ours }) => (ours === 'admitted') !== one.mutation.startsWith('valid') && one.mutation !== 'valid: no kid',
-    ); // prettier-ignore
+    );
     expect(wrong.slice(0, 10)).toEqual([]);
     for (const alg of algorithmNames) {
       for (const verdict of [true, false]) {
@@ -107,7 +113,7 @@ describe(`${count} tokens`, () => {
   it('differ from jose in every way that is listed, and in no way that is not tried', () => {
     const differing = new Set(
       judged.filter(({ ours, jose }) => ours !== 'admitted' && jose === 'admitted').map(({ one }) => one.mutation),
-    ); // prettier-ignore
+    );
     const always = (name: string) => !seldom.includes(name);
     expect([...differing].filter(always).sort()).toEqual(Object.keys(stricter).filter(always).sort());
     expect(Object.keys(stricter).every((name) => name in mutations)).toBe(true);

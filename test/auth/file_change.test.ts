@@ -31,12 +31,8 @@ describe('judgeChange', () => {
     const written = { ...old, mtimeMs: now - 149.5, size: 11 };
     expect(judgeChange(written, seen, now)).toBe('unsettled');
     expect(judgeChange(written, seen, now + 1)).toBe('read');
-    expect(judgeChange({ ...written, mtimeMs: now + 0.5 }, seen, now), 'in this very millisecond').toBe(
-      'unsettled',
-    );
-    expect(judgeChange({ ...written, mtimeMs: now + 60000 }, seen, now), 'a clock that is ahead').toBe(
-      'read',
-    );
+    expect(judgeChange({ ...written, mtimeMs: now + 0.5 }, seen, now), 'in this very millisecond').toBe('unsettled');
+    expect(judgeChange({ ...written, mtimeMs: now + 60000 }, seen, now), 'a clock that is ahead').toBe('read');
   });
 
   it('reads once more after 100 ms, as a second change may have left no trace, and then never again', () => {

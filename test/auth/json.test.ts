@@ -11,9 +11,7 @@ it('reads an object of the deepest nesting that is allowed, and no deeper', () =
 
 it('does not count brackets within strings, nor siblings', () => {
   expect(parseJsonObject(JSON.stringify({ a: '[{"\\'.repeat(40) }))).toHaveProperty('object');
-  expect(parseJsonObject(JSON.stringify({ a: Array.from({ length: 100 }, () => [{}]) }))).toHaveProperty(
-    'object',
-  );
+  expect(parseJsonObject(JSON.stringify({ a: Array.from({ length: 100 }, () => [{}]) }))).toHaveProperty('object');
 });
 
 it.each(['', 'null', '[]', '1', '"a"', '{', '{"a":1,}', "{'a':1}"])('refuses %j', (text) => {

@@ -6,8 +6,7 @@ import { nodePlatform } from '../../node/crypto.js';
 type Jwk = { [name: string]: unknown };
 const rsa = (bits: number) =>
   generateKeyPairSync('rsa', { modulusLength: bits }).publicKey.export({ format: 'jwk' }) as Jwk;
-const ec = (namedCurve: string) =>
-  generateKeyPairSync('ec', { namedCurve }).publicKey.export({ format: 'jwk' }) as Jwk;
+const ec = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve }).publicKey.export({ format: 'jwk' }) as Jwk;
 const ed = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }) as Jwk;
 const rsa2048 = rsa(2048);
 const p256 = ec('P-256');
@@ -18,13 +17,7 @@ describe('parseJwks', () => {
   it('takes RSA, the three curves and Ed25519', () => {
     const jwks = parse(rsa2048, p256, ec('P-384'), ec('P-521'), ed);
     expect(jwks.problems).toEqual([]);
-    expect(jwks.keys.map((key) => key.crv ?? key.modulusBytes)).toEqual([
-      256,
-      'P-256',
-      'P-384',
-      'P-521',
-      'Ed25519',
-    ]);
+    expect(jwks.keys.map((key) => key.crv ?? key.modulusBytes)).toEqual([256, 'P-256', 'P-384', 'P-521', 'Ed25519']);
   });
 
   it('builds keys anew, without private and unknown members, and says that it found private ones', () => {
@@ -37,10 +30,7 @@ describe('parseJwks', () => {
 
   it.each([
     ['RSA of 1024 bits', rsa(1024)],
-    [
-      'RSA of 2047 bits',
-      { ...rsa2048, n: Buffer.from([0x7f, ...Buffer.alloc(255, 1)]).toString('base64url') },
-    ],
+    ['RSA of 2047 bits', { ...rsa2048, n: Buffer.from([0x7f, ...Buffer.alloc(255, 1)]).toString('base64url') }],
     ['RSA of over 4096 bits', { ...rsa2048, n: Buffer.alloc(513, 255).toString('base64url') }],
     ['RSA with exponent 1', { ...rsa2048, e: 'AQ' }],
     ['RSA with exponent 0', { ...rsa2048, e: 'AA' }],
@@ -76,9 +66,7 @@ describe('parseJwks', () => {
   ])('reports %s and uses the others', (_, key) => {
     const jwks = parse(p256, key);
     expect(jwks.keys).toHaveLength(1);
-    expect(jwks.problems).toEqual([
-      expect.objectContaining({ index: 1, problem: expect.any(String) as string }),
-    ]);
+    expect(jwks.problems).toEqual([expect.objectContaining({ index: 1, problem: expect.any(String) as string })]);
   });
 
   it('uses none of several keys with one kid', () => {
@@ -91,12 +79,9 @@ describe('parseJwks', () => {
     expect(parse({ kty: 'oct', kid: 'a\r\nb\u2028' }).problems[0]?.kid).toBe('a??b?');
   });
 
-  it.each(['', 'null', '[]', '{}', '{"keys":{}}', '{"keys":null}', '<html>', '{"keys":[}'])(
-    'faults %j',
-    (text) => {
-      expect(parseJwks(text, nodePlatform)).toHaveProperty('fault');
-    },
-  );
+  it.each(['', 'null', '[]', '{}', '{"keys":{}}', '{"keys":null}', '<html>', '{"keys":[}'])('faults %j', (text) => {
+    expect(parseJwks(text, nodePlatform)).toHaveProperty('fault');
+  });
 });
 
 describe('fitsAlgorithm', () => {

@@ -4,8 +4,7 @@ import { nodePlatform } from '../../node/crypto.js';
 
 const encode = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
-const token = (header: unknown, payload: unknown = { sub: 'a' }) =>
-  `${encode(header)}.${encode(payload)}.AAAA`;
+const token = (header: unknown, payload: unknown = { sub: 'a' }) => `${encode(header)}.${encode(payload)}.AAAA`;
 const parse = (text: string) => parseToken(text, nodePlatform);
 
 describe('parseToken', () => {
@@ -20,12 +19,9 @@ describe('parseToken', () => {
     });
   });
 
-  it.each(['JWT', 'jwt', 'at+jwt', 'AT+JWT', 'application/jwt', 'Application/at+JWT'])(
-    'accepts typ %s',
-    (typ) => {
-      expect(parse(token({ alg: 'RS256', typ }))).not.toHaveProperty('reason');
-    },
-  );
+  it.each(['JWT', 'jwt', 'at+jwt', 'AT+JWT', 'application/jwt', 'Application/at+JWT'])('accepts typ %s', (typ) => {
+    expect(parse(token({ alg: 'RS256', typ }))).not.toHaveProperty('reason');
+  });
 
   it.each([
     ['token_too_long', `${encode({ alg: 'RS256' })}.${'A'.repeat(12288)}.AAAA`],
@@ -43,10 +39,7 @@ describe('parseToken', () => {
     ['token_header_not_json', `${encode([])}.${encode({})}.AAAA`],
     ['token_header_not_json', `${encode('null')}.${encode({})}.AAAA`],
     ['token_header_not_json', `${Buffer.from([0xff, 0xfe]).toString('base64url')}.${encode({})}.AAAA`],
-    [
-      'token_header_not_json',
-      `${Buffer.from('\ufeff{"alg":"RS256"}').toString('base64url')}.${encode({})}.AAAA`,
-    ],
+    ['token_header_not_json', `${Buffer.from('\ufeff{"alg":"RS256"}').toString('base64url')}.${encode({})}.AAAA`],
     ['token_payload_not_json', token({ alg: 'RS256' }, '"text"')],
     ['token_payload_not_json', token({ alg: 'RS256' }, '{"a":1')],
     ['token_nested_too_deep', token({ alg: 'RS256' }, `{"a":${'['.repeat(40)}${']'.repeat(40)}}`)],

@@ -3,7 +3,16 @@ import { expect, it } from 'vitest';
 import { entryFingerprint, entrySubject, type KeyEntry } from '../../auth/key_entry.js';
 import { nodePlatform } from '../../node/crypto.js';
 
-const entry: KeyEntry = { kind: 'plaintext', name: '', hash: 'h', id: '', expiresSeconds: null, scopes: [], text: 'the line', line: 1 }; // prettier-ignore
+const entry: KeyEntry = {
+  kind: 'plaintext',
+  name: '',
+  hash: 'h',
+  id: '',
+  expiresSeconds: null,
+  scopes: [],
+  text: 'the line',
+  line: 1,
+};
 
 it('fingerprints an entry with 16 bytes of HMAC-SHA-256 of its text', () => {
   const lastCharacters = new Set<string>();

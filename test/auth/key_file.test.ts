@@ -65,9 +65,7 @@ describe('parseKeyFile', () => {
   });
 
   it('never puts content of a line into a problem', () => {
-    const { problems } = parse(
-      'secret:plaintext\n$9$secret\nsecret key\nsecret,key\nsecret.a.b\n$2b$15$secret',
-    );
+    const { problems } = parse('secret:plaintext\n$9$secret\nsecret key\nsecret,key\nsecret.a.b\n$2b$15$secret');
     expect(problems).toHaveLength(6);
     expect(JSON.stringify(problems)).not.toContain('secret');
   });

@@ -5,7 +5,16 @@ import { refuse } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
 
 const now = 1_800_000_000;
-const entry: KeyEntry = { kind: 'bcrypt', name: 'alice', hash: '$2b$10$secret', id: 'abcd1234', expiresSeconds: now + 60, scopes: ['models', 'chat'], text: 'alice:$2b$10$secret', line: 7 }; // prettier-ignore
+const entry: KeyEntry = {
+  kind: 'bcrypt',
+  name: 'alice',
+  hash: '$2b$10$secret',
+  id: 'abcd1234',
+  expiresSeconds: now + 60,
+  scopes: ['models', 'chat'],
+  text: 'alice:$2b$10$secret',
+  line: 7,
+};
 const record = recordOf(entry, 'secret', nodePlatform);
 
 // What nginx keeps in shared memory, and what the sidecar sends.

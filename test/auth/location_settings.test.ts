@@ -8,10 +8,7 @@ const joined = /\$keygate_settings \{[^}]*default "([^"]*)";/.exec(conf)?.[1]?.r
 
 /** Joins settings as nginx does: what is not given has the default of settings.conf. */
 const joinSettings = (given: { [name: string]: string }) =>
-  joined.replace(
-    /\$keygate_(\w+)/g,
-    (_, name: string) => given[name] ?? defaults[name] ?? `$keygate_${name}`,
-  );
+  joined.replace(/\$keygate_(\w+)/g, (_, name: string) => given[name] ?? defaults[name] ?? `$keygate_${name}`);
 
 const defaults: { [name: string]: string } = {
   jwt_audience: '',

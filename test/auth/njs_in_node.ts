@@ -1,5 +1,5 @@
-// The decision of njs/ run by Node.js: its modules as they are, over stand-ins for nginx's shared memory, for a request's
-// variables and for the sidecar.
+// The decision of njs/ run by Node.js: its modules as they are, over stand-ins for nginx's shared memory, for a
+// request's variables and for the sidecar.
 
 import { expect, vi } from 'vitest';
 import type { KeyEntry } from '../../auth/key_entry.js';
@@ -105,8 +105,7 @@ export async function askNginx(
     subrequest: async (_path: string, { body }: { body: string }) => {
       const { credential, generation } = JSON.parse(body) as { credential: string; generation: string };
       const entry = findHashed(credential);
-      const verdict =
-        entry === undefined ? { admitted: false, reason: 'unknown_key' } : { admitted: true, entry };
+      const verdict = entry === undefined ? { admitted: false, reason: 'unknown_key' } : { admitted: true, entry };
       return {
         status: 200,
         headersOut: { 'Content-Type': 'application/vnd.keygate+json' },

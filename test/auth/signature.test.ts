@@ -36,8 +36,6 @@ it('asks for the exact length of an RSA modulus', () => {
 
 it('asks for 64 bytes of an Ed25519 signature', () => {
   expect(
-    [63, 64, 65].map((length) =>
-      hasSignatureForm('EdDSA', { kty: 'OKP', crv: 'Ed25519' }, new Uint8Array(length)),
-    ),
+    [63, 64, 65].map((length) => hasSignatureForm('EdDSA', { kty: 'OKP', crv: 'Ed25519' }, new Uint8Array(length))),
   ).toEqual([false, true, false]);
 });

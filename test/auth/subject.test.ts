@@ -14,9 +14,7 @@ it.each([
 });
 
 it('encodes every character so that no two subjects look alike', () => {
-  const codes = Array.from({ length: 0x300 - 0x20 }, (_, i) => 0x20 + i).filter(
-    (code) => code < 0x7f || code > 0x9f,
-  );
+  const codes = Array.from({ length: 0x300 - 0x20 }, (_, i) => 0x20 + i).filter((code) => code < 0x7f || code > 0x9f);
   const subjects = codes.map((code) => `${String.fromCharCode(code)}ä`);
   const encoded = subjects.map((subject) => encodeSubject(subject) ?? '');
   expect(new Set(encoded).size).toBe(subjects.length);

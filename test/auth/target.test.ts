@@ -1,13 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import {
-  checkTarget,
-  isUsualTarget,
-  namesTokenRoute,
-  usualTarget,
-  usualTargetPattern,
-} from '../../auth/target.js';
+import { checkTarget, isUsualTarget, namesTokenRoute, usualTarget, usualTargetPattern } from '../../auth/target.js';
 
 describe('namesTokenRoute', () => {
   it.each([
@@ -73,36 +67,44 @@ interface Sent {
   request_uri: string;
 }
 
-const usual: Sent = { keygate_claimed_identity: '', http_host: 'localhost:5000', host: 'localhost', request_uri: '/v1/models' }; // prettier-ignore
+const usual: Sent = {
+  keygate_claimed_identity: '',
+  http_host: 'localhost:5000',
+  host: 'localhost',
+  request_uri: '/v1/models',
+};
 const targetOf = (sent: Partial<Sent>) =>
   joined.replace(/\$(\w+)/g, (_, name: keyof Sent) => ({ ...usual, ...sent })[name]);
 const check = (sent: Partial<Sent>, hidesTokenRoute = true) => {
   const target = targetOf(sent);
   // What nginx finds usual comes as `usual` (nginx/snippets/decision_server.conf).
-  if (isUsualTarget(target)) expect(checkTarget(usualTarget, { hidesTokenRoute })).toBe(checkTarget(target, { hidesTokenRoute })); // prettier-ignore
+  if (isUsualTarget(target))
+    expect(checkTarget(usualTarget, { hidesTokenRoute })).toBe(checkTarget(target, { hidesTokenRoute }));
   return checkTarget(target, { hidesTokenRoute });
 };
 
 describe('checkTarget', () => {
-  it.each(['/', '/v1/models', '/v1/messages?beta=true', '/v1/models/gpt-4.1/', '/v1/files/a:b@c', '/x?a=%2f&b=/../token', 'http://x/v1'])('lets %s pass', (request_uri) => {
+  it.each([
+    '/',
+    '/v1/models',
+    '/v1/messages?beta=true',
+    '/v1/models/gpt-4.1/',
+    '/v1/files/a:b@c',
+    '/x?a=%2f&b=/../token',
+    'http://x/v1',
+  ])('lets %s pass', (request_uri) => {
     expect(check({ request_uri })).toBeUndefined();
-  }); // prettier-ignore
+  });
 
-  it.each(['/v1\\models', '/v1#x', '/v1\x01', '/v1\x7f', '/v1 x'])(
-    'refuses the raw target %j',
-    (request_uri) => {
-      expect(check({ request_uri })).toBe('bad_target');
-      expect(check({ request_uri }, false)).toBe('bad_target');
-    },
-  );
+  it.each(['/v1\\models', '/v1#x', '/v1\x01', '/v1\x7f', '/v1 x'])('refuses the raw target %j', (request_uri) => {
+    expect(check({ request_uri })).toBe('bad_target');
+    expect(check({ request_uri }, false)).toBe('bad_target');
+  });
 
-  it.each(['a/b', 'a@b', 'ä', 'a\\b', 'a"b', 'a\tb'])(
-    'refuses the Host %j, also as nginx takes it',
-    (host) => {
-      expect(check({ http_host: host })).toBe('bad_host');
-      expect(check({ host })).toBe('bad_host');
-    },
-  );
+  it.each(['a/b', 'a@b', 'ä', 'a\\b', 'a"b', 'a\tb'])('refuses the Host %j, also as nginx takes it', (host) => {
+    expect(check({ http_host: host })).toBe('bad_host');
+    expect(check({ host })).toBe('bad_host');
+  });
 
   it.each(['a_b', 'a-b.example:8443', '[::1]:5000', ''])('takes the Host %j', (http_host) => {
     expect(check({ http_host })).toBeUndefined();
@@ -134,7 +136,31 @@ describe('checkTarget', () => {
   });
 
   it('finds hidden_route exactly for paths that name the route', () => {
-    const pieces = ['/', '/', '.', '..', '%', '%2f', '%74', ';', '?', 'token', 'TOKEN', 'Token', 'tok', 'en', 'a', 'v1', '_', '~', ':', '@', '&x=', '%23', '%2574']; // prettier-ignore
+    const pieces = [
+      '/',
+      '/',
+      '.',
+      '..',
+      '%',
+      '%2f',
+      '%74',
+      ';',
+      '?',
+      'token',
+      'TOKEN',
+      'Token',
+      'tok',
+      'en',
+      'a',
+      'v1',
+      '_',
+      '~',
+      ':',
+      '@',
+      '&x=',
+      '%23',
+      '%2574',
+    ];
     let seed = 20261125;
     const random = (below: number) => {
       seed = (seed * 1103515245 + 12345) % 2147483648;
@@ -160,12 +186,9 @@ describe('isUsualTarget', () => {
     },
   );
 
-  it.each(['/a%41', '/v1/count_tokens', '/TOKEN', '/x#', '/a b'])(
-    'leaves %s to a closer look',
-    (request_uri) => {
-      expect(isUsualTarget(targetOf({ request_uri }))).toBe(false);
-    },
-  );
+  it.each(['/a%41', '/v1/count_tokens', '/TOKEN', '/x#', '/a b'])('leaves %s to a closer look', (request_uri) => {
+    expect(isUsualTarget(targetOf({ request_uri }))).toBe(false);
+  });
 
   it('has a pattern that can stand between quotes in nginx.conf, and that PCRE reads as JavaScript does', () => {
     expect(usualTargetPattern).not.toMatch(/["$](?!$)|\\\\|\\[^[\]x]/);

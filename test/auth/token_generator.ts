@@ -24,8 +24,17 @@ const hashes: { [alg: string]: string } = { 256: 'sha256', 384: 'sha384', 512: '
 const curves: { [alg: string]: string } = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' };
 
 export const algorithmNames = [
-  'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA',
-]; // prettier-ignore
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+];
 
 /** Makes a key pair; its JWK names kid and alg. */
 export function makeKeyPair(alg: string, kid = `kid-${alg}`): KeyPair {
@@ -95,11 +104,7 @@ export interface Base {
 type Mutation = (base: Base) => string;
 
 const signed = (base: Base, header: object, claims: object, pair = base.pair): string =>
-  signTexts(
-    JSON.stringify({ ...base.header, ...header }),
-    JSON.stringify({ ...base.claims, ...claims }),
-    pair,
-  );
+  signTexts(JSON.stringify({ ...base.header, ...header }), JSON.stringify({ ...base.claims, ...claims }), pair);
 const claims =
   (values: (base: Base) => object): Mutation =>
   (base) =>
@@ -108,8 +113,7 @@ const header =
   (values: (base: Base) => object): Mutation =>
   (base) =>
     signed(base, values(base), {});
-const oneOf = (name: string, values: unknown[]): Mutation =>
-  claims(({ choose }) => ({ [name]: choose.of(values) }));
+const oneOf = (name: string, values: unknown[]): Mutation => claims(({ choose }) => ({ [name]: choose.of(values) }));
 const typed = (values: unknown[]): Mutation => header(({ choose }) => ({ typ: choose.of(values) }));
 const text =
   (change: (token: string, choose: Choices) => string): Mutation =>
@@ -153,7 +157,11 @@ export const mutations: { [name: string]: Mutation } = {
   'iss missing or of another type': oneOf('iss', [undefined, null, 1, [issuer]]),
   'aud of somebody else': oneOf('aud', ['other', '', `${audience} `, ['other'], []]),
   'aud missing or of another type': oneOf('aud', [undefined, null, 1, { [audience]: true }]),
-  'aud list with another type': oneOf('aud', [[audience, 1], [audience, null], [[audience], audience]]),
+  'aud list with another type': oneOf('aud', [
+    [audience, 1],
+    [audience, null],
+    [[audience], audience],
+  ]),
   'sub that headers must not hold': oneOf('sub', ['a\r\nX-Evil: 1', 'a\u0000', '\u0085', '\ud800', 'x'.repeat(300)]),
   'sub of another type': oneOf('sub', [1, null, ['alice'], {}]),
   'scope of another type': oneOf('scope', [1, ['a'], null, 'a\u0001', 'a"b']),
@@ -227,16 +235,35 @@ export const mutations: { [name: string]: Mutation } = {
     return `${head}.${body}.${signed(base, {}, { jti: 'b' }).split('.')[2] ?? ''}`;
   },
 
-  'padding added': parts(([head, body, last], choose) => choose.of([[`${head}=`, body, last], [head, body, `${last}==`], [head, `${body}=`, last]])),
-  'another alphabet': text((token) => token.replace(/-/g, '+').replace(/_/g, '/').replace(/\.([^.]*)$/, '.+$1')),
+  'padding added': parts(([head, body, last], choose) =>
+    choose.of([
+      [`${head}=`, body, last],
+      [head, body, `${last}==`],
+      [head, `${body}=`, last],
+    ]),
+  ),
+  'another alphabet': text((token) =>
+    token
+      .replace(/-/g, '+')
+      .replace(/_/g, '/')
+      .replace(/\.([^.]*)$/, '.+$1'),
+  ),
   'white space within': text((token, choose) => insert(token, choose, choose.of([' ', '\t', '\n', '\r\n']))),
   'stray trailing bits': parts(([head, body, last], choose) => {
     const end = alphabet.indexOf(last.slice(-1));
     const stray = alphabet.charAt(end ^ 1);
     return choose.below(2) === 0 ? [head, body, last.slice(0, -1) + stray] : [head, `${body}A`, last];
   }),
-  'an empty part': parts(([head, body, last], choose) => choose.of([['', body, last], [head, '', last], [head, body, '']])),
-  'another number of parts': parts(([head, body, last], choose) => choose.of([[head, body], [head, body, last, last], [head, '', body, last], [head]])),
+  'an empty part': parts(([head, body, last], choose) =>
+    choose.of([
+      ['', body, last],
+      [head, '', last],
+      [head, body, ''],
+    ]),
+  ),
+  'another number of parts': parts(([head, body, last], choose) =>
+    choose.of([[head, body], [head, body, last, last], [head, '', body, last], [head]]),
+  ),
   'a byte changed': text((token, choose) => {
     const at = choose.of([...token.matchAll(/[^.](?=[^.])/g)]).index; // a part's last one may hold stray bits only
     const other = choose.of([...alphabet].filter((one) => one !== token.charAt(at)));
@@ -251,7 +278,7 @@ export const mutations: { [name: string]: Mutation } = {
     const value = JSON.parse(Buffer.from(head, 'base64url').toString()) as object;
     return [encode(JSON.stringify(value, null, 1)), body, last];
   }),
-}; // prettier-ignore
+};
 
 function insert(token: string, choose: Choices, what: string): string {
   const at = 1 + choose.below(token.length - 1);
@@ -270,7 +297,10 @@ export function makeKeyRing(): KeyRing {
 }
 
 /** Makes tokens: each mutation with each algorithm in turn, until there are `count`. */
-export function* generateTokens(ring: KeyRing, about: { seed: number; count: number; nowSeconds: number }): Generator<Generated> {
+export function* generateTokens(
+  ring: KeyRing,
+  about: { seed: number; count: number; nowSeconds: number },
+): Generator<Generated> {
   const choose = new Choices(about.seed);
   const names = Object.keys(mutations);
   for (let i = 0; i < about.count; i++) {
@@ -287,4 +317,4 @@ export function* generateTokens(ring: KeyRing, about: { seed: number; count: num
     };
     yield { token: (mutations[mutation] as Mutation)(base), mutation, alg: pair.alg };
   }
-} // prettier-ignore
+}

@@ -20,8 +20,7 @@ interface Pair {
   jwk: Jwk;
 }
 
-const clean = (jwk: JWK): Jwk =>
-  (parseJwks(JSON.stringify({ keys: [jwk] }), nodePlatform) as Jwks).keys[0] as Jwk;
+const clean = (jwk: JWK): Jwk => (parseJwks(JSON.stringify({ keys: [jwk] }), nodePlatform) as Jwks).keys[0] as Jwk;
 
 async function pair(kid: string, alg = 'ES256'): Promise<Pair> {
   const { privateKey, publicKey } = await generateKeyPair(alg);
@@ -78,11 +77,7 @@ describe('decideToken', () => {
   });
 
   it.each([
-    [
-      'a remote key for our issuer',
-      'token_no_fitting_key',
-      () => sign(remote, { iss: 'keygate', key: 'live' }),
-    ],
+    ['a remote key for our issuer', 'token_no_fitting_key', () => sign(remote, { iss: 'keygate', key: 'live' })],
     ['our key for a configured issuer', 'token_unknown_kid', () => sign(ours, { iss: 'https://i' })],
     [
       'a remote key that names our kid',
@@ -93,17 +88,9 @@ describe('decideToken', () => {
     ['no issuer', 'token_issuer', () => sign(local, {})],
     ['a stranger with a known kid', 'token_signature', () => sign(stranger, { iss: 'https://i' })],
     ['an unknown kid', 'token_unknown_kid', () => sign(local, { iss: 'https://i' }, { kid: 'other' })],
-    [
-      'a kid named constructor',
-      'token_unknown_kid',
-      () => sign(local, { iss: 'https://i' }, { kid: 'constructor' }),
-    ],
+    ['a kid named constructor', 'token_unknown_kid', () => sign(local, { iss: 'https://i' }, { kid: 'constructor' })],
     ['a minted token without key', 'token_revoked', () => sign(ours, { iss: 'keygate' })],
-    [
-      'a minted token whose entry is gone',
-      'token_revoked',
-      () => sign(ours, { iss: 'keygate', key: 'dead' }),
-    ],
+    ['a minted token whose entry is gone', 'token_revoked', () => sign(ours, { iss: 'keygate', key: 'dead' })],
     [
       'a minted token whose entry has just expired',
       'token_revoked',

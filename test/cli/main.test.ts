@@ -56,16 +56,7 @@ const entries = () => parseKeyFile(readFileSync(keysFile, 'utf8'), nodePlatform)
 
 describe('keygate key', () => {
   it('new prints a key once and adds the line that admits it', () => {
-    const ran = keygate([
-      'key',
-      'new',
-      'alice',
-      '--expires',
-      '2099-01-31',
-      '--scope',
-      'models,chat',
-      '--json',
-    ]);
+    const ran = keygate(['key', 'new', 'alice', '--expires', '2099-01-31', '--scope', 'models,chat', '--json']);
     const { key, id } = JSON.parse(ran.out) as { key: string; id: string };
     expect(ran.code).toBe(0);
     expect(key).toMatch(/^kg_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}$/);
@@ -90,7 +81,9 @@ describe('keygate key', () => {
   });
 
   it('new keeps every other line, mode included, and takes the demo key out', () => {
-    const demo = `# The demo key that npm start made. \`keygate key new NAME\` takes it out; so may you.\ndemo:$sha256$${nodePlatform.sha256('d')}`;
+    const demo =
+      `# The demo key that npm start made. \`keygate key new NAME\` takes it out; so may ` +
+      `you.\ndemo:$sha256$${nodePlatform.sha256('d')}`;
     writeKeys(`# mine\r\n${demo}\nold-key`);
     chmodSync(keysFile, 0o604);
     expect(keygate(['key', 'new', 'alice']).out).toContain('The demo key was taken out.');
@@ -133,9 +126,7 @@ describe('keygate key', () => {
   });
 
   it('hash reads the key from standard input and never from arguments', () => {
-    expect(keygate(['key', 'hash'], 'some-key\n').out.trim()).toBe(
-      `$sha256$${nodePlatform.sha256('some-key')}`,
-    );
+    expect(keygate(['key', 'hash'], 'some-key\n').out.trim()).toBe(`$sha256$${nodePlatform.sha256('some-key')}`);
     const hashed = keygate(['key', 'hash', '--bcrypt'], 'some-key').out.trim();
     expect(verifySync('some-key', hashed)).toBe(true);
     expect(keygate(['key', 'hash', 'some-key']).code).toBe(2);
@@ -186,10 +177,13 @@ describe('keygate key', () => {
 
   it('check says what is wrong with a file as a whole', () => {
     writeKeys('');
-    expect(keygate(['key', 'check'])).toMatchObject({ code: 1, out: expect.stringContaining('zero bytes') as string }); // prettier-ignore
+    expect(keygate(['key', 'check'])).toMatchObject({ code: 1, out: expect.stringContaining('zero bytes') as string });
     writeFileSync(keysFile, Buffer.alloc(4096));
-    expect(keygate(['key', 'check'])).toMatchObject({ code: 1, out: expect.stringContaining('NUL bytes') as string }); // prettier-ignore
-    expect(JSON.parse(keygate(['--json', 'key', 'check']).out)).toMatchObject({ usable: 0, fault: expect.stringContaining('NUL') as string }); // prettier-ignore
+    expect(keygate(['key', 'check'])).toMatchObject({ code: 1, out: expect.stringContaining('NUL bytes') as string });
+    expect(JSON.parse(keygate(['--json', 'key', 'check']).out)).toMatchObject({
+      usable: 0,
+      fault: expect.stringContaining('NUL') as string,
+    });
     expect(keygate(['key', 'new', 'alice'])).toMatchObject({ code: 1, out: '' });
     expect(readFileSync(keysFile)).toEqual(Buffer.alloc(4096));
     writeFileSync(keysFile, '# nobody\n');
@@ -211,7 +205,7 @@ describe('keygate key', () => {
       const commands = [['check'], ['list'], ['revoke', 'alice'], ['revoke', '--all'], ['new', 'alice']];
       for (const command of what === 'missing' ? commands.slice(0, 4) : commands) {
         const ran = keygate(['key', ...command]);
-        expect(ran, command.join(' ')).toMatchObject({ code: 1, out: '', err: expect.stringContaining(why) as string }); // prettier-ignore
+        expect(ran, command.join(' ')).toMatchObject({ code: 1, out: '', err: expect.stringContaining(why) as string });
       }
     },
     60000,
@@ -232,9 +226,7 @@ describe('keygate key', () => {
       encoding: 'utf8',
     });
     expect(JSON.parse(ran.stdout)).toMatchObject({ revoked: 2, unusable: 1, inEnvironment: true });
-    expect(entries().map((entry) => [entry.name, entry.hash])).toEqual([
-      ['bob', nodePlatform.sha256('key-2')],
-    ]);
+    expect(entries().map((entry) => [entry.name, entry.hash])).toEqual([['bob', nodePlatform.sha256('key-2')]]);
   });
 
   it('leaves the key file as it was when the disk is full', () => {

@@ -54,29 +54,34 @@ describeWithEngine('a hardened stack', () => {
     const users = stack.run(`docker top ${container} -eo pid,uid`).stdout.trim().split('\n').slice(1);
     expect(users.length).toBeGreaterThan(0);
     for (const line of users) expect(line).toMatch(/ [1-9]\d*$/);
-    const written = stack.run(`docker exec -u 0 ${container} sh -c 'for d in / /etc /usr/bin /opt /root /var; do touch $d/x 2>/dev/null && echo $d; done'`); // prettier-ignore
+    const written = stack.run(
+      'docker exec -u 0 ' +
+        `${container} sh -c 'for d in / /etc /usr/bin /opt /root /var; do touch $d/x 2>/dev/null && echo $d; done'`,
+    );
     expect(written.stdout).toBe('');
   });
 
   it('lets each worker of nginx open as many files as the engine allows, up to 65536', () => {
-    const inNginx = (script: string) => stack.run(`docker exec ${stack.project}-nginx-1 sh -c '${script}'`).stdout; // prettier-ignore
+    const inNginx = (script: string) => stack.run(`docker exec ${stack.project}-nginx-1 sh -c '${script}'`).stdout;
     const hard = inNginx('ulimit -Hn').trim();
     const files = hard === 'unlimited' ? 65536 : Math.min(65536, Number(hard));
     const configuration = inNginx('cat /etc/nginx/nginx.conf');
     expect(configuration).toContain(`worker_rlimit_nofile ${files};`);
-    const limits = inNginx(
-      'for p in /proc/[0-9]*; do grep -q "^nginx: worker" $p/cmdline && cat $p/limits; done',
-    );
+    const limits = inNginx('for p in /proc/[0-9]*; do grep -q "^nginx: worker" $p/cmdline && cat $p/limits; done');
     const soft = [...limits.matchAll(/^Max open files +(\d+)/gm)].map(([, one]) => Number(one));
     const workers = Number(/^worker_processes (\d+);$/m.exec(configuration)?.[1]);
     expect(soft).toEqual(new Array(workers).fill(files));
     const said = stack.run(`docker logs ${stack.project}-nginx-1`).said;
     expect(said).not.toMatch(/RLIMIT_NOFILE, .*failed|exceed open file/);
-    expect(stack.run('docker compose logs setup').stdout.includes('streams are limited to')).toBe(files < 65536); // prettier-ignore
+    expect(stack.run('docker compose logs setup').stdout.includes('streams are limited to')).toBe(files < 65536);
   });
 
   it.each(running)('%s: no package manager', (service) => {
-    const { stdout } = stack.run(`docker exec ${stack.project}-${service}-1 sh -c 'for p in apt apt-get dpkg npm npx yarn corepack pip bun git; do command -v $p; done; ls -d /usr/lib/node_modules /usr/share/nodejs/npm 2>/dev/null'`); // prettier-ignore
+    const { stdout } = stack.run(
+      'docker exec ' +
+        `${stack.project}-${service}-1 sh -c 'for p in apt apt-get dpkg npm npx yarn corepack pip bun git; do ` +
+        `command -v $p; done; ls -d /usr/lib/node_modules /usr/share/nodejs/npm 2>/dev/null'`,
+    );
     expect(stdout).toBe('');
   });
 
@@ -87,7 +92,9 @@ describeWithEngine('a hardened stack', () => {
   });
 
   it('publishes nginx alone, on loopback', () => {
-    const bindings = all.flatMap((service) => Object.values(stack.inspect(service).HostConfig.PortBindings ?? {}).flat()); // prettier-ignore
+    const bindings = all.flatMap((service) =>
+      Object.values(stack.inspect(service).HostConfig.PortBindings ?? {}).flat(),
+    );
     expect(bindings).toEqual([{ HostIp: '127.0.0.1', HostPort: String(stack.port) }]);
   });
 
@@ -102,7 +109,11 @@ describeWithEngine('a hardened stack', () => {
   });
 
   it('shows the GitHub token to copilot-api alone', () => {
-    const look = (service: string) => stack.run(`docker exec ${stack.project}-${service}-1 sh -c 'cat /proc/[0-9]*/environ /run/secrets/* 2>/dev/null | tr "\\0" "\\n"'`).stdout; // prettier-ignore
+    const look = (service: string) =>
+      stack.run(
+        'docker exec ' +
+          `${stack.project}-${service}-1 sh -c 'cat /proc/[0-9]*/environ /run/secrets/* 2>/dev/null | tr "\\0" "\\n"'`,
+      ).stdout;
     expect(look('copilot-api')).toContain(token);
     for (const service of ['nginx', 'verifier']) {
       expect(look(service)).not.toContain(token);
@@ -112,7 +123,9 @@ describeWithEngine('a hardened stack', () => {
   });
 
   it('keeps signing keys from nginx', () => {
-    const find = (service: string) => stack.run(`docker exec ${stack.project}-${service}-1 sh -c 'ls /var/lib/keygate /var/lib/keygate/signing'`).stdout; // prettier-ignore
+    const find = (service: string) =>
+      stack.run(`docker exec ${stack.project}-${service}-1 sh -c 'ls /var/lib/keygate /var/lib/keygate/signing'`)
+        .stdout;
     expect(find('verifier')).toContain('signing_keys.json');
     expect(find('nginx')).not.toContain('signing');
   });

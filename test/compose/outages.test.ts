@@ -26,7 +26,10 @@ describeWithEngine('a stack under load', () => {
   const mint = (key: string) =>
     send(stack.url, '/token', { method: 'POST', headers: { 'x-api-key': key } }).catch(() => undefined);
   const statusFor = (key: string) =>
-    send(stack.url, '/v1/models', { headers: { 'x-api-key': key } }).then(({ status }) => status, () => 0); // prettier-ignore
+    send(stack.url, '/v1/models', { headers: { 'x-api-key': key } }).then(
+      ({ status }) => status,
+      () => 0,
+    );
   const known = () => ({ digestKey, bcryptKey, jwt });
   const served = () =>
     new Promise<string>((resolve, reject) => {
@@ -41,7 +44,8 @@ describeWithEngine('a stack under load', () => {
     stack = await startStack('keygate-outages', ({ dir, run }) => {
       mkdirSync(join(dir, 'certs'));
       run(makePair);
-      // Keys of another issuer beside the certificate: the verifier does not see them, and must mint as `keygate` all the same.
+      // Keys of another issuer beside the certificate: the verifier does not see them, and must mint as `keygate` all
+      // the same.
       const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' });
       writeFileSync(join(dir, 'certs', 'jwks.json'), JSON.stringify({ keys: [{ ...jwk, kid: 'other' }] }));
       const limits = { RATE_LIMIT_API: 'off', RATE_LIMIT_AUTH: 'off' };
@@ -107,7 +111,7 @@ describeWithEngine('a stack under load', () => {
     const network = `${stack.project}_demo`;
     const container = `${stack.project}-demo-upstream-1`;
     stack.run(`docker network disconnect ${network} ${container}`);
-    const other = stack.run(`docker run -d --rm --network ${network} ${stack.project}-verifier sleep 60`).stdout.trim(); // prettier-ignore
+    const other = stack.run(`docker run -d --rm --network ${network} ${stack.project}-verifier sleep 60`).stdout.trim();
     stack.run(`docker network connect --alias demo-upstream ${network} ${container}`);
     await expect.poll(() => statusFor(digestKey), { timeout: 20000 }).toBe(200);
     stack.run(`docker rm -f ${other}`);

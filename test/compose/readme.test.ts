@@ -56,7 +56,7 @@ describeWithEngine("README's Docker part", () => {
   });
 
   it('answers an authenticated request from the stand-in', () => {
-    const { stdout } = type('curl -k -H "Authorization: Bearer kg_0iW8hUQf_oSAd9..." https://127.0.0.1:5000/v1/models'); // prettier-ignore
+    const { stdout } = type('curl -k -H "Authorization: Bearer kg_0iW8hUQf_oSAd9..." https://127.0.0.1:5000/v1/models');
     expect(stdout).toContain('"object":"list"');
   });
 

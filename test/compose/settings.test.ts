@@ -24,7 +24,10 @@ describeWithEngine('settings of the stack', () => {
   const logs = (service: string) =>
     clone.run(`docker compose logs --no-log-prefix ${service}`).stdout.match(/keygate: .*/g) ?? [];
   const statusFor = (key: string) =>
-    send(clone.url, '/v1/models', { headers: { 'x-api-key': key } }).then(({ status }) => status, () => 0); // prettier-ignore
+    send(clone.url, '/v1/models', { headers: { 'x-api-key': key } }).then(
+      ({ status }) => status,
+      () => 0,
+    );
   const comesUp = () => {
     const ran = clone.run(up);
     expect(ran.status, ran.said + clone.run('docker compose logs').stdout).toBe(0);
@@ -55,30 +58,41 @@ describeWithEngine('settings of the stack', () => {
     file('keys.txt', 'a-key-of-the-settings-test\n', 0o600);
     set({ API_KEYS_FILE_HOST: './keys.txt' });
     const uid = process.getuid?.() ?? 0;
-    expect(refuses('setup')).toEqual([expect.stringMatching(`^keygate: API_KEYS_FILE_HOST: .* it has uid ${uid}, gid \\d+, mode 0600$`)]); // prettier-ignore
+    expect(refuses('setup')).toEqual([
+      expect.stringMatching(`^keygate: API_KEYS_FILE_HOST: .* it has uid ${uid}, gid \\d+, mode 0600$`),
+    ]);
     set({ API_KEY_FILE: './keys.txt' });
-    expect(refuses('check')).toEqual([expect.stringMatching(`^keygate: API_KEY_FILE: .* it has uid ${uid}, gid \\d+, mode 0600$`)]); // prettier-ignore
+    expect(refuses('check')).toEqual([
+      expect.stringMatching(`^keygate: API_KEY_FILE: .* it has uid ${uid}, gid \\d+, mode 0600$`),
+    ]);
     mkdirSync(join(clone.dir, 'certs'));
     set({ HOST_CERTS_DIR: './certs' });
     expect(refuses('check')).toEqual(['keygate: HOST_CERTS_DIR: /etc/keygate/certs/copilot.crt is missing']);
   });
 
-  it('stops on a key file under its other name, an unknown account type, js_access on the older engine, and two tokens', () => {
-    set({ API_KEYS_FILE: './keys.txt' });
-    expect(refuses('check')[0]).toContain('expected API_KEYS_FILE_HOST');
-    set({ ACCOUNT_TYPE: 'free' });
-    expect(refuses('check')[0]).toContain('ACCOUNT_TYPE: expected one of individual');
-    set({ AUTH_ENTRY: 'access', JS_ENGINE: 'njs' });
-    expect(refuses('check')).toEqual([
-      'keygate: AUTH_ENTRY: expected auto or auth_request, as JS_ENGINE is njs',
-    ]);
-    set({ GITHUB_TOKEN: 'gho_one', GITHUB_TOKEN_FILE: './keys.txt' });
-    expect(clone.run(up).said).toContain('GITHUB_TOKEN_FILE is expected to be unset, as GITHUB_TOKEN is set');
-  });
+  it(
+    'stops on a key file under its other name, an unknown account type, js_access on the older engine, and ' +
+      'two tokens',
+    () => {
+      set({ API_KEYS_FILE: './keys.txt' });
+      expect(refuses('check')[0]).toContain('expected API_KEYS_FILE_HOST');
+      set({ ACCOUNT_TYPE: 'free' });
+      expect(refuses('check')[0]).toContain('ACCOUNT_TYPE: expected one of individual');
+      set({ AUTH_ENTRY: 'access', JS_ENGINE: 'njs' });
+      expect(refuses('check')).toEqual(['keygate: AUTH_ENTRY: expected auto or auth_request, as JS_ENGINE is njs']);
+      set({ GITHUB_TOKEN: 'gho_one', GITHUB_TOKEN_FILE: './keys.txt' });
+      expect(clone.run(up).said).toContain('GITHUB_TOKEN_FILE is expected to be unset, as GITHUB_TOKEN is set');
+    },
+  );
 
   it('reads a single key file, and says what it can not do', async () => {
     file('keys.txt', 'a-key-of-the-settings-test\n');
-    set({ API_KEYS_FILE_HOST: './keys.txt', PUBLISH_ADDRESS: '127.0.0.2', RATE_LIMIT_API: '1r/m', RATE_LIMIT_API_BURST: '1' }); // prettier-ignore
+    set({
+      API_KEYS_FILE_HOST: './keys.txt',
+      PUBLISH_ADDRESS: '127.0.0.2',
+      RATE_LIMIT_API: '1r/m',
+      RATE_LIMIT_API_BURST: '1',
+    });
     comesUp();
     expect(clone.run('docker compose logs setup').stdout).toMatch(/hint: .*API_KEYS_DIR_HOST/);
     expect(await statusFor('a-key-of-the-settings-test')).toBe(0); // nobody there on 127.0.0.1
@@ -132,27 +146,33 @@ describeWithEngine('settings of the stack', () => {
     clone.run('docker compose down --volumes --timeout 5');
   });
 
-  it('does not build nginx with an njs that can be bypassed, or an nginx without what the configuration has', async () => {
-    const { command } = await unpackNginx('trixie');
-    const [home] = /.*nginx-trixie-[^/]*/.exec(command[0] as string) ?? [''];
-    const context = join(clone.dir, 'old');
-    mkdirSync(context);
-    clone.run(`cp -r ${home} old/old`);
-    const inside = command.map((word) => word.replace(home, '/old')).join(' ');
-    writeFileSync(join(context, 'nginx'), `#!/bin/sh\nexec ${inside} "$@"\n`, { mode: 0o755 });
-    writeFileSync(
-      join(context, 'Dockerfile'),
-      'FROM nginx:1.30\nCOPY old /old\nRUN rm -f /usr/sbin/nginx /usr/lib/nginx/modules/*\nCOPY nginx /usr/sbin/nginx\n' +
-        'RUN cp /old/usr/lib/nginx/modules/ngx_http_js_module.so /usr/lib/nginx/modules/\n',
-    );
-    expect(clone.run('docker build -t keygate-old-nginx old').status).toBe(0);
-    const built = clone.run('docker build --progress plain --build-arg NGINX_IMAGE=keygate-old-nginx -f container/nginx/Dockerfile .'); // prettier-ignore
-    expect(built.status).not.toBe(0);
-    expect(built.said).toMatch(/keygate: nginx 1\.26\.\d+ is too old: expected 1\.27\.4 or newer/);
-    expect(built.said).toContain('keygate: njs 0.8.9 is too old: expected 1.0.1 or newer');
-    clone.run('docker image rm keygate-old-nginx');
-    rmSync(context, { recursive: true });
-  });
+  it(
+    'does not build nginx with an njs that can be bypassed, or an nginx without what the ' + 'configuration has',
+    async () => {
+      const { command } = await unpackNginx('trixie');
+      const [home] = /.*nginx-trixie-[^/]*/.exec(command[0] as string) ?? [''];
+      const context = join(clone.dir, 'old');
+      mkdirSync(context);
+      clone.run(`cp -r ${home} old/old`);
+      const inside = command.map((word) => word.replace(home, '/old')).join(' ');
+      writeFileSync(join(context, 'nginx'), `#!/bin/sh\nexec ${inside} "$@"\n`, { mode: 0o755 });
+      writeFileSync(
+        join(context, 'Dockerfile'),
+        'FROM nginx:1.30\nCOPY old /old\nRUN rm -f /usr/sbin/nginx /usr/lib/nginx/modules/*\nCOPY nginx ' +
+          '/usr/sbin/nginx\n' +
+          'RUN cp /old/usr/lib/nginx/modules/ngx_http_js_module.so /usr/lib/nginx/modules/\n',
+      );
+      expect(clone.run('docker build -t keygate-old-nginx old').status).toBe(0);
+      const built = clone.run(
+        'docker build --progress plain --build-arg NGINX_IMAGE=keygate-old-nginx -f container/nginx/Dockerfile .',
+      );
+      expect(built.status).not.toBe(0);
+      expect(built.said).toMatch(/keygate: nginx 1\.26\.\d+ is too old: expected 1\.27\.4 or newer/);
+      expect(built.said).toContain('keygate: njs 0.8.9 is too old: expected 1.0.1 or newer');
+      clone.run('docker image rm keygate-old-nginx');
+      rmSync(context, { recursive: true });
+    },
+  );
 
   it('takes the published copilot-api with COPILOT_API_SOURCE=npm', () => {
     const build = 'docker build -q -f Dockerfile.copilot.fromrepo --build-arg COPILOT_API_SOURCE=npm .';

@@ -11,16 +11,26 @@ const read = (...path: string[]) => readFileSync(join(root, ...path), 'utf8');
 const all = (text: string, pattern: RegExp) =>
   [...new Set([...text.matchAll(pattern)].map((match) => match[1] as string))].sort();
 const settings = Object.keys(table).sort();
-const snippets = readdirSync(join(root, 'nginx/snippets')).map((name) => read('nginx/snippets', name)).join('\n'); // prettier-ignore
+const snippets = readdirSync(join(root, 'nginx/snippets'))
+  .map((name) => read('nginx/snippets', name))
+  .join('\n');
 
 const dockerSettings = all(read('docs/docker.md'), /^\| `([A-Z_]+)` +\|/gm);
 // What a container has its own idea of.
-const notPassedOn = ['LISTEN_ADDRESS', 'LISTEN_PORT', 'STATE_DIR', 'NGINX_RUNTIME', 'VERIFIER_SOCKET', 'VERIFIER_LISTEN', 'GITHUB_TOKEN']; // prettier-ignore
+const notPassedOn = [
+  'LISTEN_ADDRESS',
+  'LISTEN_PORT',
+  'STATE_DIR',
+  'NGINX_RUNTIME',
+  'VERIFIER_SOCKET',
+  'VERIFIER_LISTEN',
+  'GITHUB_TOKEN',
+];
 
 describe('names', () => {
   it.each([
     ['docs/settings.md', all(read('docs/settings.md'), /^## ([A-Z_]+)$/gm)],
-    ['.env.example', all(read('.env.example'), /^#?([A-Z_]+)=/gm).filter((name) => !dockerSettings.includes(name))], // prettier-ignore
+    ['.env.example', all(read('.env.example'), /^#?([A-Z_]+)=/gm).filter((name) => !dockerSettings.includes(name))],
     ['README.md', all(read('README.md'), /^\| `([A-Z_]+)` +\|/gm)],
   ])('lists every setting in %s, and no other', (_, names) => {
     expect(names).toEqual(settings);
@@ -71,19 +81,20 @@ describe('names', () => {
     const conf = read('nginx/snippets/asking.conf');
     const header = conf.split('\n\n')[0] ?? '';
     const announced = all(header.split('Sets:')[1] ?? '', /\$(keygate_\w+)/g);
-    expect(all(read('docs/settings.md').split('## Variables')[1] ?? '', /^### \$(keygate_\w+)$/gm)).toEqual(
-      announced,
-    );
+    expect(all(read('docs/settings.md').split('## Variables')[1] ?? '', /^### \$(keygate_\w+)$/gm)).toEqual(announced);
     const defined = all(snippets, /^(?:js_var|map \S+(?: \S+)*?) \$(keygate_\w+) /gm);
     expect(defined).toEqual(expect.arrayContaining(announced));
   });
 
   it('names a file that exists in every relative link', () => {
     const folders = readdirSync(join(root, 'examples')).map((folder) => `examples/${folder}/README.md`);
-    const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`); // prettier-ignore
-    const links = ['README.md', ...docs, ...folders].flatMap(
-      (file) =>
-      all(read(file), /\]\(([^)#]+)\)/g).filter((link) => !link.includes('://')).map((link) => join(dirname(file), link)), // prettier-ignore
+    const docs = readdirSync(join(root, 'docs'))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`);
+    const links = ['README.md', ...docs, ...folders].flatMap((file) =>
+      all(read(file), /\]\(([^)#]+)\)/g)
+        .filter((link) => !link.includes('://'))
+        .map((link) => join(dirname(file), link)),
     );
     expect(links.length).toBeGreaterThan(20);
     expect(links.filter((link) => !existsSync(join(root, link)))).toEqual([]);

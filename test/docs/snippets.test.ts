@@ -28,8 +28,8 @@ const http = (...directives: string[]): Allowed => ({ context: 'http', directive
 const server = (...directives: string[]): Allowed => ({ context: 'server', directives });
 const location = (...directives: string[]): Allowed => ({ context: 'location', directives });
 
-// What may stand any number of times, or nowhere else. `satisfy` is the exception: a second one in a guarded location is
-// to be refused. What has a location or a server to itself may hold whatever goes there.
+// What may stand any number of times, or nowhere else. `satisfy` is the exception: a second one in a guarded location
+// is to be refused. What has a location or a server to itself may hold whatever goes there.
 const allowed: { [snippet: string]: Allowed } = {
   'settings.conf': http('js_var', 'upstream'),
   'front_settings.conf': http('map'),
@@ -45,7 +45,16 @@ const allowed: { [snippet: string]: Allowed } = {
   'guard.conf': server('include', 'set', 'if'),
   'routes.conf': server('location'),
   'guard_location.conf': location('if', 'set', 'include'),
-  'guard_access.conf': location('if', 'set', 'auth_request', 'js_engine', 'js_import', 'js_access', 'satisfy', 'error_page'),
+  'guard_access.conf': location(
+    'if',
+    'set',
+    'auth_request',
+    'js_engine',
+    'js_import',
+    'js_access',
+    'satisfy',
+    'error_page',
+  ),
   'verdict.conf': location('auth_request', 'auth_request_set', 'satisfy', 'error_page'),
   'open.conf': location('auth_request', 'if'),
   'errors.conf': location('error_page'),
@@ -55,7 +64,7 @@ const allowed: { [snippet: string]: Allowed } = {
   'uwsgi_headers.conf': location('uwsgi_param'),
   'scgi_headers.conf': location('scgi_param'),
   'decision_secret.conf': location('proxy_set_header'),
-}; // prettier-ignore
+};
 
 const ofOurOwn = ['ask.conf', 'to_decision.conf', 'unchanged.conf', 'refusal.conf'];
 const inOurServer = ['decision_server.conf', 'decision_listen.conf', 'decision_asker.conf', 'sidecar.conf'];
@@ -81,7 +90,8 @@ describe('snippets', () => {
     for (const { words, block } of flatten(parseDirectives(read(name)))) {
       const [directive, ...args] = words;
       const rest = args.join(' ');
-      if (directive === 'js_var' || directive === 'set' || directive === 'auth_request_set') expect(rest).toMatch(/^\$keygate_/); // prettier-ignore
+      if (directive === 'js_var' || directive === 'set' || directive === 'auth_request_set')
+        expect(rest).toMatch(/^\$keygate_/);
       if (directive === 'map') expect(rest).toMatch(/ \$keygate_\w+$/);
       if (directive === 'js_import') expect(rest).toMatch(/^keygate from /);
       if (directive === 'js_shared_dict_zone') expect(rest).toMatch(/^zone=keygate_/);
@@ -95,22 +105,25 @@ describe('snippets', () => {
   });
 
   it('include only what is shipped, or may be absent', () => {
-    const included = [...names.map(read), template].flatMap((text) => flatten(parseDirectives(text))).filter(({ words }) => words[0] === 'include').map(({ words }) => words[1] ?? ''); // prettier-ignore
+    const included = [...names.map(read), template]
+      .flatMap((text) => flatten(parseDirectives(text)))
+      .filter(({ words }) => words[0] === 'include')
+      .map(({ words }) => words[1] ?? '');
     const ours = included.flatMap((path) => /^keygate\/([a-z_]+\.conf)$/.exec(path)?.[1] ?? []);
     expect(ours.length).toBeGreaterThan(20);
     expect(ours.filter((name) => !names.includes(name))).toEqual([]);
   });
 
   it('give a front without njs each setting that it reads, with the default that settings.conf has', () => {
-    const given = [
-      ...read('front_settings.conf').matchAll(/^map "" \$(keygate_\w+) \{ default (".*?"); \}/gm),
-    ];
+    const given = [...read('front_settings.conf').matchAll(/^map "" \$(keygate_\w+) \{ default (".*?"); \}/gm)];
     const shipped = [...read('settings.conf').matchAll(/^js_var \$(keygate_\w+) (".*?");/gm)];
     const front = names.filter((name) => !inOurServer.includes(name) && !/settings\.conf$/.test(name));
     const text = front.map((name) => read(name).replace(/^\s*#.*$/gm, '')).join('\n');
     const isRead = (name = '') => new RegExp(`\\$${name}\\b`).test(text);
     expect(given.length).toBeGreaterThan(5);
-    expect(given.map(([, name, value]) => [name, value])).toEqual(shipped.filter(([, name]) => isRead(name)).map(([, name, value]) => [name, value])); // prettier-ignore
+    expect(given.map(([, name, value]) => [name, value])).toEqual(
+      shipped.filter(([, name]) => isRead(name)).map(([, name, value]) => [name, value]),
+    );
   });
 
   it.each(names)('%s opens with the header that every snippet has', (name) => {
@@ -122,12 +135,9 @@ describe('snippets', () => {
   });
 
   it('drop or overwrite the same headers toward every kind of application', () => {
-    const set = (name: string) =>
-      statements(read(name)).map(([, rest]) => (rest.split(' ')[0] ?? '').toLowerCase());
+    const set = (name: string) => statements(read(name)).map(([, rest]) => (rest.split(' ')[0] ?? '').toLowerCase());
     expect(set('grpc_headers.conf')).toEqual(set('proxy_headers.conf'));
-    const asParams = new Set(
-      set('proxy_headers.conf').map((header) => `http_${header.replaceAll('-', '_')}`),
-    );
+    const asParams = new Set(set('proxy_headers.conf').map((header) => `http_${header.replaceAll('-', '_')}`));
     for (const kind of ['fastcgi', 'uwsgi', 'scgi'])
       expect(set(`${kind}_headers.conf`).sort()).toEqual([...asParams, 'remote_user'].sort());
   });
@@ -136,14 +146,12 @@ describe('snippets', () => {
 /** A block with the snippets that it includes put in their places. */
 function withIncludes(block: Directive[]): Directive[] {
   return block.flatMap((one) => {
-    const name =
-      one.words[0] === 'include' ? /^keygate\/([a-z_]+\.conf)$/.exec(one.words[1] ?? '')?.[1] : undefined;
+    const name = one.words[0] === 'include' ? /^keygate\/([a-z_]+\.conf)$/.exec(one.words[1] ?? '')?.[1] : undefined;
     return name === undefined ? [one] : withIncludes(parseDirectives(read(name)));
   });
 }
 
-const hasErrorPage = (block: Directive[]) =>
-  withIncludes(block).some(({ words }) => words[0] === 'error_page');
+const hasErrorPage = (block: Directive[]) => withIncludes(block).some(({ words }) => words[0] === 'error_page');
 
 describe("an operator's error_page", () => {
   const files = ['locations.conf', 'decision_server.conf', 'sidecar.conf', 'routes.conf'];
@@ -166,7 +174,9 @@ describe("an operator's error_page", () => {
 
   it('does not hold where a question is asked, nor in what answers for nginx in the full gateway', () => {
     expect(hasErrorPage(parseDirectives(read('ask.conf')))).toBe(true);
-    const ours = flatten(parseDirectives(template)).filter(({ words }) => words[0] === 'location' && /_keygate_/.test(words.join(' '))); // prettier-ignore
+    const ours = flatten(parseDirectives(template)).filter(
+      ({ words }) => words[0] === 'location' && /_keygate_/.test(words.join(' ')),
+    );
     expect(ours).toHaveLength(2);
     for (const { words, block } of ours) expect(hasErrorPage(block ?? []), words.join(' ')).toBe(true);
   });
@@ -179,15 +189,19 @@ describe('the answer to a refusal', () => {
   /** Statuses that a location takes from the verdict. */
   const answered = (name: string) =>
     blockOf(name).flatMap(({ words, block }) => {
-      const status = words[0] === 'if' && words[1] === '($keygate_status' ? (words[3] ?? '').replace(')', '') : ''; // prettier-ignore
+      const status = words[0] === 'if' && words[1] === '($keygate_status' ? (words[3] ?? '').replace(')', '') : '';
       if (status !== '') expect(block).toMatchObject([{ words: ['return', status, '$keygate_body'] }]);
       return status === '' ? [] : [Number(status)];
     });
 
   const sources = ['auth', 'njs/decision', 'verifier'].flatMap((name) =>
-    readdirSync(join(root, name)).filter((file) => file.endsWith('.ts') && file !== 'refusals.ts' && file !== 'token_request.ts').map((file) => readFileSync(join(root, name, file), 'utf8')),
-  ); // prettier-ignore
-  const decided = (Object.keys(refusals()) as Reason[]).filter((reason) => sources.some((text) => text.includes(`'${reason}'`))); // prettier-ignore
+    readdirSync(join(root, name))
+      .filter((file) => file.endsWith('.ts') && file !== 'refusals.ts' && file !== 'token_request.ts')
+      .map((file) => readFileSync(join(root, name, file), 'utf8')),
+  );
+  const decided = (Object.keys(refusals()) as Reason[]).filter((reason) =>
+    sources.some((text) => text.includes(`'${reason}'`)),
+  );
 
   it('has the status of each reason that a decision gives, and no other', () => {
     expect(decided.length).toBeGreaterThan(40);
@@ -200,8 +214,7 @@ describe('the answer to a refusal', () => {
     const last = (name: string) => blockOf(name).at(-1)?.words.slice(0, 2);
     expect(last('@keygate_unauthorized')).toEqual(['return', '401']);
     expect(last('@keygate_denied')).toEqual(['return', '403']);
-    for (const fault of ['@keygate_undecided', '@keygate_unreached'])
-      expect(last(fault)).toEqual(['return', '403']);
+    for (const fault of ['@keygate_undecided', '@keygate_unreached']) expect(last(fault)).toEqual(['return', '403']);
   });
 });
 
@@ -224,7 +237,9 @@ describe('what a guarded request evaluates', () => {
   });
 
   it('is told from a subrequest by one pattern, which only subrequests meet', () => {
-    const rewrites = evaluated.flatMap((name) => flatten(parseDirectives(read(name)))).filter(({ words }) => words[0] === 'rewrite'); // prettier-ignore
+    const rewrites = evaluated
+      .flatMap((name) => flatten(parseDirectives(read(name))))
+      .filter(({ words }) => words[0] === 'rewrite');
     expect(rewrites.map(({ words }) => words.join(' '))).toEqual(['rewrite ^/_keygate_ $uri break']);
   });
 });

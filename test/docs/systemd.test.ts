@@ -9,7 +9,8 @@ const root = join(import.meta.dirname, '../..');
 const read = (...path: string[]) => readFileSync(join(root, ...path), 'utf8');
 const unit = read('systemd/keygate-verifier.service');
 const settingsConf = read('nginx/snippets/settings.conf');
-const assignments = (text: string, pattern: RegExp) => Object.fromEntries([...text.matchAll(pattern)].map(([, name, value]) => [name, value])) as { [name: string]: string }; // prettier-ignore
+const assignments = (text: string, pattern: RegExp) =>
+  Object.fromEntries([...text.matchAll(pattern)].map(([, name, value]) => [name, value])) as { [name: string]: string };
 
 const directives = assignments(unit, /^(\w+)=(.*)$/gm);
 const environment = assignments(unit, /^Environment=(\w+)=(.*)$/gm);

@@ -80,27 +80,34 @@ describe.each(variants)('$name: access rules', (variant) => {
     (await gateway.send(path, { headers, method })).status;
 
   it('needs an allowed address and a credential', async () => {
-    expect([await status('/allowed/x'), await status('/allowed/x', wrong), await status('/allowed/x', key)]).toEqual([401, 401, 200]); // prettier-ignore
-    expect([await status('/denied/x', key), await status('/denied/x', wrong)]).toEqual([403, variant.entry === 'access' ? 401 : 403]); // prettier-ignore
+    expect([await status('/allowed/x'), await status('/allowed/x', wrong), await status('/allowed/x', key)]).toEqual([
+      401, 401, 200,
+    ]);
+    expect([await status('/denied/x', key), await status('/denied/x', wrong)]).toEqual([
+      403,
+      variant.entry === 'access' ? 401 : 403,
+    ]);
   });
 
   it('needs a password and a credential', async () => {
     const statuses = [await status('/password/x', { ...password, ...key })];
-    for (const headers of [key, password, { ...password, ...wrong }, {}]) statuses.push(await status('/password/x', headers)); // prettier-ignore
+    for (const headers of [key, password, { ...password, ...wrong }, {}])
+      statuses.push(await status('/password/x', headers));
     expect(statuses).toEqual([200, 401, 401, 401, 401]);
   });
 
   it('answers no method that limit_except takes out of the location', async () => {
     gateway.upstream.arrived.length = 0;
     expect([await status('/read/x', key), await status('/read/x')]).toEqual([200, 401]);
-    expect([await status('/read/x', key, 'POST'), await status('/read/x', wrong, 'POST')]).toEqual([403, variant.entry === 'access' ? 401 : 403]); // prettier-ignore
+    expect([await status('/read/x', key, 'POST'), await status('/read/x', wrong, 'POST')]).toEqual([
+      403,
+      variant.entry === 'access' ? 401 : 403,
+    ]);
     expect(gateway.upstream.arrived).toHaveLength(1);
     for (const headers of [wrong, {}]) expect(await status('/write-allowed/x', headers, 'POST')).toBe(401);
     expect(gateway.upstream.arrived).toHaveLength(1);
     expect(await status('/write-allowed/x', key, 'POST')).toBe(200);
-    expect([await status('/read-by-if/x', key, 'POST'), await status('/read-by-if/x', key)]).toEqual([
-      405, 200,
-    ]);
+    expect([await status('/read-by-if/x', key, 'POST'), await status('/read-by-if/x', key)]).toEqual([405, 200]);
   });
 
   it.each([
@@ -127,8 +134,12 @@ describe.each(variants)('$name: access rules', (variant) => {
   });
 
   it('decides whatever an if before the include does', async () => {
-    expect([await status('/if-first/x?way=pass', wrong), await status('/if-first/x?way=pass', key)]).toEqual([401, 200]); // prettier-ignore
-    expect([await status('/if-first/x?way=break', wrong), await status('/if-first/x?way=break', key)]).toEqual([401, 200]); // prettier-ignore
+    expect([await status('/if-first/x?way=pass', wrong), await status('/if-first/x?way=pass', key)]).toEqual([
+      401, 200,
+    ]);
+    expect([await status('/if-first/x?way=break', wrong), await status('/if-first/x?way=break', key)]).toEqual([
+      401, 200,
+    ]);
   });
 
   it('decides after a limit of the operator has let the request through', async () => {
@@ -155,14 +166,11 @@ describe.each(variants)('$name: access rules', (variant) => {
     const range = { ...key, range: 'bytes=2-8' };
     const part = await gateway.send('/files/file', { headers: range });
     expect([part.status, part.body, part.headers['cache-control']]).toEqual([206, 'guarded', 'private']);
-    expect([await status('/files/file', wrong), await status('/files/../passwords', key)]).toEqual([
-      401, 404,
-    ]);
+    expect([await status('/files/file', wrong), await status('/files/../passwords', key)]).toEqual([401, 404]);
   });
 
   it('judges each server by its own settings', async () => {
-    const at = (host: string, path: string, headers: { [name: string]: string }) =>
-      status(path, { host, ...headers });
+    const at = (host: string, path: string, headers: { [name: string]: string }) => status(path, { host, ...headers });
     const another = { 'x-api-key': 'key-of-another' };
     const ask = async (path: string) =>
       Promise.all([key, another, wrong].map((headers) => at('scoped.example', path, headers)));
@@ -175,14 +183,19 @@ describe.each(variants)('$name: access rules', (variant) => {
   });
 
   it('is closed in a server without locations.conf', async () => {
-    expect([await status('/x', { host: 'bare.example', ...key }), await status('/x', { host: 'bare.example', ...wrong })]).toEqual([500, 500]); // prettier-ignore
+    expect([
+      await status('/x', { host: 'bare.example', ...key }),
+      await status('/x', { host: 'bare.example', ...wrong }),
+    ]).toEqual([500, 500]);
   });
 });
 
 describe.each(variants)('$name: satisfy', (variant) => {
   it('is refused by nginx -t in the location, and overruled where it is inherited', async () => {
     const location = `location /x/ { satisfy any; allow all; GUARD; ${app} }`;
-    await expect(startEmbedded({ variant, keys: '', server: location })).rejects.toThrow(/"satisfy" directive is duplicate/); // prettier-ignore
+    await expect(startEmbedded({ variant, keys: '', server: location })).rejects.toThrow(
+      /"satisfy" directive is duplicate/,
+    );
     const gateway = await startEmbedded({
       variant,
       keys: 'key-of-the-rules\n',

@@ -77,7 +77,14 @@ describe.each(variants)('$name: around the decision', (variant) => {
     const { port } = new URL(gateway.url);
     const connected = await new Promise<boolean>((resolve) => {
       const socket = connectTls(
-        { host: '127.0.0.1', port: Number(port), rejectUnauthorized: false, minVersion: version, maxVersion: version, ciphers: 'DEFAULT:@SECLEVEL=0' }, // prettier-ignore
+        {
+          host: '127.0.0.1',
+          port: Number(port),
+          rejectUnauthorized: false,
+          minVersion: version,
+          maxVersion: version,
+          ciphers: 'DEFAULT:@SECLEVEL=0',
+        },
         () => {
           resolve(socket.getProtocol() === version);
           socket.destroy();
@@ -106,7 +113,8 @@ describe.each(variants)('$name: around the decision', (variant) => {
     expect(JSON.parse(answer.body)).toEqual({ bytes: body.length });
     const large = await sendRaw(
       gateway.url,
-      `POST /x HTTP/1.1\r\nHost: localhost\r\nx-api-key: ${key}\r\nContent-Length: ${body.length + 1}\r\nConnection: close\r\n\r\n`,
+      `POST /x HTTP/1.1\r\nHost: localhost\r\nx-api-key: ` +
+        `${key}\r\nContent-Length: ${body.length + 1}\r\nConnection: close\r\n\r\n`,
     );
     expect(large).toMatch(/^HTTP\/1.1 413 /);
     expect(large).toContain('"type":"request_too_large"');
@@ -123,7 +131,9 @@ describe.each(variants)('$name: around the decision', (variant) => {
 
   it('carries a WebSocket both ways, and no other upgrade', async () => {
     const upgrade = (protocol: string) =>
-      `GET /ws HTTP/1.1\r\nHost: localhost\r\nx-api-key: ${key}\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\nSec-WebSocket-Key: dGVzdC10ZXN0LXRlc3QtdA==\r\nSec-WebSocket-Version: 13\r\n\r\n`;
+      `GET /ws HTTP/1.1\r\nHost: localhost\r\nx-api-key: ` +
+      `${key}\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\nSec-WebSocket-Key: ` +
+      `dGVzdC10ZXN0LXRlc3QtdA==\r\nSec-WebSocket-Version: 13\r\n\r\n`;
     const frame = '\x81\x82\x01\x02\x03\x04ik';
     const { port } = new URL(gateway.url);
     const echoed = await new Promise<string>((resolve) => {

@@ -36,11 +36,7 @@ const everything = (dir: string) => `
     output_buffers 1 1k; client_body_buffer_size 1k; subrequest_output_buffer_size 1k; slice 1k;
 `;
 
-async function statuses(
-  gateway: Gateway,
-  path: string,
-  senders: { [name: string]: string }[],
-): Promise<number[]> {
+async function statuses(gateway: Gateway, path: string, senders: { [name: string]: string }[]): Promise<number[]> {
   const found = [];
   for (const headers of senders) found.push((await gateway.send(path, { headers })).status);
   return found;
@@ -53,7 +49,9 @@ describe.each(variants)('$name: beside', (variant) => {
       keys,
       httpFirst: 'map_hash_bucket_size 128; map_hash_max_size 4096;',
       http: ({ dir }) => everything(dir),
-      server: `location = /sorry { return 200 sorry; } location /api/ { GUARD; proxy_method $request_method; proxy_cache off; ${app} }`,
+      server:
+        'location = /sorry { return 200 sorry; } location /api/ { GUARD; proxy_method $request_method; ' +
+        `proxy_cache off; ${app} }`,
     });
     for (let i = 0; i < 2; i++)
       expect(await statuses(gateway, '/api/x', [{}, wrong, plain, hashed])).toEqual([401, 401, 200, 200]);
@@ -64,9 +62,9 @@ describe.each(variants)('$name: beside', (variant) => {
       undefined,
     ]);
     const authorization = `Bearer ${String(token.json()['token'])}`;
-    expect(
-      await statuses(gateway, '/api/x', [{ authorization }, { authorization: `${authorization}x` }]),
-    ).toEqual([200, 401]);
+    expect(await statuses(gateway, '/api/x', [{ authorization }, { authorization: `${authorization}x` }])).toEqual([
+      200, 401,
+    ]);
     const jwks = await gateway.send('/.well-known/jwks.json');
     expect([jwks.status, jwks.headers['cache-control']]).toEqual([200, 'public, max-age=300']);
     const ready = await gateway.send('/health/ready');
@@ -77,15 +75,12 @@ describe.each(variants)('$name: beside', (variant) => {
   it.each([
     ['sub_filter admitted refused; sub_filter_types *;', /^/],
     ['proxy_set_body x;', /verify gave status 400; does a sub_filter, proxy_set_body or/],
-  ])(
-    'answers 503 where the server changes what passes between nginx and the sidecar: %s',
-    async (http, log) => {
-      const gateway = await startEmbedded({ variant, keys, http, server: api });
-      expect(await statuses(gateway, '/api/x', [{}, plain, wrong, hashed])).toEqual([401, 200, 503, 503]);
-      expect(gateway.errorLog()).toMatch(log);
-      await gateway.stop();
-    },
-  );
+  ])('answers 503 where the server changes what passes between nginx and the sidecar: %s', async (http, log) => {
+    const gateway = await startEmbedded({ variant, keys, http, server: api });
+    expect(await statuses(gateway, '/api/x', [{}, plain, wrong, hashed])).toEqual([401, 200, 503, 503]);
+    expect(gateway.errorLog()).toMatch(log);
+    await gateway.stop();
+  });
 
   it("is not sent elsewhere by the server's rewrites, when locations.conf comes first", async () => {
     const gateway = await startEmbedded({
@@ -105,12 +100,8 @@ describe.each(variants)('$name: beside', (variant) => {
     });
     expect((await gateway.send('/anything')).body).toBe('front');
     for (let i = 0; i < 2; i++)
-      expect(await statuses(gateway, '/files/there', [{}, wrong, plain, hashed])).toEqual([
-        401, 401, 403, 200,
-      ]);
-    expect(
-      (await gateway.send('/files/there', { headers: { ...hashed, 'user-agent': 'scanner' } })).status,
-    ).toBe(403);
+      expect(await statuses(gateway, '/files/there', [{}, wrong, plain, hashed])).toEqual([401, 401, 403, 200]);
+    expect((await gateway.send('/files/there', { headers: { ...hashed, 'user-agent': 'scanner' } })).status).toBe(403);
     await gateway.stop();
   });
 
@@ -138,14 +129,15 @@ describe.each(variants)('$name: beside', (variant) => {
     const gateway = await startEmbedded({
       variant,
       keys,
-      serverFirst:
-        'auth_basic site; auth_basic_user_file passwords; satisfy any; deny 127.0.0.9; auth_delay 10ms;',
+      serverFirst: 'auth_basic site; auth_basic_user_file passwords; satisfy any; deny 127.0.0.9; auth_delay 10ms;',
       edit: { passwords: () => 'user:{PLAIN}password\n' },
       server: api,
     });
     const answer = await gateway.send('/api/x', { headers: { ...password, ...wrong } });
     expect([answer.status, answer.json().error.code]).toEqual([401, 'invalid_api_key']);
-    expect(await statuses(gateway, '/api/x', [plain, password, { ...password, ...plain }, { ...password, ...hashed }])).toEqual([401, 401, 200, 200]); // prettier-ignore
+    expect(
+      await statuses(gateway, '/api/x', [plain, password, { ...password, ...plain }, { ...password, ...hashed }]),
+    ).toEqual([401, 401, 200, 200]);
     expect(await statuses(gateway, '/token', [plain, {}])).toEqual([401, 401]);
     const denied = await gateway.send('/api/x', { from: '127.0.0.9', headers: { ...password, ...plain } });
     expect([denied.status, denied.json().error.code]).toEqual([403, 'forbidden']);
@@ -159,14 +151,15 @@ describe.each(variants)('$name: beside', (variant) => {
       variant,
       keys,
       serverFirst:
-        'auth_request /their-check; location = /their-check { internal; if ($http_x_their = yes) { return 204; } return 401; }',
+        'auth_request /their-check; location = /their-check { internal; if ($http_x_their = yes) { return 204; } ' +
+        'return 401; }',
       server: `${api} location /open/ { ${app} }`,
     });
     const theirs = { 'x-their': 'yes' };
     expect(await statuses(gateway, '/open/x', [{}, theirs, plain])).toEqual([401, 200, 401]);
-    expect(
-      await statuses(gateway, '/api/x', [plain, { ...plain, ...theirs }, { ...wrong, ...theirs }]),
-    ).toEqual([200, 200, 401]);
+    expect(await statuses(gateway, '/api/x', [plain, { ...plain, ...theirs }, { ...wrong, ...theirs }])).toEqual([
+      200, 200, 401,
+    ]);
     const refused = await gateway.send('/api/x', { headers: wrong });
     expect([refused.status, refused.json().error.code]).toEqual([401, 'invalid_api_key']);
     await gateway.stop();

@@ -108,7 +108,8 @@ describe.each(variants)('$name: API keys', (variant) => {
         for (const line of ['GET /', 'POST /token']) {
           const answer = await sendRaw(
             gateway.url,
-            `${line} HTTP/1.1\r\nHost: localhost\r\n${header}: ${first}\r\n${header}: ${second}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
+            `${line} HTTP/1.1\r\nHost: localhost\r\n${header}: ${first}\r\n${header}: ` +
+              `${second}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
           );
           expect(rawStatus(answer), `${line} ${header} ${first} ${second}: ${answer}`).toBe(400);
           expect(answer).toContain('"code":"invalid_request"');
@@ -124,14 +125,7 @@ describe.each(variants)('$name: API keys', (variant) => {
 
   it('keeps every credential out of every log', () => {
     const logs = gateway.errorLog() + gateway.accessLog() + gateway.sidecar?.log();
-    for (const key of [
-      'environment-key-0',
-      'plaintext-key',
-      'key-of-bob',
-      hashed,
-      'wrong-key',
-      'expired-key',
-    ]) {
+    for (const key of ['environment-key-0', 'plaintext-key', 'key-of-bob', hashed, 'wrong-key', 'expired-key']) {
       expect(logs).not.toContain(key);
     }
   });

@@ -1,5 +1,5 @@
-// An attacker on the same machine, and bad luck: whatever stands in the decision server's place or befalls it, nobody is
-// admitted without a verdict, and whoever waits gets an answer that says so.
+// An attacker on the same machine, and bad luck: whatever stands in the decision server's place or befalls it, nobody
+// is admitted without a verdict, and whoever waits gets an answer that says so.
 
 import { spawnSync } from 'node:child_process';
 import { createServer, type Server } from 'node:net';
@@ -26,8 +26,7 @@ async function startStranger(port: number, answer: string | undefined): Promise<
   return server;
 }
 
-const answerWith = (status: number, headers = '') =>
-  `HTTP/1.1 ${status} X\r\n${headers}Content-Length: 0\r\n\r\n`;
+const answerWith = (status: number, headers = '') => `HTTP/1.1 ${status} X\r\n${headers}Content-Length: 0\r\n\r\n`;
 
 describe.each(asking)('$name: the decision server', (variant) => {
   describe('replaced', () => {
@@ -41,11 +40,16 @@ describe.each(asking)('$name: the decision server', (variant) => {
         variant,
         keys: `${key}\n`,
         edit: {
-          'keygate/ask.conf': (text) => text.replace('proxy_pass http://keygate_decision;', 'proxy_pass http://strangers;'),
+          'keygate/ask.conf': (text) =>
+            text.replace('proxy_pass http://keygate_decision;', 'proxy_pass http://strangers;'),
           'keygate/to_decision.conf': (text) => text.replace('proxy_read_timeout 10s;', 'proxy_read_timeout 1s;'),
-          'nginx.conf': (text) => text.replace('include keygate/http.conf;', `include keygate/http.conf; upstream strangers { server 127.0.0.1:${strangersPort} max_fails=0; }`),
+          'nginx.conf': (text) =>
+            text.replace(
+              'include keygate/http.conf;',
+              `include keygate/http.conf; upstream strangers { server 127.0.0.1:${strangersPort} max_fails=0; }`,
+            ),
         },
-      }); // prettier-ignore
+      });
     });
 
     afterAll(() => gateway?.stop());
@@ -68,24 +72,23 @@ describe.each(asking)('$name: the decision server', (variant) => {
         const answer = await ask(answerWith(status));
         if (status === 418 || status === 599) expect(answer.status).toBe(500);
         else {
-          expect([answer.status, answer.headers['retry-after'], answer.json().error.code]).toEqual([503, '1', 'overloaded']); // prettier-ignore
+          expect([answer.status, answer.headers['retry-after'], answer.json().error.code]).toEqual([
+            503,
+            '1',
+            'overloaded',
+          ]);
         }
       },
     );
 
     it('answers 500 where it fails by itself, 503 where it is not ours', async () => {
-      expect((await ask(answerWith(500, 'X-Keygate-Decision: on\r\n'))).json().error.code).toBe(
-        'internal_error',
-      );
+      expect((await ask(answerWith(500, 'X-Keygate-Decision: on\r\n'))).json().error.code).toBe('internal_error');
       expect((await ask(answerWith(500))).json().error.code).toBe('overloaded');
     });
 
-    it.each([401, 403])(
-      'answers a bare %i as one, without a body of ours that nobody gave',
-      async (status) => {
-        expect((await ask(answerWith(status))).status).toBe(status);
-      },
-    );
+    it.each([401, 403])('answers a bare %i as one, without a body of ours that nobody gave', async (status) => {
+      expect((await ask(answerWith(status))).status).toBe(status);
+    });
 
     it('never follows an X-Accel-Redirect from there', async () => {
       const redirected = answerWith(404, 'X-Accel-Redirect: /health\r\n');
@@ -135,16 +138,14 @@ describe.each(asking)('$name: the decision server', (variant) => {
 
     it('takes credentials of 12 KB and header lines of 32 KB', async () => {
       const long = 'k'.repeat(12288);
-      expect((await gateway.send('/x', { headers: { 'x-api-key': long } })).json().error.code).toBe(
-        'invalid_api_key',
-      );
+      expect((await gateway.send('/x', { headers: { 'x-api-key': long } })).json().error.code).toBe('invalid_api_key');
       const padded = { ...good, 'x-padding': 'p'.repeat(32000) };
       expect((await gateway.send('/x', { headers: padded })).body).toBe('upstream');
       const target = `/${'a'.repeat(32000)}`;
       expect((await gateway.send(target, { headers: good })).body).toBe('upstream');
-      expect(
-        (await gateway.send('/x', { headers: { authorization: `Bearer ${'t'.repeat(32000)}` } })).status,
-      ).toBe(401);
+      expect((await gateway.send('/x', { headers: { authorization: `Bearer ${'t'.repeat(32000)}` } })).status).toBe(
+        401,
+      );
     });
 
     it('refuses header bytes that are not UTF-8', async () => {
@@ -162,14 +163,21 @@ describe.each(asking)('$name: the decision server', (variant) => {
   });
 
   it('frees what 1,000 clients leave behind who go away while their keys are checked', async () => {
-    const gateway = await startGateway({ variant, keys: `alice:$2b$12$${'a'.repeat(21)}.${'b'.repeat(31)}\n`, sidecar: false, openFiles: 8192 }); // prettier-ignore
+    const gateway = await startGateway({
+      variant,
+      keys: `alice:$2b$12$${'a'.repeat(21)}.${'b'.repeat(31)}\n`,
+      sidecar: false,
+      openFiles: 8192,
+    });
     const impostor = await startImpostor(gateway, async () => {
       await new Promise((resolve) => setTimeout(resolve, 1500));
       return { admitted: false, reason: 'unknown_key', generation: '' };
     });
     try {
       await send(gateway.url, '/health');
-      const [worker = ''] = readFileSync(`/proc/${gateway.nginx.pid}/task/${gateway.nginx.pid}/children`, 'utf8').trim().split(' '); // prettier-ignore
+      const [worker = ''] = readFileSync(`/proc/${gateway.nginx.pid}/task/${gateway.nginx.pid}/children`, 'utf8')
+        .trim()
+        .split(' ');
       const open = () => readdirSync(`/proc/${worker}/fd`).length;
       const before = open();
       for (let round = 0; round < 10; round++) await abort(gateway.url, 100, round);

@@ -65,9 +65,10 @@ describe.each(variants)('$name: 500 tokens', (variant) => {
     }
     await vi.waitFor(() => expect(gateway.accessLog()).toContain('"token-499"'));
     const reasons = new Map(
-      [...gateway.accessLog().matchAll(/"request_id":"token-(\d+)".*?"reason":"(\w*)"/g)].map(
-        ([, i, reason]) => [Number(i), reason],
-      ),
+      [...gateway.accessLog().matchAll(/"request_id":"token-(\d+)".*?"reason":"(\w*)"/g)].map(([, i, reason]) => [
+        Number(i),
+        reason,
+      ]),
     );
     const differing: object[] = [];
     for (const [i, one] of tokens.entries()) {

@@ -21,14 +21,11 @@ describe.each(variants)('$name: who a client says that it is', (variant) => {
   const responders: Responder[] = [];
 
   beforeAll(async () => {
-    for (const protocol of ['fastcgi', 'uwsgi', 'scgi'] as const)
-      responders.push(await startResponder(protocol));
+    for (const protocol of ['fastcgi', 'uwsgi', 'scgi'] as const) responders.push(await startResponder(protocol));
     responders.push(await startGrpcService());
     const [fastcgi, uwsgi, scgi, grpc] = responders.map(({ address }) => address);
     const guard = isAccess(variant) ? 'GUARD;' : '';
-    const open = isAccess(variant)
-      ? ''
-      : 'location /open/ { include keygate/open.conf; proxy_pass http://app; }';
+    const open = isAccess(variant) ? '' : 'location /open/ { include keygate/open.conf; proxy_pass http://app; }';
     gateway = await startEmbedded({
       variant,
       keys,
@@ -55,7 +52,19 @@ describe.each(variants)('$name: who a client says that it is', (variant) => {
     for (const one of responders) one.close();
   });
 
-  const paths = ['none', 'own', 'outer', 'outer/inner', 'if', 'try', 'fastcgi', 'uwsgi', 'scgi', 'grpc', ...(isAccess(variant) ? [] : ['open'])]; // prettier-ignore
+  const paths = [
+    'none',
+    'own',
+    'outer',
+    'outer/inner',
+    'if',
+    'try',
+    'fastcgi',
+    'uwsgi',
+    'scgi',
+    'grpc',
+    ...(isAccess(variant) ? [] : ['open']),
+  ];
 
   it.each(paths)('is refused in /%s/, whatever it passes to', async (path) => {
     const arrivals = () => [gateway.upstream, ...responders].map(({ arrived }) => arrived.length);
@@ -66,7 +75,7 @@ describe.each(variants)('$name: who a client says that it is', (variant) => {
         expect([name, value, answer.status]).toEqual([name, value, 400]);
       }
     expect(arrivals()).toEqual(before);
-    expect((await gateway.send(`/${path}/x?x=1`, { headers: { ...plain, 'x-auth-user': '' } })).status).toBe(200); // prettier-ignore
+    expect((await gateway.send(`/${path}/x?x=1`, { headers: { ...plain, 'x-auth-user': '' } })).status).toBe(200);
     expect(arrivals()).not.toEqual(before);
   });
 
@@ -77,7 +86,10 @@ describe.each(variants)('$name: who a client says that it is', (variant) => {
     expect(await exchange(gateway.url, unnamed)).toMatch(/^HTTP\/1.1 200 /);
     expect(await exchange(gateway.url, 'GET /own/x HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1.1 401 /);
     const refused = await gateway.send('/own/x', { headers: { ...plain, host: 'a!b' } });
-    expect([refused.status, refused.json().error.message]).toEqual([400, 'The Host header holds a character other than letters, digits and . - _ : [ ].']); // prettier-ignore
+    expect([refused.status, refused.json().error.message]).toEqual([
+      400,
+      'The Host header holds a character other than letters, digits and . - _ : [ ].',
+    ]);
   });
 });
 
@@ -88,7 +100,7 @@ describe.each(asking)("$name: an operator's error pages", (variant) => {
   let upstream: TestUpstream;
 
   beforeAll(async () => {
-    upstream = await startUpstream({}, ({ target }) => ({ status: Number(/\/(\d{3})$/.exec(target)?.[1] ?? 200) })); // prettier-ignore
+    upstream = await startUpstream({}, ({ target }) => ({ status: Number(/\/(\d{3})$/.exec(target)?.[1] ?? 200) }));
     gateway = await startEmbedded({
       variant,
       keys,
@@ -122,8 +134,16 @@ describe.each(asking)("$name: an operator's error pages", (variant) => {
   };
 
   it('of the server leave refusals as they are, and hold for errors of his own', async () => {
-    expect(await ask('/x')).toMatchObject({ status: 401, body: expect.stringContaining('"code":"missing_credential"'), arrived: 0 }); // prettier-ignore
-    expect(await ask('/deaf/x', plain)).toMatchObject({ status: 500, body: expect.stringContaining('"code":"location_not_configured"'), arrived: 0 }); // prettier-ignore
+    expect(await ask('/x')).toMatchObject({
+      status: 401,
+      body: expect.stringContaining('"code":"missing_credential"'),
+      arrived: 0,
+    });
+    expect(await ask('/deaf/x', plain)).toMatchObject({
+      status: 500,
+      body: expect.stringContaining('"code":"location_not_configured"'),
+      arrived: 0,
+    });
     expect(await ask('/x?limit=a', plain)).toMatchObject({ status: 200 });
     expect(await ask('/x?limit=a', plain)).toEqual({ status: 429, body: 'theirs', arrived: 0 });
   });
@@ -167,7 +187,8 @@ describe.each(asking)('$name: a scope that is part of a question', (variant) => 
         location /back/ { set $keygate_require_scope admin; rewrite ^/back/(.*)$ /$1 last; }
         location /missing/ { error_page 404 = /admin/x; alias /nowhere/; }`,
     });
-    const status = async (path: string, headers: { [name: string]: string }) => (await gateway.send(path, { headers })).status; // prettier-ignore
+    const status = async (path: string, headers: { [name: string]: string }) =>
+      (await gateway.send(path, { headers })).status;
     for (const path of [
       '/admin/x',
       '/admin/nested/x',

@@ -15,7 +15,16 @@ const all = { 'x-api-key': 'key-for-everything' };
 const keys = 'key-for-orders scope=orders\nkey-for-everything scope=orders,billing,write\n';
 
 const mime = 'types { text/html html; text/css css; application/javascript js; text/plain txt; }';
-const fastcgiParams = ['QUERY_STRING $query_string', 'REQUEST_METHOD $request_method', 'CONTENT_LENGTH $content_length', 'REQUEST_URI $request_uri', 'REMOTE_ADDR $remote_addr', 'REMOTE_USER $remote_user'].map((one) => `fastcgi_param ${one};`).join('\n'); // prettier-ignore
+const fastcgiParams = [
+  'QUERY_STRING $query_string',
+  'REQUEST_METHOD $request_method',
+  'CONTENT_LENGTH $content_length',
+  'REQUEST_URI $request_uri',
+  'REMOTE_ADDR $remote_addr',
+  'REMOTE_USER $remote_user',
+]
+  .map((one) => `fastcgi_param ${one};`)
+  .join('\n');
 const site = { '/etc/nginx/mime.types': mime, '/etc/nginx/fastcgi_params': fastcgiParams };
 
 interface Example {
@@ -39,7 +48,20 @@ const table: Example[] = [
       '/var/www/html/404.html': 'nothing here',
       '/var/www/html/.htaccess': 'secret',
     },
-    open: ['/', '/?a=b', '/style.css', '/folder', '/folder/', '/page.php', '/none.php', '/missing', '/.htaccess', '//style.css', '/a%2Fb', '/apis/x'], // prettier-ignore
+    open: [
+      '/',
+      '/?a=b',
+      '/style.css',
+      '/folder',
+      '/folder/',
+      '/page.php',
+      '/none.php',
+      '/missing',
+      '/.htaccess',
+      '//style.css',
+      '/a%2Fb',
+      '/apis/x',
+    ],
     guarded: [
       ['/api/x', 401, 401, 200, 200],
       ['/api/x.php', 401, 401, 200, 200],
@@ -49,15 +71,7 @@ const table: Example[] = [
   {
     folder: 'prefixes',
     files: { '/var/www/docs/readme.txt': 'docs', '/var/www/errors/busy.json': '{}' },
-    open: [
-      '/',
-      '/docs/readme.txt',
-      '/docs/',
-      '/docs/none',
-      '/orders/public/list?page=2',
-      '/orders',
-      '/busy.json',
-    ],
+    open: ['/', '/docs/readme.txt', '/docs/', '/docs/none', '/orders/public/list?page=2', '/orders', '/busy.json'],
     guarded: [
       ['/orders/7', 401, 401, 200, 200],
       ['/billing/7', 401, 401, 403, 200],
@@ -125,7 +139,7 @@ describe.each(variants)('$name: examples', (variant) => {
       '127.0.0.1:8000': address,
       '127.0.0.1:8001': address,
       '127.0.0.1:8002': address,
-      '127.0.0.1:3000': address, // prettier-ignore
+      '127.0.0.1:3000': address,
       '10.0.0.0/8': '127.0.0.1',
     };
     return startGateway({
@@ -143,7 +157,10 @@ describe.each(variants)('$name: examples', (variant) => {
     for (const request of targets.flatMap(ways)) {
       const before = [upstream.arrived.length, php.arrived.length] as const;
       const answer = await exchange(gateway.url, request);
-      const seen = [upstream.arrived.slice(before[0]).map((one) => [one.target, one.rawHeaders, String(one.body)]), php.arrived.slice(before[1])]; // prettier-ignore
+      const seen = [
+        upstream.arrived.slice(before[0]).map((one) => [one.target, one.rawHeaders, String(one.body)]),
+        php.arrived.slice(before[1]),
+      ];
       answers.push({
         request,
         answer,
@@ -160,7 +177,10 @@ describe.each(variants)('$name: examples', (variant) => {
     await before.stop();
     const after = await start(example, 'nginx.keygate.conf');
     expect(await answersOf(after, example.open)).toEqual(expected);
-    const warnings = after.errorLog().split('\n').filter((line) => /\[(emerg|alert|warn)\]/.test(line)); // prettier-ignore
+    const warnings = after
+      .errorLog()
+      .split('\n')
+      .filter((line) => /\[(emerg|alert|warn)\]/.test(line));
     expect(warnings.filter((line) => !line.includes('keygate: API'))).toEqual([]);
     await after.stop();
   });
@@ -172,9 +192,7 @@ describe.each(variants)('$name: examples', (variant) => {
       for (const [index, headers] of [none, wrong, orders, all].entries()) {
         const before = upstream.arrived.length + php.arrived.length;
         const from = `127.0.1.${example.guarded.findIndex(([one]) => one === target) + 1}`; // a budget each
-        found.push(
-          (await gateway.send(target, { headers: { host: 'www.example.com', ...headers }, from })).status,
-        );
+        found.push((await gateway.send(target, { headers: { host: 'www.example.com', ...headers }, from })).status);
         expect(upstream.arrived.length + php.arrived.length - before).toBe(expected[index] === 200 ? 1 : 0);
       }
       expect(found, target).toEqual(expected);

@@ -32,10 +32,7 @@ async function faulty(r, fault) {
 `;
 
 const withFaults = (bundle: string) => {
-  const edited = bundle.replace(
-    /function _?decide\(request, gate\) \{/,
-    (start) => `${laterFaults}${start}${faults}`,
-  );
+  const edited = bundle.replace(/function _?decide\(request, gate\) \{/, (start) => `${laterFaults}${start}${faults}`);
   if (edited === bundle) throw new Error('the bundle has no function decide');
   return edited;
 };

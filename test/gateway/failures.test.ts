@@ -44,7 +44,7 @@ const wrongAnswers = [
     {
       status: 200,
       type: 'application/json',
-      body: '{"admitted":true,"generation":"","entry":{"subject":"a","scopes":[],"expiresSeconds":null,"fingerprint":"x"}}',
+      body: `{"admitted":true,"generation":"","entry":{"subject":"a","scopes":[],"expiresSeconds":null,"fingerprint":"x"}}`,
     },
   ],
   ['no JSON', { status: 200, type: ours, body: 'admitted' }],
@@ -98,11 +98,7 @@ describe.each(variants)('$name: failures', (variant) => {
   it('keeps the last good keys while the file is gone, empty or a directory, says so, and recovers', async () => {
     const gateway = await startGateway({ variant, keys });
     const file = gateway.keysFile;
-    const breakIt = [
-      () => rmSync(file),
-      () => writeFileSync(file, ''),
-      () => (rmSync(file), mkdirSync(file)),
-    ];
+    const breakIt = [() => rmSync(file), () => writeFileSync(file, ''), () => (rmSync(file), mkdirSync(file))];
     for (const broken of breakIt) {
       broken();
       await pause(900);

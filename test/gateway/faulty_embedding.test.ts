@@ -22,7 +22,7 @@ describe.each(variants)('$name: a faulty configuration', (variant) => {
   beforeAll(async () => {
     upstream = await startUpstream();
     operator = await makeOperator(variant, upstream.url);
-    guard = `include ${join(operator.keygateDir, variant.entry === 'access' ? 'guard_access.conf' : 'guard_location.conf')};`; // prettier-ignore
+    guard = `include ${join(operator.keygateDir, variant.entry === 'access' ? 'guard_access.conf' : 'guard_location.conf')};`;
     lines = linesIn(install('--engine', variant.engine).out);
   });
 
@@ -32,21 +32,21 @@ describe.each(variants)('$name: a faulty configuration', (variant) => {
     operator?.remove();
   });
 
-  const install = (...args: string[]) =>
-    operator.install('--decision', `unix:${operator.dir}/decision.sock`, ...args);
+  const install = (...args: string[]) => operator.install('--decision', `unix:${operator.dir}/decision.sock`, ...args);
   const emergencies = (changed: Lines) => {
     operator.configure(changed);
     const { code, err } = operator.test();
     expect(code).toBe(1);
     return err;
   };
-  const without = (context: keyof Lines, part: string) => ({ ...lines, [context]: lines[context].filter((line) => !line.includes(part)) }); // prettier-ignore
+  const without = (context: keyof Lines, part: string) => ({
+    ...lines,
+    [context]: lines[context].filter((line) => !line.includes(part)),
+  });
 
   it('names what is missing at nginx -t', () => {
     expect(emergencies(without('main', 'load_module'))).toMatch(/unknown directive "js_(?:var|engine)"/);
-    expect(emergencies(without('http', 'http.conf'))).toMatch(
-      /unknown "keygate_\w+" variable|\[emerg\].*keygate/,
-    );
+    expect(emergencies(without('http', 'http.conf'))).toMatch(/unknown "keygate_\w+" variable|\[emerg\].*keygate/);
     const twice = { ...lines, server: [...lines.server, 'location = /keygate/health { return 200; }'] };
     expect(emergencies(twice)).toContain('duplicate location "/keygate/health"');
     const bare = { ...lines, server: [], open: [], passing: [guard] };
@@ -64,7 +64,9 @@ describe.each(variants)('$name: a faulty configuration', (variant) => {
 
   it('admits nobody in a server without locations.conf, though every path there is answered with 200', async () => {
     const everything = 'location / { return 200 everything; }';
-    const other = `server { listen unix:${operator.dir}/other; ${lines.server.map((line) => line.replace(/#.*/, '')).join(' ')} }`; // prettier-ignore
+    const other =
+      'server { listen ' +
+      `unix:${operator.dir}/other; ${lines.server.map((line) => line.replace(/#.*/, '')).join(' ')} }`;
     const keys = join(operator.dir, 'keys.txt');
     writeFileSync(keys, 'a-key\n');
     editSettings(operator.keygateDir, { api_keys_file: keys });
@@ -74,7 +76,6 @@ describe.each(variants)('$name: a faulty configuration', (variant) => {
     for (const headers of [{}, { 'x-api-key': 'a-key' }, { 'x-api-key': 'wrong' }] as {
       [name: string]: string;
     }[]) {
-      // prettier-ignore
       expect((await send(operator.url, '/api/x', { headers })).status).toBe(500);
     }
     expect(upstream.arrived).toEqual([]);
@@ -93,9 +94,14 @@ describe.each(variants)('$name: a faulty configuration', (variant) => {
     operator.configure(lines);
     nginx = await operator.start();
     const logged = (text: string) => operator.errorLog().split(text).length - 1;
-    await vi.waitFor(() => expect(logged('JWKS_URL: nginx can not look its host up: add a `resolver` line to http')).toBe(1), soon); // prettier-ignore
+    await vi.waitFor(
+      () => expect(logged('JWKS_URL: nginx can not look its host up: add a `resolver` line to http')).toBe(1),
+      soon,
+    );
     expect(logged('$keygate_jwt_issuer and $keygate_jwt_audience need values, or the word any')).toBe(1);
-    expect(logged('keygate.js is the bundle for js_engine njs, but the engine is qjs')).toBe(variant.engine === 'qjs' ? 1 : 0); // prettier-ignore
+    expect(logged('keygate.js is the bundle for js_engine njs, but the engine is qjs')).toBe(
+      variant.engine === 'qjs' ? 1 : 0,
+    );
     const answer = await send(operator.url, '/api/x', { headers: { 'x-api-key': 'a-key' } });
     expect(answer.status).toBe(500);
     expect(readFileSync(join(operator.keygateDir, 'settings.conf'), 'utf8')).toContain(url);

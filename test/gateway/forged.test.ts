@@ -1,5 +1,5 @@
-// What nginx and the decision server tell each other travels in X-Keygate-* headers and in internal locations: neither a
-// client nor an upstream has a say in it.
+// What nginx and the decision server tell each other travels in X-Keygate-* headers and in internal locations: neither
+// a client nor an upstream has a say in it.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,10 @@ const sent = 'include keygate/proxy_headers.conf; proxy_pass http://sender;';
 
 const root = join(import.meta.dirname, '../..');
 const readAll = (folder: string) =>
-  readdirSync(join(root, folder)).filter((name) => name.includes('.')).map((name) => readFileSync(join(root, folder, name), 'utf8')).join('\n'); // prettier-ignore
+  readdirSync(join(root, folder))
+    .filter((name) => name.includes('.'))
+    .map((name) => readFileSync(join(root, folder, name), 'utf8'))
+    .join('\n');
 const snippets = readAll('nginx/snippets');
 const distinct = (text: string, pattern: RegExp) => [...new Set(text.match(pattern) ?? [])];
 
@@ -127,7 +130,16 @@ describe.each(guards)('$name: forged, with $guarded guarded', ({ variant, isServ
 
   const inside = distinct(snippets, /\/_keygate_\w+/g);
   const direct = inside.flatMap((path) => [path, `${path}/`, `${path}/verify`, `${path}/token`]);
-  const disguised = ['/%5fkeygate_ask', '//_keygate_ask', '/x/../_keygate_ask', '/./_keygate_sidecar/../_keygate_ask', '/_keygate_ask?x', '/rewritten/_keygate_ask', '/rewritten/_keygate_sidecar/verify', '/rewritten/_keygate_sidecar/token']; // prettier-ignore
+  const disguised = [
+    '/%5fkeygate_ask',
+    '//_keygate_ask',
+    '/x/../_keygate_ask',
+    '/./_keygate_sidecar/../_keygate_ask',
+    '/_keygate_ask?x',
+    '/rewritten/_keygate_ask',
+    '/rewritten/_keygate_sidecar/verify',
+    '/rewritten/_keygate_sidecar/token',
+  ];
 
   it.each([...direct, ...disguised])('a client gets nothing from %s', async (path) => {
     expect(inside).toContain('/_keygate_ask');
@@ -143,7 +155,10 @@ describe.each(guards)('$name: forged, with $guarded guarded', ({ variant, isServ
     }
   });
 
-  const named = distinct(snippets, /@keygate_(?:unauthorized|denied|undecided|unreached|too_large|rate_limited|upstream_\w+|failed|decision_\w+)/g); // prettier-ignore
+  const named = distinct(
+    snippets,
+    /@keygate_(?:unauthorized|denied|undecided|unreached|too_large|rate_limited|upstream_\w+|failed|decision_\w+)/g,
+  );
 
   it.each([...direct, ...named])('an upstream sends nobody to %s', async (to) => {
     expect(named.length).toBeGreaterThan(7);

@@ -9,7 +9,8 @@ import { variants } from './harness/variants.js';
 const generated = `kg_Ab3dE6gH_${'s'.repeat(43)}`;
 const entries = [
   `alice:${hashSync('alice-key', 4)}`,
-  ...Array.from({ length: 10 }, (_, i) => `other${i}:${hashSync(`other-key-${i}`, 9)}`), // about a second for a wrong key, with rests
+  // About a second for a wrong key, with rests
+  ...Array.from({ length: 10 }, (_, i) => `other${i}:${hashSync(`other-key-${i}`, 9)}`),
   `named:${hashSync(generated, 4)} id=Ab3dE6gH`,
   'plain-key',
 ];

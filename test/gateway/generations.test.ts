@@ -21,8 +21,7 @@ describe.each(variants)('$name: generations', (variant) => {
   const open = async (env: { [name: string]: string } = {}) => {
     gateway = await startGateway({ variant, keys: alice, sidecar: false, env });
   };
-  const status = async (key = 'alice-key') =>
-    (await gateway.send('/', { headers: { 'x-api-key': key } })).status;
+  const status = async (key = 'alice-key') => (await gateway.send('/', { headers: { 'x-api-key': key } })).status;
   const taken = () => gateway.errorLog().split('keygate: API keys taken up').length;
   const takeUp = async (content: string) => {
     const before = taken();

@@ -93,10 +93,7 @@ describe.each(variants)('$name: hostile requests', (variant) => {
     ['63 bytes', Buffer.alloc(63, 1)],
     [
       'DER',
-      Buffer.from(
-        `3044${'02200102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20'.repeat(2)}`,
-        'hex',
-      ),
+      Buffer.from(`3044${'02200102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20'.repeat(2)}`, 'hex'),
     ],
     ['nothing', Buffer.alloc(0)],
   ])('answers 401 to an ECDSA signature with %s', async (_, signature) => {
@@ -124,9 +121,7 @@ describe.each(variants)('$name: hostile requests', (variant) => {
     const payload = `{"sub":"a","iss":"https://issuer.example","exp":${inSeconds(60)},"exp":1}`;
     const text = `${encode({ alg: 'ES256', kid: 'kid-1' })}.${encode(payload)}`;
     const signature = sign('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' });
-    expect(rawStatus(await ask(`Authorization: Bearer ${text}.${signature.toString('base64url')}`))).toBe(
-      401,
-    );
+    expect(rawStatus(await ask(`Authorization: Bearer ${text}.${signature.toString('base64url')}`))).toBe(401);
   });
 
   it.each([

@@ -60,13 +60,9 @@ const harmless: [string, string][] = [
 
 // Every request of the server counts or is asked for a password: it is refused, and nobody comes in without a key.
 const refusing: [string, string, number][] = [
-  [
-    'a limit of requests',
-    'limit_req_zone $binary_remote_addr zone=one:1m rate=1r/m; limit_req zone=one;',
-    503,
-  ],
+  ['a limit of requests', 'limit_req_zone $binary_remote_addr zone=one:1m rate=1r/m; limit_req zone=one;', 503],
   ['a password', 'auth_basic site; auth_basic_user_file DIR/passwords;', 401],
-  ['a password or an address', 'auth_basic site; auth_basic_user_file DIR/passwords; satisfy any; deny all;', 403], // prettier-ignore
+  ['a password or an address', 'auth_basic site; auth_basic_user_file DIR/passwords; satisfy any; deny all;', 403],
   ['an address', 'deny all;', 403],
 ];
 
@@ -91,8 +87,7 @@ describe.each(guards)('$name: at http level, with $guarded guarded', ({ variant,
       isServerGuarded,
       edit,
       httpFirst: places.httpFirst ?? '',
-      http: ({ dir, facts }) =>
-        (places.http ?? '').replaceAll('DIR', dir).replace('CERTIFICATE', facts.certificate),
+      http: ({ dir, facts }) => (places.http ?? '').replaceAll('DIR', dir).replace('CERTIFICATE', facts.certificate),
       serverFirst: places.serverFirst ?? '',
       server: ({ dir }) => {
         mkdirSync(`${dir}/www`);
@@ -144,7 +139,6 @@ describe.each(guards)('$name: at http level, with $guarded guarded', ({ variant,
         [hashed, 200],
         [wrong, 401],
       ] as const)
-        // prettier-ignore
         expect((await gateway.send('/uploads/x', { method: 'POST', headers, body })).status).toBe(status);
       expect(gateway.upstream.arrived.map((one) => one.body.length)).toEqual([20000, 20000]);
       expect((await gateway.send('/app/x', { method: 'POST', headers: plain, body })).status).toBe(413);
@@ -173,8 +167,7 @@ describe.each(guards)('$name: at http level, with $guarded guarded', ({ variant,
   it.each(refusing)('everybody is refused under %s', async (_, http, status) => {
     const gateway = await start({ http });
     try {
-      for (const found of await statuses(gateway, [{}, wrong, plain, hashed]))
-        expect([401, status]).toContain(found);
+      for (const found of await statuses(gateway, [{}, wrong, plain, hashed])) expect([401, status]).toContain(found);
       await expectShut(gateway);
     } finally {
       await gateway.stop();
@@ -227,16 +220,14 @@ describe.each(guards)('$name: at http level, with $guarded guarded', ({ variant,
   it('nobody comes in by an error_page while the decision server is away', async () => {
     for (const places of [{ http: pages }, { server: pages }, { serverFirst: pages }]) {
       const gateway = await start(places, {
-        'keygate/decision_address.conf': (conf) =>
-          conf.replace(/server [^;]+;/g, 'server unix:/nobody.sock;'),
+        'keygate/decision_address.conf': (conf) => conf.replace(/server [^;]+;/g, 'server unix:/nobody.sock;'),
       });
       try {
         await expectShut(gateway);
         const answers = [];
-        for (const headers of [{}, wrong, plain, hashed])
-          answers.push(await gateway.send('/files/file', { headers }));
+        for (const headers of [{}, wrong, plain, hashed]) answers.push(await gateway.send('/files/file', { headers }));
         const isDecidedInside = variant.entry === 'access'; // but for what needs the sidecar
-        expect(answers.map((answer) => answer.body.includes('file'))).toEqual([false, false, isDecidedInside, false]); // prettier-ignore
+        expect(answers.map((answer) => answer.body.includes('file'))).toEqual([false, false, isDecidedInside, false]);
       } finally {
         await gateway.stop();
       }

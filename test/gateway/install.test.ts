@@ -8,14 +8,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { PlacedLines } from '../../nginx/placement/placed_lines.js';
 import { send } from './harness/client.js';
 import type { RunningNginx } from './harness/nginx_process.js';
-import {
-  editSettings,
-  linesIn,
-  makeOperator,
-  type Lines,
-  type Operator,
-  type Ran,
-} from './harness/operator.js';
+import { editSettings, linesIn, makeOperator, type Lines, type Operator, type Ran } from './harness/operator.js';
 import { startSidecar, type RunningSidecar } from './harness/sidecar_process.js';
 import { startUpstream, type TestUpstream } from './harness/upstream.js';
 import { variants, type Variant } from './harness/variants.js';
@@ -53,7 +46,7 @@ describe.each(variants)('$name: keygate install', (variant) => {
     expect(ran, ran.err).toMatchObject({ code: 0, err: '' });
     printed = ran.out;
     operator.configure(linesFor(variant, operator, printed));
-    editSettings(operator.keygateDir, { api_keys_file: keysFile, state_dir: stateDir, sidecar: `unix:${socket}` }); // prettier-ignore
+    editSettings(operator.keygateDir, { api_keys_file: keysFile, state_dir: stateDir, sidecar: `unix:${socket}` });
     nginx = await operator.start();
   });
 
@@ -72,7 +65,7 @@ describe.each(variants)('$name: keygate install', (variant) => {
 
   // The asking side and the listening side name the same sockets: those of --decision.
   const expectAddress = (file: string) => {
-    const places = (name: string, pattern: RegExp) => [...read(name).matchAll(pattern)].map(([, place]) => place ?? ''); // prettier-ignore
+    const places = (name: string, pattern: RegExp) => [...read(name).matchAll(pattern)].map(([, place]) => place ?? '');
     const asked = places('decision_address.conf', /^ +server unix:(\S+) /gm);
     expect(asked.length).toBeGreaterThan(0);
     expect(asked.every((place) => place.startsWith(join(operator.dir, file)))).toBe(true);
@@ -82,7 +75,10 @@ describe.each(variants)('$name: keygate install', (variant) => {
 
   it('prints lines that nginx takes without a word', () => {
     const { code, err } = operator.test();
-    expect({ code, said: err.split('\n').filter((line) => /\[(?:warn|emerg|alert|error)\]/.test(line)) }).toEqual({ code: 0, said: [] }); // prettier-ignore
+    expect({ code, said: err.split('\n').filter((line) => /\[(?:warn|emerg|alert|error)\]/.test(line)) }).toEqual({
+      code: 0,
+      said: [],
+    });
   });
 
   it('guards the server but for what is opened', async () => {
@@ -110,25 +106,37 @@ describe.each(variants)('$name: keygate install', (variant) => {
     expect(used.status).toBe(200);
   });
 
-  it('lets nobody ask the decision server but this nginx: by a secret that both sides have from one installation', async () => {
-    const [, sent] = /X-Keygate-Secret ([0-9a-f]{32});/.exec(read('decision_secret.conf')) ?? [];
-    const [, expected] = /^ +([0-9a-f]{32}) 1;/m.exec(read('decision_asker.conf')) ?? [];
-    expect(sent).toBeDefined();
-    expect(sent).toBe(expected);
-    expectAddress('decision.sock');
-  });
+  it(
+    'lets nobody ask the decision server but this nginx: by a secret that both sides have from one ' + 'installation',
+    async () => {
+      const [, sent] = /X-Keygate-Secret ([0-9a-f]{32});/.exec(read('decision_secret.conf')) ?? [];
+      const [, expected] = /^ +([0-9a-f]{32}) 1;/m.exec(read('decision_asker.conf')) ?? [];
+      expect(sent).toBeDefined();
+      expect(sent).toBe(expected);
+      expectAddress('decision.sock');
+    },
+  );
 
-  it('installs again without touching settings.conf, secret and address, and nginx takes that up with a reload', async () => {
-    const kept = ['settings.conf', 'decision_secret.conf', 'decision_asker.conf', 'decision_address.conf', 'decision_listen.conf']; // prettier-ignore
-    const before = kept.map(read);
-    rmSync(join(operator.keygateDir, 'guard.conf'));
-    const again = operator.install(...engine);
-    expect(again.out).toContain('written: guard.conf\n');
-    expect(kept.map(read)).toEqual(before);
-    expect(operator.test().code).toBe(0);
-    nginx.reload();
-    expect((await send(operator.url, '/api/x', { headers })).status).toBe(200);
-  });
+  it(
+    'installs again without touching settings.conf, secret and address, and nginx takes that up ' + 'with a reload',
+    async () => {
+      const kept = [
+        'settings.conf',
+        'decision_secret.conf',
+        'decision_asker.conf',
+        'decision_address.conf',
+        'decision_listen.conf',
+      ];
+      const before = kept.map(read);
+      rmSync(join(operator.keygateDir, 'guard.conf'));
+      const again = operator.install(...engine);
+      expect(again.out).toContain('written: guard.conf\n');
+      expect(kept.map(read)).toEqual(before);
+      expect(operator.test().code).toBe(0);
+      nginx.reload();
+      expect((await send(operator.url, '/api/x', { headers })).status).toBe(200);
+    },
+  );
 
   it('brings the best engine where none is asked for, and has nothing to add from then on', () => {
     const again = JSON.parse(operator.install('--json', '--dry-run').out) as {
@@ -148,8 +156,7 @@ describe.each(variants)('$name: keygate install', (variant) => {
     expect(operator.install(...engine, '--prefix', '/auth').out).toContain('written: routes.conf\n');
     expect(operator.test().code).toBe(0);
     await restart('/auth');
-    const status = async (path: string, method = 'GET') =>
-      (await send(operator.url, path, { method, headers })).status;
+    const status = async (path: string, method = 'GET') => (await send(operator.url, path, { method, headers })).status;
     expect(await status('/auth/health')).toBe(200);
     for (const gone of ['/health', '/keygate/health']) expect(await status(gone)).toBe(404);
     await vi.waitFor(async () => expect(await status('/auth/health/ready')).toBe(200), soon);
@@ -164,10 +171,7 @@ describe.each(variants)('$name: keygate install', (variant) => {
     expect(out).toContain('written: decision_address.conf, decision_listen.conf\n');
     const sockets = expectAddress('elsewhere.sock');
     await restart('/auth');
-    await vi.waitFor(
-      async () => expect((await send(operator.url, '/api/x', { headers })).status).toBe(200),
-      soon,
-    );
+    await vi.waitFor(async () => expect((await send(operator.url, '/api/x', { headers })).status).toBe(200), soon);
     for (const socket of sockets) expect(statSync(socket).isSocket(), socket).toBe(true);
   });
 
@@ -182,50 +186,44 @@ describe.each(variants)('$name: keygate install', (variant) => {
 });
 
 // What is printed, put where it says: into a site of its own file, as packages and certbot keep them.
-describe.each(variants.filter(({ entry }) => entry === 'auth_request'))(
-  '$name: lines by file and line',
-  (variant) => {
-    it('guard a site, and leave nothing to add or to find', async () => {
-      const upstream = await startUpstream();
-      const operator = await makeOperator(variant, upstream.url);
-      const address = ['--decision', `unix:${operator.dir}/decision.sock`];
-      const keys = join(operator.dir, 'keys.txt');
-      writeFileSync(keys, `${key}\n`);
-      splitIntoSite(operator, upstream.url);
-      const dump = join(operator.dir, 'dump');
-      const saveDump = () =>
-        writeFileSync(dump, spawnSync(operator.program, ['-T'], { encoding: 'utf8' }).stdout);
-      saveDump();
-      const placesOf = ({ out }: Ran) => (JSON.parse(out) as { places: PlacedLines[] }).places;
-      const rendered = operator.render('--dump', dump, '--engine', variant.engine, '--dry-run', '--json');
-      const places = placesOf(operator.install('--engine', variant.engine, ...address, '--json'));
-      expect(placesOf(rendered)).toEqual(places);
-      for (const { file, line, lines } of [...places].sort((a, b) => b.line - a.line))
-        insertLines(file, line, lines);
-      editSettings(operator.keygateDir, { api_keys_file: keys, state_dir: operator.dir });
-      expect(operator.test().err).not.toMatch(/\[(?:warn|emerg|alert|error)\]/);
-      expect(placesOf(operator.install('--dry-run', '--engine', variant.engine, '--json'))).toEqual([]);
-      const checked = operator.install('--check', '--engine', variant.engine);
-      expect(checked, checked.out).toMatchObject({ code: 0 });
-      const nginx = await operator.start();
-      try {
-        await vi.waitFor(async () => expect((await send(operator.url, '/a/x', { headers })).body).toBe('upstream'), soon); // prettier-ignore
-        expect(upstream.arrived.at(-1)?.headers).toMatchObject({
-          'x-auth-method': 'api_key',
-          'x-site': 'mine',
-        });
-        expect(upstream.arrived.at(-1)?.headers).not.toHaveProperty('x-api-key');
-        for (const path of ['/a/x', '/a/b/x', '/elsewhere'])
-          expect((await send(operator.url, path)).status).toBe(401);
-        expect((await send(operator.url, '/.well-known/acme-challenge/x')).body).toBe('open');
-      } finally {
-        await nginx.stop();
-        await upstream.close();
-        operator.remove();
-      }
-    });
-  },
-);
+describe.each(variants.filter(({ entry }) => entry === 'auth_request'))('$name: lines by file and line', (variant) => {
+  it('guard a site, and leave nothing to add or to find', async () => {
+    const upstream = await startUpstream();
+    const operator = await makeOperator(variant, upstream.url);
+    const address = ['--decision', `unix:${operator.dir}/decision.sock`];
+    const keys = join(operator.dir, 'keys.txt');
+    writeFileSync(keys, `${key}\n`);
+    splitIntoSite(operator, upstream.url);
+    const dump = join(operator.dir, 'dump');
+    const saveDump = () => writeFileSync(dump, spawnSync(operator.program, ['-T'], { encoding: 'utf8' }).stdout);
+    saveDump();
+    const placesOf = ({ out }: Ran) => (JSON.parse(out) as { places: PlacedLines[] }).places;
+    const rendered = operator.render('--dump', dump, '--engine', variant.engine, '--dry-run', '--json');
+    const places = placesOf(operator.install('--engine', variant.engine, ...address, '--json'));
+    expect(placesOf(rendered)).toEqual(places);
+    for (const { file, line, lines } of [...places].sort((a, b) => b.line - a.line)) insertLines(file, line, lines);
+    editSettings(operator.keygateDir, { api_keys_file: keys, state_dir: operator.dir });
+    expect(operator.test().err).not.toMatch(/\[(?:warn|emerg|alert|error)\]/);
+    expect(placesOf(operator.install('--dry-run', '--engine', variant.engine, '--json'))).toEqual([]);
+    const checked = operator.install('--check', '--engine', variant.engine);
+    expect(checked, checked.out).toMatchObject({ code: 0 });
+    const nginx = await operator.start();
+    try {
+      await vi.waitFor(async () => expect((await send(operator.url, '/a/x', { headers })).body).toBe('upstream'), soon);
+      expect(upstream.arrived.at(-1)?.headers).toMatchObject({
+        'x-auth-method': 'api_key',
+        'x-site': 'mine',
+      });
+      expect(upstream.arrived.at(-1)?.headers).not.toHaveProperty('x-api-key');
+      for (const path of ['/a/x', '/a/b/x', '/elsewhere']) expect((await send(operator.url, path)).status).toBe(401);
+      expect((await send(operator.url, '/.well-known/acme-challenge/x')).body).toBe('open');
+    } finally {
+      await nginx.stop();
+      await upstream.close();
+      operator.remove();
+    }
+  });
+});
 
 /** Moves the server of an operator into a file of its own. */
 function splitIntoSite({ dir, port }: Operator, upstreamUrl: string): void {
@@ -234,8 +232,13 @@ function splitIntoSite({ dir, port }: Operator, upstreamUrl: string): void {
   mkdirSync(join(dir, 'nginx', 'sites'));
   mkdirSync(join(dir, 'www/.well-known/acme-challenge'), { recursive: true });
   writeFileSync(join(dir, 'www/.well-known/acme-challenge/x'), 'open');
-  writeFileSync(conf, `${text.slice(0, text.indexOf('    server {'))}    map_hash_bucket_size 128;\n    include sites/*;\n}\n`); // prettier-ignore
-  writeFileSync(join(dir, 'nginx', 'sites', 'app'), `server {
+  writeFileSync(
+    conf,
+    `${text.slice(0, text.indexOf('    server {'))}    map_hash_bucket_size 128;\n    include sites/*;\n}\n`,
+  );
+  writeFileSync(
+    join(dir, 'nginx', 'sites', 'app'),
+    `server {
     listen 127.0.0.1:${port};
     proxy_set_header X-Site mine;
     location /a/ {
@@ -249,7 +252,8 @@ function splitIntoSite({ dir, port }: Operator, upstreamUrl: string): void {
         root ${dir}/www;
     }
 }
-`); // prettier-ignore
+`,
+  );
 }
 
 function insertLines(file: string, line: number, lines: string[]): void {
@@ -260,7 +264,11 @@ function insertLines(file: string, line: number, lines: string[]): void {
 describe('keygate install over another version', () => {
   it('names the files that are no longer part of it, and leaves them where they are', async () => {
     const operator = await makeOperator(variants[0] as Variant, 'http://127.0.0.1:1');
-    const old = { 'server.conf': '# of 0.0.9\n', 'location.conf': '# of 0.0.9, and changed by hand\n', 'http.conf': '# of 0.0.9\n' }; // prettier-ignore
+    const old = {
+      'server.conf': '# of 0.0.9\n',
+      'location.conf': '# of 0.0.9, and changed by hand\n',
+      'http.conf': '# of 0.0.9\n',
+    };
     mkdirSync(operator.keygateDir, { recursive: true });
     for (const [name, text] of Object.entries(old)) writeFileSync(join(operator.keygateDir, name), text);
     const files = Object.fromEntries(Object.keys(old).map((name) => [name, '0'.repeat(64)]));
@@ -290,15 +298,12 @@ describe('keygate install beside scripts of the operator', () => {
 
   it.each(pairs)('leaves them on their engine $own: $name', async ({ variant, own }) => {
     const operator = await makeOperator(variant, 'http://127.0.0.1:1');
-    writeFileSync(
-      join(operator.dir, 'own.js'),
-      'export default { which: (r) => r.return(200, njs.engine) };\n',
-    );
-    const { out } = operator.install('--engine', variant.engine, '--decision', `unix:${operator.dir}/decision.sock`); // prettier-ignore
+    writeFileSync(join(operator.dir, 'own.js'), 'export default { which: (r) => r.return(200, njs.engine) };\n');
+    const { out } = operator.install('--engine', variant.engine, '--decision', `unix:${operator.dir}/decision.sock`);
     const printed = linesIn(out);
     operator.configure({
       ...printed,
-      http: [own === 'qjs' ? 'js_engine qjs;' : '', `js_import own from ${operator.dir}/own.js;`, ...printed.http], // prettier-ignore
+      http: [own === 'qjs' ? 'js_engine qjs;' : '', `js_import own from ${operator.dir}/own.js;`, ...printed.http],
       server: [...printed.server, `location = /own { ${printed.open.join(' ')} js_content own.which; }`],
     });
     const keys = join(operator.dir, 'keys.txt');
@@ -308,7 +313,7 @@ describe('keygate install beside scripts of the operator', () => {
     try {
       expect((await send(operator.url, '/own')).body.toLowerCase()).toBe(own === 'qjs' ? 'quickjs' : 'njs');
       expect((await send(operator.url, '/api/x')).status).toBe(401);
-      await vi.waitFor(async () => expect((await send(operator.url, '/api/x', { headers })).status).toBe(502), soon); // prettier-ignore
+      await vi.waitFor(async () => expect((await send(operator.url, '/api/x', { headers })).status).toBe(502), soon);
     } finally {
       await nginx.stop();
       operator.remove();

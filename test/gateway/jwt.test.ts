@@ -77,9 +77,7 @@ describe.each(variants)('$name: JWT', (variant) => {
     const publicKey = JSON.stringify(signer().publicJwk);
     const mac = createHmac('sha256', publicKey).update(`${hmacHeader}.${claims}`).digest('base64url');
     const octHeader = encode({ alg: 'HS256', kid: 'kid-oct' });
-    const octMac = createHmac('sha256', Buffer.from('secret-secret-secret-secret')).update(
-      `${octHeader}.${claims}`,
-    );
+    const octMac = createHmac('sha256', Buffer.from('secret-secret-secret-secret')).update(`${octHeader}.${claims}`);
     const tokens = [
       await signer().sign({ aud: 'one', exp: undefined } as never),
       `${encode({ alg: 'none' })}.${claims}.x`,
@@ -131,8 +129,7 @@ describe.each(variants)('$name: JWT', (variant) => {
       );
       return answers.map((answer) => answer.status);
     };
-    const become = (expected: number[]) =>
-      vi.waitFor(async () => expect(await statuses()).toEqual(expected), 10000);
+    const become = (expected: number[]) => vi.waitFor(async () => expect(await statuses()).toEqual(expected), 10000);
     await become([200, 200, 200]);
     writeFileSync(denied, '# taken back\njti:revoked-1\nkid:kid-ES384\nnonsense\n');
     await become([401, 401, 200]);

@@ -23,10 +23,7 @@ const states: [string, (file: string) => unknown, string][] = [
   ['binary', (file) => writeFileSync(file, binary), 'NUL bytes and not one usable line: no key file'],
   [
     '33 MB long',
-    (file) => (
-      writeFileSync(`${file}.new`, Buffer.alloc(33 * 1048576, '#')),
-      renameSync(`${file}.new`, file)
-    ),
+    (file) => (writeFileSync(`${file}.new`, Buffer.alloc(33 * 1048576, '#')), renameSync(`${file}.new`, file)),
     'larger than 32 MB',
   ],
 ];
@@ -41,7 +38,7 @@ describe.each(variants)('$name: a bad key file', (variant) => {
   const until = async (key: string, expected: number) =>
     vi.waitFor(async () => expect(await status(key), key).toBe(expected), { timeout: 10000, interval: 50 });
   const keysAre = async () =>
-    ((await gateway.send('/health/ready')).json() as unknown as { components: { keys: string } }).components.keys; // prettier-ignore
+    ((await gateway.send('/health/ready')).json() as unknown as { components: { keys: string } }).components.keys;
   const untilKeysAre = async (condition: string) =>
     vi.waitFor(async () => expect(await keysAre()).toBe(condition), { timeout: 10000, interval: 50 });
   const replace = (content: string) => {
@@ -74,13 +71,20 @@ describe.each(variants)('$name: a bad key file', (variant) => {
 
   it('is told of in one line a minute, and in another when the fault is another', async () => {
     await open();
-    const lines = () => gateway.errorLog().split('\n').filter((line) => line.includes('keys loaded before stay in use')); // prettier-ignore
+    const lines = () =>
+      gateway
+        .errorLog()
+        .split('\n')
+        .filter((line) => line.includes('keys loaded before stay in use'));
     rmSync(gateway.keysFile);
     await vi.waitFor(() => expect(lines()).toHaveLength(1), 10000);
     mkdirSync(gateway.keysFile);
     await vi.waitFor(() => expect(lines()).toHaveLength(2), { timeout: 20000, interval: 100 });
     await new Promise((resolve) => setTimeout(resolve, 2000));
-    expect(lines().map((line) => /ENOENT|not a regular file/.exec(line)?.[0])).toEqual(['ENOENT', 'not a regular file']); // prettier-ignore
+    expect(lines().map((line) => /ENOENT|not a regular file/.exec(line)?.[0])).toEqual([
+      'ENOENT',
+      'not a regular file',
+    ]);
   });
 
   it('stops using them after KEYS_MAX_STALE, with 503 and never 401, and takes a good file up again', async () => {
@@ -114,10 +118,7 @@ describe.each(variants)('$name: a bad key file', (variant) => {
       chmodSync(gateway.dir, 0o755);
       await until('plain-key', 200);
       chmodSync(gateway.keysFile, 0o600);
-      await vi.waitFor(
-        () => expect(gateway.errorLog()).toContain(`${gateway.keysFile}: EACCES; keys loaded`),
-        10000,
-      );
+      await vi.waitFor(() => expect(gateway.errorLog()).toContain(`${gateway.keysFile}: EACCES; keys loaded`), 10000);
       expect(await status('plain-key')).toBe(200);
       await until('plain-key', 503);
       chmodSync(gateway.keysFile, 0o644);

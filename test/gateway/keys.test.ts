@@ -29,9 +29,7 @@ describe.each(variants)('$name: the key file', (variant) => {
 
   // Many connections at once, so that both workers are asked.
   const everywhere = async (credential: string): Promise<number[]> => {
-    const answers = await Promise.all(
-      Array.from({ length: 12 }, () => gateway.send('/', withKey(credential))),
-    );
+    const answers = await Promise.all(Array.from({ length: 12 }, () => gateway.send('/', withKey(credential))));
     return [...new Set(answers.map((answer) => answer.status))];
   };
   // Until nginx says so: within a second, on a machine that has nothing else to do. The mark makes each content new.
@@ -58,23 +56,26 @@ describe.each(variants)('$name: the key file', (variant) => {
     return (answer.json() as unknown as { token: string }).token;
   };
 
-  it('admits what was added and refuses what was removed, in every worker, cached verdicts and tokens too', async () => {
-    const tokens = { alice: await mint('alice-key'), bob: await mint('bob-key') };
-    for (const credential of ['alice-key', 'bob-key', 'plain-key', tokens.alice, tokens.bob]) {
-      expect(await everywhere(credential), credential).toEqual([200]);
-    }
-    await takeUp(`bob:${sha256Line('bob-key')} scope=models\ncarol:${hashOf('carol-key')}\n`);
-    for (const gone of ['alice-key', 'plain-key', tokens.alice]) {
-      expect(await everywhere(gone), gone).toEqual([401]);
-    }
-    for (const there of ['bob-key', 'carol-key', tokens.bob]) {
-      expect(await everywhere(there), there).toEqual([200]);
-    }
-    await takeUp(`alice:${hashOf('alice-key-2')}\n`); // a new alice is not the old one
-    expect(await everywhere('alice-key-2')).toEqual([200]);
-    expect(await everywhere(tokens.alice)).toEqual([401]);
-    expect(await everywhere(tokens.bob)).toEqual([401]);
-  });
+  it(
+    'admits what was added and refuses what was removed, in every worker, cached verdicts and ' + 'tokens too',
+    async () => {
+      const tokens = { alice: await mint('alice-key'), bob: await mint('bob-key') };
+      for (const credential of ['alice-key', 'bob-key', 'plain-key', tokens.alice, tokens.bob]) {
+        expect(await everywhere(credential), credential).toEqual([200]);
+      }
+      await takeUp(`bob:${sha256Line('bob-key')} scope=models\ncarol:${hashOf('carol-key')}\n`);
+      for (const gone of ['alice-key', 'plain-key', tokens.alice]) {
+        expect(await everywhere(gone), gone).toEqual([401]);
+      }
+      for (const there of ['bob-key', 'carol-key', tokens.bob]) {
+        expect(await everywhere(there), there).toEqual([200]);
+      }
+      await takeUp(`alice:${hashOf('alice-key-2')}\n`); // a new alice is not the old one
+      expect(await everywhere('alice-key-2')).toEqual([200]);
+      expect(await everywhere(tokens.alice)).toEqual([401]);
+      expect(await everywhere(tokens.bob)).toEqual([401]);
+    },
+  );
 
   it('refuses a key and its tokens from the moment it expires, and after its scope has changed', async () => {
     const token = await mint('bob-key');

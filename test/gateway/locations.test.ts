@@ -62,10 +62,7 @@ describe.each(variants)('$name: locations', (variant) => {
       edit: {
         'nginx.conf': (conf) =>
           conf
-            .replace(
-              serverGuard(variant),
-              `underscores_in_headers on; ${serverGuard(variant)} ${locations(variant)}`,
-            )
+            .replace(serverGuard(variant), `underscores_in_headers on; ${serverGuard(variant)} ${locations(variant)}`)
             .replace(
               'include gateway/upstream.conf;',
               `include gateway/upstream.conf; upstream accel { server ${new URL(accel.url).host}; }`,
@@ -185,13 +182,10 @@ describe.each(variants)('$name: locations', (variant) => {
     expect(await status('/accel/x')).toBe(404);
   });
 
-  it.each(['/_keygate_ask', '/_keygate_sidecar/verify', '/_keygate_sidecar/token'])(
-    'hides %s',
-    async (path) => {
-      const answer = await gateway.send(path, { method: 'POST', headers, body: '{}' });
-      expect(answer.status).toBe(404);
-    },
-  );
+  it.each(['/_keygate_ask', '/_keygate_sidecar/verify', '/_keygate_sidecar/token'])('hides %s', async (path) => {
+    const answer = await gateway.send(path, { method: 'POST', headers, body: '{}' });
+    expect(answer.status).toBe(404);
+  });
 });
 
 describe.each(variants)('$name: locations and tokens', (variant) => {
@@ -232,9 +226,7 @@ describe.each(variants)('$name: locations and tokens', (variant) => {
   it('verifies an https upstream by its name and refuses another', async () => {
     const { certificate, key: keyFile } = await testCertificate();
     const tls = { cert: readFileSync(certificate), key: readFileSync(keyFile) };
-    const server = createHttpsServer(tls, (request, response) =>
-      response.end(`https ${request.headers.host}`),
-    );
+    const server = createHttpsServer(tls, (request, response) => response.end(`https ${request.headers.host}`));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     const keys = `${key}\n`;

@@ -95,18 +95,27 @@ describe.each(variants)('$name: minting', (variant) => {
       ['scope=admin', form],
       ['ttl=60', { 'content-type': 'text/plain' }],
     ];
-    for (const [body, headers] of bad)
-      expect((await post('alice-key', body, headers)).status, body).toBe(400);
+    for (const [body, headers] of bad) expect((await post('alice-key', body, headers)).status, body).toBe(400);
     expect((await post('alice-key', `{"x":"${'x'.repeat(9000)}"}`, json)).status).toBe(413);
     expect((await post(whole.token)).status, 'a token for a token').toBe(401);
     expect((await post('wrong-key')).status).toBe(401);
     expect((await gateway.send('/token', { headers: { 'x-api-key': 'alice-key' } })).status).toBe(405);
     expect(gateway.upstream.arrived.every(({ target }) => target === '/')).toBe(true);
     const inspect = (token: string) =>
-      spawnSync(process.execPath, [command, 'token', 'inspect'], { env: environment(), input: token, encoding: 'utf8' }); // prettier-ignore
-    expect(inspect(narrow.token)).toMatchObject({ status: 0, stdout: expect.stringMatching(/from an API key that still stands[^]*ADMITTED/) as string }); // prettier-ignore
+      spawnSync(process.execPath, [command, 'token', 'inspect'], {
+        env: environment(),
+        input: token,
+        encoding: 'utf8',
+      });
+    expect(inspect(narrow.token)).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/from an API key that still stands[^]*ADMITTED/) as string,
+    });
     writeFileSync(gateway.keysFile, '# nobody\n');
-    expect(inspect(narrow.token)).toMatchObject({ status: 1, stdout: expect.stringMatching(/from no API key that stands[^]*REFUSED/) as string }); // prettier-ignore
+    expect(inspect(narrow.token)).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/from no API key that stands[^]*REFUSED/) as string,
+    });
   });
 
   it.each(['ES256', 'EdDSA'])(
@@ -118,8 +127,7 @@ describe.each(variants)('$name: minting', (variant) => {
       expect(await use(minted.token)).toBe(200);
       const signing = join(gateway.stateDir, 'signing');
       expect(statSync(signing).mode & 0o777).toBe(0o700);
-      for (const file of readdirSync(signing))
-        expect(statSync(join(signing, file)).mode & 0o777, file).toBe(0o600);
+      for (const file of readdirSync(signing)) expect(statSync(join(signing, file)).mode & 0o777, file).toBe(0o600);
       const published = await gateway.send('/.well-known/jwks.json');
       expect(published.headers['cache-control']).toBe('public, max-age=300');
       expect(published.body).not.toContain('"d"');

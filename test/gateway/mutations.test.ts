@@ -22,8 +22,7 @@ const validTokens = pairs.flatMap((pair) =>
   }),
 );
 
-const anyByte = (choose: Choices) =>
-  String.fromCharCode(choose.of([choose.below(256), 0x20 + choose.below(95)]));
+const anyByte = (choose: Choices) => String.fromCharCode(choose.of([choose.below(256), 0x20 + choose.below(95)]));
 
 // Changed in one to four places; white space at the ends or a scheme before it would change nothing.
 function mutate(text: string, choose: Choices): string {
@@ -47,16 +46,7 @@ function mutate(text: string, choose: Choices): string {
 
 // Only the mutated credential: beside a good one in another header a request may be admitted rightly.
 function headersOf(credential: string, choose: Choices): string {
-  const scheme = choose.of([
-    'Bearer ',
-    'bearer ',
-    'BEARER  ',
-    'Bearer\t',
-    'Basic ',
-    '',
-    'Bearer Bearer ',
-    'Token ',
-  ]);
+  const scheme = choose.of(['Bearer ', 'bearer ', 'BEARER  ', 'Bearer\t', 'Basic ', '', 'Bearer Bearer ', 'Token ']);
   const name = choose.of(['Authorization', 'authorization', 'x-api-key', 'X-API-KEY', 'api-key', 'Api-Key']);
   const value = name.toLowerCase() === 'authorization' ? scheme + credential : credential;
   const line = `${name}: ${value}\r\n`;

@@ -1,6 +1,6 @@
-// Each kind of key, token and header form, asked where its like was admitted a moment ago, and where nothing can be known:
-// in a location whose settings are never the same twice. Status, body, challenge, the reason in the log and who the
-// upstream is told of are equal.
+// Each kind of key, token and header form, asked where its like was admitted a moment ago, and where nothing can be
+// known: in a location whose settings are never the same twice. Status, body, challenge, the reason in the log and who
+// the upstream is told of are equal.
 
 import { hashSync } from '@node-rs/bcrypt';
 import { createHash } from 'node:crypto';
@@ -126,7 +126,11 @@ const tokens: [what: string, make: () => Promise<string>, status: number][] = [
   ['a subject with a line feed', () => sign({ sub: 'a\nb' }), 401],
   ['sub null', () => sign({ sub: null as never }), 401],
   ['a denied jti', () => sign({ jti: 'denied' }), 401],
-  ['a signature of another payload', async () => withPart(1, (await sign({ sub: 'mallory' })).split('.')[1] as string), 401],
+  [
+    'a signature of another payload',
+    async () => withPart(1, (await sign({ sub: 'mallory' })).split('.')[1] as string),
+    401,
+  ],
   ['a signature of zeros', () => withPart(2, encode(Buffer.alloc(256))), 401],
   ['a signature a byte short', () => withPart(2, encode(Buffer.alloc(255, 1))), 401],
   ['no signature', () => withPart(2, ''), 401],
@@ -140,12 +144,16 @@ const tokens: [what: string, make: () => Promise<string>, status: number][] = [
   ['a payload that is an array', () => signRaw('[1]'), 401],
   ['a payload that is no UTF-8', () => signRaw(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])), 401],
   ['a payload nested too deep', () => signRaw(`{"a":${'['.repeat(40)}${']'.repeat(40)}}`), 401],
-  ['a prototype', () => signRaw(JSON.stringify({ sub: 'p' }).replace('{', `{"__proto__":{"exp":${inSeconds(300)}},`)), 401],
+  [
+    'a prototype',
+    () => signRaw(JSON.stringify({ sub: 'p' }).replace('{', `{"__proto__":{"exp":${inSeconds(300)}},`)),
+    401,
+  ],
   ['a token of 13 KB', () => sign({ filler: 'f'.repeat(9500) }), 401],
   ['somebody else with the same kid', async () => (await makeSigner('RS256', 'kid-RS256')).sign(good), 401],
   ['an unknown kid', () => signer().sign(good, { kid: 'kid-nobody' }), 401],
   ['alg none', () => withPart(0, encode('{"alg":"none","kid":"kid-RS256"}')), 401],
-]; // prettier-ignore
+];
 
 const tokenForms: [what: string, form: (token: string) => Headers, status: number][] = [
   ['a token without a scheme', (token) => ({ authorization: token }), 200],
@@ -167,9 +175,14 @@ describe.each(variants)('$name: what is known and what is not', (variant) => {
     gateway = await startGateway({
       variant,
       keys: keyFile.join(''),
-      env: { JWKS_PATH: jwksPath, JWT_ISSUER: 'https://issuer.example', JWT_AUDIENCE: 'one', MINT_ISSUER: 'https://mint.example' },
+      env: {
+        JWKS_PATH: jwksPath,
+        JWT_ISSUER: 'https://issuer.example',
+        JWT_AUDIENCE: 'one',
+        MINT_ISSUER: 'https://mint.example',
+      },
       edit: { 'nginx.conf': (conf) => conf.replace(guard, `${guard}\n${locations(variant)}`) },
-    }); // prettier-ignore
+    });
     writeFileSync(join(dirname(gateway.keysFile), 'denied.txt'), 'jti:denied\n');
     const isDenied = async () => (await askUnknown(bearer(await sign({ jti: 'denied' })))).reason;
     await vi.waitFor(async () => expect(await isDenied()).toBe('token_revoked'), 8000);
@@ -184,7 +197,11 @@ describe.each(variants)('$name: what is known and what is not', (variant) => {
     const id = `asked-${asked++}`;
     const answer = await gateway.send(`${path}x`, { headers: { ...headers, 'x-request-id': id } });
     const seen = gateway.upstream.arrived[0]?.headers;
-    const logged = () => gateway.accessLog().split('\n').find((one) => one.includes(`"request_id":"${id}"`)); // prettier-ignore
+    const logged = () =>
+      gateway
+        .accessLog()
+        .split('\n')
+        .find((one) => one.includes(`"request_id":"${id}"`));
     await vi.waitFor(() => expect(logged()).toBeDefined());
     const reason = /"reason":"(\w*)"/.exec(logged() as string)?.[1];
     const challenge = answer.headers['www-authenticate'];
@@ -200,7 +217,9 @@ describe.each(variants)('$name: what is known and what is not', (variant) => {
   };
 
   const open = async () => {
-    expect(await ask('/known/', { 'x-api-key': 'opener-key' })).toMatchObject({ user: ['opener', undefined, 'api_key'] }); // prettier-ignore
+    expect(await ask('/known/', { 'x-api-key': 'opener-key' })).toMatchObject({
+      user: ['opener', undefined, 'api_key'],
+    });
     for (const name of Object.keys(signers)) {
       const answer = await ask('/known/', bearer(await sign({ sub: 'opener' }, name)));
       expect(answer).toMatchObject({ status: 200, user: ['opener', 'https://issuer.example', 'jwt'] });
@@ -230,7 +249,10 @@ describe.each(variants)('$name: what is known and what is not', (variant) => {
     const minted = await gateway.send('/token', { method: 'POST', headers: { 'x-api-key': 'opener-key' } });
     const token = minted.json()['token'] as string;
     await open();
-    expect(await expectEqual(bearer(token))).toMatchObject({ status: 200, user: ['opener', 'https://mint.example', 'jwt'] }); // prettier-ignore
+    expect(await expectEqual(bearer(token))).toMatchObject({
+      status: 200,
+      user: ['opener', 'https://mint.example', 'jwt'],
+    });
   });
 
   it('knows a key no longer within a second of its removal, and a new one', async () => {

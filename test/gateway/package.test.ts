@@ -14,17 +14,11 @@ const root = join(import.meta.dirname, '../..');
 const work = mkdtempSync(join(tmpdir(), 'keygate-package-'));
 const home = join(work, 'home');
 const bin = (name: string) => join(home, 'node_modules', '.bin', name);
-const isInAClone = (path: string) =>
-  !/^(?:node_modules|dist|\.dist-.*|\.git|\.keygate)$/.test(basename(path));
+const isInAClone = (path: string) => !/^(?:node_modules|dist|\.dist-.*|\.git|\.keygate)$/.test(basename(path));
 
-function run(
-  program: string,
-  args: string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): string {
+function run(program: string, args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): string {
   const ran = spawnSync(program, args, { ...options, encoding: 'utf8' });
-  if (ran.status !== 0)
-    throw new Error(`${program} ${args.join(' ')}: ${ran.error ?? ''}${ran.stdout}${ran.stderr}`);
+  if (ran.status !== 0) throw new Error(`${program} ${args.join(' ')}: ${ran.error ?? ''}${ran.stdout}${ran.stderr}`);
   return ran.stdout;
 }
 
@@ -36,7 +30,17 @@ beforeAll(() => {
   run('npm', ['pack', '--pack-destination', work, '--loglevel=error'], { cwd: clone });
   const tarball = readdirSync(work).find((name) => name.endsWith('.tgz')) ?? '';
   mkdirSync(home);
-  run('npm', ['install', '--prefix', home, '--omit=dev', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error', join(work, tarball)]); // prettier-ignore
+  run('npm', [
+    'install',
+    '--prefix',
+    home,
+    '--omit=dev',
+    '--no-audit',
+    '--no-fund',
+    '--prefer-offline',
+    '--loglevel=error',
+    join(work, tarball),
+  ]);
 }, 300000);
 
 afterAll(() => rmSync(work, { recursive: true, force: true }));
@@ -44,7 +48,13 @@ afterAll(() => rmSync(work, { recursive: true, force: true }));
 describe('the package', () => {
   it('holds what an installation needs, and none of the sources', () => {
     const holds = (folder: string) => readdirSync(join(home, 'node_modules/keygate', folder)).sort();
-    expect(holds('dist')).toEqual(['bcrypt_worker.js', 'keygate.es5.js', 'keygate.js', 'keygate_command.js', 'verifier.js']); // prettier-ignore
+    expect(holds('dist')).toEqual([
+      'bcrypt_worker.js',
+      'keygate.es5.js',
+      'keygate.js',
+      'keygate_command.js',
+      'verifier.js',
+    ]);
     expect(holds('nginx')).toEqual(['snippets']);
     expect(holds('nginx/snippets')).toEqual(readdirSync(join(root, 'nginx/snippets')).sort());
     expect(holds('systemd')).toEqual(readdirSync(join(root, 'systemd')).sort());
@@ -59,11 +69,27 @@ describe('the package', () => {
       const upstream = await startUpstream();
       const operator = await makeOperator(variant, upstream.url);
       const state = join(operator.dir, 'state');
-      const env = { ...process.env, STATE_DIR: state, VERIFIER_SOCKET: join(state, 'run/verifier.sock'), BCRYPT_THREADS: '1' }; // prettier-ignore
+      const env = {
+        ...process.env,
+        STATE_DIR: state,
+        VERIFIER_SOCKET: join(state, 'run/verifier.sock'),
+        BCRYPT_THREADS: '1',
+      };
       let sidecar: ChildProcess | undefined;
       let nginx: Awaited<ReturnType<typeof operator.start>> | undefined;
       try {
-        const printed = run(bin('keygate'), ['install', operator.keygateDir, '--nginx', operator.program, '--module', operator.module, '--engine', variant.engine, '--decision', `unix:${operator.dir}/decision.sock`]); // prettier-ignore
+        const printed = run(bin('keygate'), [
+          'install',
+          operator.keygateDir,
+          '--nginx',
+          operator.program,
+          '--module',
+          operator.module,
+          '--engine',
+          variant.engine,
+          '--decision',
+          `unix:${operator.dir}/decision.sock`,
+        ]);
         operator.configure(linesIn(printed));
         editSettings(operator.keygateDir, {
           api_keys_file: join(state, 'keys/api_keys.txt'),
@@ -77,10 +103,24 @@ describe('the package', () => {
         nginx = await operator.start();
         const headers = { authorization: `Bearer ${key}` };
         const soon = { timeout: 20000, interval: 100 };
-        await vi.waitFor(async () => expect((await send(operator.url, '/api/x', { headers })).status).toBe(200), soon); // prettier-ignore
+        await vi.waitFor(async () => expect((await send(operator.url, '/api/x', { headers })).status).toBe(200), soon);
         expect((await send(operator.url, '/api/x')).status).toBe(401);
-        expect(run(bin('keygate'), ['install', operator.keygateDir, '--check', '--nginx', operator.program, '--module', operator.module, '--engine', variant.engine])).toContain('ships it'); // prettier-ignore
-        expect(readFileSync(join(operator.keygateDir, 'keygate.js'), 'utf8').startsWith('const { keygate_js_is_for')).toBe(variant.engine === 'qjs'); // prettier-ignore
+        expect(
+          run(bin('keygate'), [
+            'install',
+            operator.keygateDir,
+            '--check',
+            '--nginx',
+            operator.program,
+            '--module',
+            operator.module,
+            '--engine',
+            variant.engine,
+          ]),
+        ).toContain('ships it');
+        expect(
+          readFileSync(join(operator.keygateDir, 'keygate.js'), 'utf8').startsWith('const { keygate_js_is_for'),
+        ).toBe(variant.engine === 'qjs');
       } finally {
         await nginx?.stop();
         sidecar?.kill('SIGKILL');

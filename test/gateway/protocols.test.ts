@@ -113,7 +113,11 @@ describe.each(variants)('$name: protocols', (variant) => {
   });
 
   it.each(cgi)('carries a body to %s', async (protocol) => {
-    const answer = await gateway.send(`/${protocol}/x`, { method: 'POST', headers: { 'x-api-key': key }, body: 'x'.repeat(9000) }); // prettier-ignore
+    const answer = await gateway.send(`/${protocol}/x`, {
+      method: 'POST',
+      headers: { 'x-api-key': key },
+      body: 'x'.repeat(9000),
+    });
     expect(answer.status).toBe(200);
     expect(Object.fromEntries(responders[protocol].arrived.at(-1) ?? [])['CONTENT_LENGTH']).toBe('9000');
   });
@@ -130,9 +134,7 @@ describe.each(variants)('$name: protocols', (variant) => {
     expect(await h2(session, call)).toMatchObject({ status: 401 });
     expect(await h2(session, { ...call, 'x-api-key': 'wrong' })).toMatchObject({ status: 401 });
     expect(grpc.arrived).toEqual([]);
-    const lowered = Object.fromEntries(
-      Object.entries(spoofed).map(([name, value]) => [name.toLowerCase(), value]),
-    );
+    const lowered = Object.fromEntries(Object.entries(spoofed).map(([name, value]) => [name.toLowerCase(), value]));
     expect(await h2(session, { ...call, ...lowered })).toMatchObject({
       status: 200,
       trailers: { 'grpc-status': '0' },
@@ -164,11 +166,11 @@ describe.each(variants)('$name: protocols', (variant) => {
 
   it('upgrades to a WebSocket with a key alone', async () => {
     const upgrade = (header: string) =>
-      `GET /ws HTTP/1.1\r\nHost: x\r\n${header}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGVzdC10ZXN0LXRlc3QtdA==\r\nSec-WebSocket-Version: 13\r\n\r\n`;
+      `GET /ws HTTP/1.1\r\nHost: ` +
+      `x\r\n${header}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: ` +
+      `dGVzdC10ZXN0LXRlc3QtdA==\r\nSec-WebSocket-Version: 13\r\n\r\n`;
     expect(await rawHttp(gateway.url, upgrade(''), '}}')).toMatch(/^HTTP\/1.1 401 /);
-    expect(await rawHttp(gateway.url, upgrade(`x-api-key: ${key}\r\n`), '\r\n\r\n')).toMatch(
-      /^HTTP\/1.1 101 /,
-    );
+    expect(await rawHttp(gateway.url, upgrade(`x-api-key: ${key}\r\n`), '\r\n\r\n')).toMatch(/^HTTP\/1.1 101 /);
   });
 });
 

@@ -24,14 +24,19 @@ describe('README.md: embedding', () => {
     const wanted = { dir: installedIn, modulePath: 'modules/ngx_http_js_module.so' };
     const printed: string[] = Object.values(linesToAdd(wanted, undefined)).flat();
     const own = /^(?:http|server|location \/(?:api|open)\/) \{$|^\}$|^(?:proxy_pass|root) /;
-    const lines = configuration.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !own.test(line)); // prettier-ignore
+    const lines = configuration
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '' && !own.test(line));
     expect(lines).toEqual(printed.map((line) => line.replace(/;.*/, ';')));
   });
 
   it('says in a sentence what each of the lines does', () => {
     const explained = [...section.matchAll(/^- `([\w.]+)` /gm)].map(([, name]) => name);
     const ofLine = (line: string) => /include .*\/([\w.]+);/.exec(line)?.[1] ?? /^\w+/.exec(line)?.[0];
-    const names = Object.values(linesToAdd({ dir: installedIn, modulePath: 'm.so' }, undefined)).flat().map(ofLine); // prettier-ignore
+    const names = Object.values(linesToAdd({ dir: installedIn, modulePath: 'm.so' }, undefined))
+      .flat()
+      .map(ofLine);
     expect(explained).toEqual(names.filter((name) => name !== 'variables_hash_max_size'));
     expect(section).toContain('`variables_hash_max_size` for');
   });
@@ -41,9 +46,9 @@ describe('README.md: embedding', () => {
     const operator = await makeOperator(variant, upstream.url);
     const keys = join(operator.dir, 'keys.txt');
     writeFileSync(keys, 'a-key-of-readme\n');
-    expect(
-      operator.install('--engine', variant.engine, '--decision', `unix:${operator.dir}/decision.sock`).code,
-    ).toBe(0);
+    expect(operator.install('--engine', variant.engine, '--decision', `unix:${operator.dir}/decision.sock`).code).toBe(
+      0,
+    );
     editSettings(operator.keygateDir, { api_keys_file: keys, state_dir: operator.dir });
     const around = readFileSync(join(operator.dir, 'nginx/nginx.conf'), 'utf8'); // without a line of Keygate's
     const main = around.slice(0, around.indexOf('http {'));
@@ -61,7 +66,10 @@ describe('README.md: embedding', () => {
     const nginx = await operator.start();
     try {
       const headers = { authorization: 'Bearer a-key-of-readme' };
-      await vi.waitFor(async () => expect((await send(operator.url, '/api/x', { headers })).body).toBe('upstream'), { timeout: 20000, interval: 100 }); // prettier-ignore
+      await vi.waitFor(async () => expect((await send(operator.url, '/api/x', { headers })).body).toBe('upstream'), {
+        timeout: 20000,
+        interval: 100,
+      });
       expect((await send(operator.url, '/api/x')).status).toBe(401);
       expect((await send(operator.url, '/open/x')).body).toBe('open');
       expect((await send(operator.url, '/elsewhere')).status).toBe(401);

@@ -138,14 +138,17 @@ describe.each(variants)('$name: redirects', (variant) => {
     expect((await ask(path))[0]).toBe(expected[0]);
   });
 
-  it('refuses after an error_page without recursive_error_pages, through auth_request with a page of nginx', async () => {
-    const refused = await gateway.send('/missing-open/x', { headers: wrong });
-    expect(refused.status).toBe(401);
-    expect(refused.headers['www-authenticate']).toContain('Bearer realm="keygate"');
-    expect(refused.body.includes('"code":"invalid_api_key"')).toBe(variant.entry === 'access');
-    expect((await ask('/missing-open/x', models))[0]).toBe(403);
-    expect(await ask('/missing-open/x', both)).toEqual(up);
-  });
+  it(
+    'refuses after an error_page without recursive_error_pages, through auth_request with a ' + 'page of nginx',
+    async () => {
+      const refused = await gateway.send('/missing-open/x', { headers: wrong });
+      expect(refused.status).toBe(401);
+      expect(refused.headers['www-authenticate']).toContain('Bearer realm="keygate"');
+      expect(refused.body.includes('"code":"invalid_api_key"')).toBe(variant.entry === 'access');
+      expect((await ask('/missing-open/x', models))[0]).toBe(403);
+      expect(await ask('/missing-open/x', both)).toEqual(up);
+    },
+  );
 
   it('sends the path that was rewritten, once admitted', async () => {
     const targets = [];

@@ -39,10 +39,7 @@ let gateway: Gateway;
 let upstream: TestUpstream;
 const masters: number[] = [];
 
-async function start(
-  options: Pick<GatewayOptions, 'variant' | 'command'>,
-  overTcp: boolean,
-): Promise<SteadyLoad> {
+async function start(options: Pick<GatewayOptions, 'variant' | 'command'>, overTcp: boolean): Promise<SteadyLoad> {
   upstream = await startUpstream();
   const decision = overTcp ? { decision: `127.0.0.1:${await freePort()}` } : {};
   gateway = await startGateway({ ...options, ...decision, upstream, keys: keyFile(), workers: 2 });
@@ -57,10 +54,13 @@ afterEach(async () => {
   await upstream.close();
 });
 
-// An nginx without keepalive_min_timeout (before 1.27.4) closes kept connections when it is reloaded. Those to a decision
-// server on TCP are asked again on another, and nginx logs that; clients meet the end of theirs.
+// An nginx without keepalive_min_timeout (before 1.27.4) closes kept connections when it is reloaded. Those to a
+// decision server on TCP are asked again on another, and nginx logs that; clients meet the end of theirs.
 function expectQuiet({ dropped, failed }: Outcome, variant: Variant, overTcp: boolean): void {
-  const faults = gateway.errorLog().split('\n').filter((one) => /\[(?:error|crit|alert|emerg)\]/.test(one)); // prettier-ignore
+  const faults = gateway
+    .errorLog()
+    .split('\n')
+    .filter((one) => /\[(?:error|crit|alert|emerg)\]/.test(one));
   const closed = /(?:recv\(\) failed \(104|upstream prematurely closed).* subrequest: "\/_keygate_ask"/;
   const isOld = variant === oldest;
   expect(failed, faults.join('\n')).toEqual({});

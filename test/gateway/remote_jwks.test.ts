@@ -191,7 +191,8 @@ describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
     const waited = seconds.filter((one) => one > 0.7).length; // the fetch that all wait for fails after 0.8 s
     expect(waited).toBeGreaterThan(5);
     expect(waited).toBeLessThanOrEqual(32);
-    expect(issuer.fetched.length).toBeLessThanOrEqual(2); // the one that wants it may meet a listener that has just gone
+    // The one that wants it may meet a listener that has just gone
+    expect(issuer.fetched.length).toBeLessThanOrEqual(2);
   }, 240000);
 
   it('gives up keys that are older than JWKS_MAX_STALE', async () => {

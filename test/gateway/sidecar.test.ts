@@ -14,8 +14,7 @@ import { variants } from './harness/variants.js';
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const withKey = (key: string, from?: string) => ({ headers: { 'x-api-key': key }, ...(from && { from }) });
-const hashOf = (key: string, cost = 4, mark = 'b') =>
-  hashSync(key, cost).replace(/^\$2.\$/, () => `$2${mark}$`);
+const hashOf = (key: string, cost = 4, mark = 'b') => hashSync(key, cost).replace(/^\$2.\$/, () => `$2${mark}$`);
 const sha256Line = (key: string) => `$sha256$${createHash('sha256').update(key).digest('base64url')}`;
 const generated = (id: string) => `kg_${id}_${'s'.repeat(43)}`;
 
@@ -29,25 +28,28 @@ describe.each(variants)('$name: the sidecar', (variant) => {
 
   afterEach(() => gateway?.stop());
 
-  it('checks bcrypt keys of every spelling, by id or against all without one, and no key that bcrypt would cut', async () => {
-    const long = 'k'.repeat(72);
-    const other = generated('AAAAAAAA');
-    const keys = [
-      ...['a', 'b', 'y'].map((mark) => `${mark}:${hashOf(`key-${mark}`, 4, mark)}`),
-      `long:${hashOf(long)}`,
-      `first:${hashOf(generated('Ab3dE6gH'))} id=Ab3dE6gH`,
-      `other:${hashOf(other)}`, // a generated key whose line has lost its id
-      `dear:${hashOf('dear-key').replace('$04$', () => '$15$')}`,
-    ];
-    await open({ keys: keys.join('\n') });
-    for (const key of ['key-a', 'key-b', 'key-y', long, generated('Ab3dE6gH')])
-      expect(await status(key), key).toBe(200);
-    for (const key of [`${long}x`, other, generated('Zb3dE6gH'), 'dear-key', 'key-c'])
-      expect(await status(key), key).toBe(401);
-    expect(gateway.errorLog()).toContain('line 7: bcrypt cost 15 is above 14');
-    const names = gateway.upstream.arrived.map(({ headers }) => headers['x-auth-user']);
-    expect(names).toEqual(['a', 'b', 'y', 'long', 'first']);
-  });
+  it(
+    'checks bcrypt keys of every spelling, by id or against all without one, and no key that bcrypt ' + 'would cut',
+    async () => {
+      const long = 'k'.repeat(72);
+      const other = generated('AAAAAAAA');
+      const keys = [
+        ...['a', 'b', 'y'].map((mark) => `${mark}:${hashOf(`key-${mark}`, 4, mark)}`),
+        `long:${hashOf(long)}`,
+        `first:${hashOf(generated('Ab3dE6gH'))} id=Ab3dE6gH`,
+        `other:${hashOf(other)}`, // a generated key whose line has lost its id
+        `dear:${hashOf('dear-key').replace('$04$', () => '$15$')}`,
+      ];
+      await open({ keys: keys.join('\n') });
+      for (const key of ['key-a', 'key-b', 'key-y', long, generated('Ab3dE6gH')])
+        expect(await status(key), key).toBe(200);
+      for (const key of [`${long}x`, other, generated('Zb3dE6gH'), 'dear-key', 'key-c'])
+        expect(await status(key), key).toBe(401);
+      expect(gateway.errorLog()).toContain('line 7: bcrypt cost 15 is above 14');
+      const names = gateway.upstream.arrived.map(({ headers }) => headers['x-auth-user']);
+      expect(names).toEqual(['a', 'b', 'y', 'long', 'first']);
+    },
+  );
 
   it('answers 503 with Retry-After when the queue is full, and runs its threads niced', async () => {
     await open({ keys: `alice:${hashOf('alice-key', 9)}\n`, env: { BCRYPT_QUEUE: '2' } });
@@ -87,7 +89,10 @@ describe.each(variants)('$name: the sidecar', (variant) => {
     const first = await gateway.send('/', withKey('last-key', from));
     expect(first.status).toBe(503);
     expect(first.headers['retry-after']).toBe('1');
-    await vi.waitFor(async () => expect(await status('last-key', '127.0.0.10')).toBe(200), { timeout: 25000, interval: 1000 }); // prettier-ignore
+    await vi.waitFor(async () => expect(await status('last-key', '127.0.0.10')).toBe(200), {
+      timeout: 25000,
+      interval: 1000,
+    });
     const wrong = await Promise.all(['w-1', 'w-2', 'w-3'].map((key) => status(key, from)));
     expect(wrong).toEqual([503, 503, 503]);
     expect(await status('w-4', from), 'spent').toBe(429);

@@ -48,9 +48,9 @@ function readStranger(name: string): Stranger {
   const targets = (label: string) =>
     all(label).map((text) => ({ host: text.split('/')[0] || host, path: text.slice(text.indexOf('/')) }));
   const guarded = targets('guarded');
-  const include = guarded.filter((one) => one.host === host).map((one) => `<!--#include virtual="${one.path}" -->`); // prettier-ignore
+  const include = guarded.filter((one) => one.host === host).map((one) => `<!--#include virtual="${one.path}" -->`);
   const files = [
-    ...all('public files').map((path) => [path, `public ${path} ${path.endsWith('.shtml') ? include.join(' ') : ''}`]), // prettier-ignore
+    ...all('public files').map((path) => [path, `public ${path} ${path.endsWith('.shtml') ? include.join(' ') : ''}`]),
     ...all('guarded files').map((path) => [path, `guarded ${path}`]),
   ];
   return {
@@ -116,25 +116,53 @@ function disguises(path: string, open: string): string[] {
     plain.replaceAll('/', '//'),
     `${plain}/`,
     `${plain}//`,
-    ...['.js', '.css', '/x.js', '/x.css?v=1', '.php', '/index.php', '/index.php/x.js', '/info/refs', '.pdf', '.mjs', '/x.png', '/http-bind', '/config.js', '%00.js', '%0a.js', '%20', '?x=/y.js', '%23.js', '%3f.css', '\\..\\x'].map((end) => `${plain}${end}`), // prettier-ignore
+    ...[
+      '.js',
+      '.css',
+      '/x.js',
+      '/x.css?v=1',
+      '.php',
+      '/index.php',
+      '/index.php/x.js',
+      '/info/refs',
+      '.pdf',
+      '.mjs',
+      '/x.png',
+      '/http-bind',
+      '/config.js',
+      '%00.js',
+      '%0a.js',
+      '%20',
+      '?x=/y.js',
+      '%23.js',
+      '%3f.css',
+      '\\..\\x',
+    ].map((end) => `${plain}${end}`),
     `${plain}?${open}`,
   ];
-  return [...new Set(spellings.map((one) => (one.includes('?') || query === undefined ? one : `${one}?${query}`)))]; // prettier-ignore
+  return [...new Set(spellings.map((one) => (one.includes('?') || query === undefined ? one : `${one}?${query}`)))];
 }
 
 /** Requests for a target that are no plain ones. */
 function attacks(stranger: Stranger, target: Target, credential: string): string[] {
   const { host, path } = target;
   const open = stranger.open[1]?.path ?? '/';
-  const hosts = ['localhost', 'x_y', host.toUpperCase(), `${host}.`, `${host}:8443`, ...stranger.beside.map((one) => one.host)]; // prettier-ignore
-  const spoofed = ['X-Original-URL', 'X-Rewrite-URL', 'X-Accel-Redirect'].map((name) => `${name}: ${open}\r\n`); // prettier-ignore
+  const hosts = [
+    'localhost',
+    'x_y',
+    host.toUpperCase(),
+    `${host}.`,
+    `${host}:8443`,
+    ...stranger.beside.map((one) => one.host),
+  ];
+  const spoofed = ['X-Original-URL', 'X-Rewrite-URL', 'X-Accel-Redirect'].map((name) => `${name}: ${open}\r\n`);
   return [
     ...ways(target, credential),
     ...disguises(path, open).map((one) => opening({ host, path: one }, credential)),
     ...hosts.map((one) => opening({ host: one, path }, credential)),
     ...['OPTIONS', 'PROPFIND', 'PUT', 'X'].map((method) => opening(target, credential, method)),
     ...spoofed.map((one) => opening(target, credential + one)),
-    opening(target, `${credential}Origin: https://x.example\r\nAccess-Control-Request-Method: GET\r\n`, 'OPTIONS'), // prettier-ignore
+    opening(target, `${credential}Origin: https://x.example\r\nAccess-Control-Request-Method: GET\r\n`, 'OPTIONS'),
     opening({ host, path: `http://${host}${path}` }, credential),
     opening({ host, path: `http://other.example${path}` }, credential),
     opening({ host: 'other.example', path: `HTTP://${host}${path}` }, credential),
@@ -178,7 +206,7 @@ describe.each(variants.filter(({ entry }) => entry === 'auth_request'))('$name: 
     for (const edition of ['before', 'after'])
       for (const { name } of strangers) (ports[edition] ??= {})[name] = await freePort();
     const options = { variant, keys: `${key}\n`, upstream: application };
-    before = await startGateway({ ...options, sidecar: false, conf: (places) => configuration('before', places) }); // prettier-ignore
+    before = await startGateway({ ...options, sidecar: false, conf: (places) => configuration('before', places) });
     after = await startGateway({ ...options, conf: (places) => configuration('after', places) });
   });
 
@@ -209,7 +237,9 @@ http {
     types { text/html html shtml; text/css css; application/javascript js mjs; image/png png; }
     default_type text/plain;
     ${edition === 'before' ? '' : 'include keygate/http.conf;'}
-    server { listen 127.0.0.1:${port}; ${edition === 'before' ? '' : 'include keygate/locations.conf; include keygate/routes.conf;'} }
+    server { listen 127.0.0.1:${port}; ${
+      edition === 'before' ? '' : 'include keygate/locations.conf; include ' + 'keygate/routes.conf;'
+    } }
     ${parts.join('\n')}
 }
 `;
@@ -226,7 +256,13 @@ http {
   };
   // The same without what Keygate adds and takes away.
   const ours = /^(http_)?x[-_](auth[-_](user|issuer|method)|request[-_]id|api[-_]key)$|^remote_user$/i;
-  const arrivedNow = () => arrivedRaw().map((one) => one.filter(([name = '']) => !ours.test(name)).map((pair) => pair.join('=')).sort()); // prettier-ignore
+  const arrivedNow = () =>
+    arrivedRaw().map((one) =>
+      one
+        .filter(([name = '']) => !ours.test(name))
+        .map((pair) => pair.join('='))
+        .sort(),
+    );
   const forget = () => [application, ...Object.values(responders)].forEach((one) => (one.arrived.length = 0));
 
   const ask = async (edition: 'before' | 'after', { name }: Stranger, request: string) => {
@@ -239,12 +275,18 @@ http {
   const status = (answer: string) => Number(/^HTTP\/1.\d (\d{3})/.exec(answer)?.[1] ?? 0);
   // HTTP/0.9 has no status; a server that knows nobody closes the connection.
   const isRefused = ({ answer, seen }: { answer: string; seen: string }) =>
-    seen === '[]' && !answer.includes('guarded') && /^(HTTP\/1.1 [45]|<html>\r\n<head><title>4|{"type":"error"|$)/.test(answer); // prettier-ignore
+    seen === '[]' &&
+    !answer.includes('guarded') &&
+    /^(HTTP\/1.1 [45]|<html>\r\n<head><title>4|{"type":"error"|$)/.test(answer);
 
   const table = strangers.map((stranger) => [stranger.name.replace('.conf', ''), stranger] as const);
 
   it('starts without a warning', () => {
-    const said = (gateway: Gateway) => gateway.errorLog().split('\n').filter((line) => /\[(emerg|alert|warn)\]/.test(line)); // prettier-ignore
+    const said = (gateway: Gateway) =>
+      gateway
+        .errorLog()
+        .split('\n')
+        .filter((line) => /\[(emerg|alert|warn)\]/.test(line));
     expect([said(before), said(after).filter((line) => !line.includes('keygate: API'))]).toEqual([[], []]);
   });
 
@@ -274,47 +316,45 @@ http {
     }
   });
 
-  it.each(table)(
-    '%s: nothing of what is guarded without a good key, however it is asked for',
-    async (_, stranger) => {
-      const opened = [];
-      for (const target of stranger.guarded) {
-        for (const credential of ['', wrong]) {
-          const [plainly, ...others] = attacks(stranger, target, credential) as [string, ...string[]];
-          const refused = await ask('after', stranger, plainly);
-          expect([status(refused.answer), refused.seen], plainly).toEqual([401, '[]']);
-          for (const request of others) {
-            const got = await ask('after', stranger, request);
-            if (isRefused(got)) continue;
-            if (stranger.isPublic.test(addressOf(request)) || isBeside(stranger, request))
-              expect(got).toEqual(await ask('before', stranger, request));
-            else opened.push(got);
-          }
+  it.each(table)('%s: nothing of what is guarded without a good key, however it is asked for', async (_, stranger) => {
+    const opened = [];
+    for (const target of stranger.guarded) {
+      for (const credential of ['', wrong]) {
+        const [plainly, ...others] = attacks(stranger, target, credential) as [string, ...string[]];
+        const refused = await ask('after', stranger, plainly);
+        expect([status(refused.answer), refused.seen], plainly).toEqual([401, '[]']);
+        for (const request of others) {
+          const got = await ask('after', stranger, request);
+          if (isRefused(got)) continue;
+          if (stranger.isPublic.test(addressOf(request)) || isBeside(stranger, request))
+            expect(got).toEqual(await ask('before', stranger, request));
+          else opened.push(got);
         }
       }
-      expect(opened).toEqual([]);
-    },
-  );
+    }
+    expect(opened).toEqual([]);
+  });
 
   const isBeside = ({ beside }: Stranger, request: string) =>
     beside.some(({ host }) => addressOf(request).startsWith(`${host}/`));
 
-  it.each(table)(
-    '%s: an open answer of the application sends nobody to what is guarded',
-    async (_, stranger) => {
-      for (const { host, path } of stranger.open) {
-        for (const to of [...stranger.guarded, ...stranger.hidden]) {
-          const sent = await ask('after', stranger, opening({ host, path: `${path}${path.includes('?') ? '&' : '?'}accel=${encodeURI(to.path)}` })); // prettier-ignore
-          if (sent.seen === '[]') break; // a file, or nginx itself
-          expect([status(sent.answer), sent.answer.includes('guarded')], sent.request).toEqual([401, false]);
-          expect(JSON.parse(sent.seen), sent.request).toHaveLength(1);
-        }
+  it.each(table)('%s: an open answer of the application sends nobody to what is guarded', async (_, stranger) => {
+    for (const { host, path } of stranger.open) {
+      for (const to of [...stranger.guarded, ...stranger.hidden]) {
+        const sent = await ask(
+          'after',
+          stranger,
+          opening({ host, path: `${path}${path.includes('?') ? '&' : '?'}accel=${encodeURI(to.path)}` }),
+        );
+        if (sent.seen === '[]') break; // a file, or nginx itself
+        expect([status(sent.answer), sent.answer.includes('guarded')], sent.request).toEqual([401, false]);
+        expect(JSON.parse(sent.seen), sent.request).toHaveLength(1);
       }
-      for (const hidden of stranger.hidden)
-        for (const credential of ['', good])
-          expect(isRefused(await ask('after', stranger, opening(hidden, credential)))).toBe(true);
-    },
-  );
+    }
+    for (const hidden of stranger.hidden)
+      for (const credential of ['', good])
+        expect(isRefused(await ask('after', stranger, opening(hidden, credential)))).toBe(true);
+  });
 
   it.each(table.filter(([, { includes }]) => includes.length > 0))(
     '%s: an open page includes nothing of what is guarded',

@@ -50,7 +50,11 @@ describe.each(variants)('$name: subrequests', (variant) => {
       const [, from = '0', to = '0'] = /bytes=(\d+)-(\d+)/.exec(headers.range ?? '') ?? [];
       if (headers.range === undefined) return { body: 'open' };
       const part = file.slice(Number(from), Number(to) + 1);
-      return { status: 206, body: part, headers: { 'content-range': `bytes ${from}-${Number(from) + part.length - 1}/3000` } }; // prettier-ignore
+      return {
+        status: 206,
+        body: part,
+        headers: { 'content-range': `bytes ${from}-${Number(from) + part.length - 1}/3000` },
+      };
     });
     gateway = await startEmbedded({
       variant,
@@ -63,8 +67,7 @@ describe.each(variants)('$name: subrequests', (variant) => {
         const www = `${dir}/www`;
         for (const folder of ['guarded', 'own']) mkdirSync(`${www}/${folder}`, { recursive: true });
         writeFileSync(`${www}/guarded/secret`, secret);
-        const page =
-          'page [<!--#include virtual="/guarded/secret" -->] [<!--#include virtual="/footer.html" -->]';
+        const page = 'page [<!--#include virtual="/guarded/secret" -->] [<!--#include virtual="/footer.html" -->]';
         for (const name of ['page.html', 'own/page.html']) writeFileSync(`${www}/${name}`, page);
         writeFileSync(`${www}/footer.html`, 'footer');
         writeFileSync(`${www}/nested.html`, 'nested [<!--#include virtual="/outer/nested/secret" -->]');
@@ -102,15 +105,12 @@ describe.each(variants)('$name: subrequests', (variant) => {
     await expect.poll(() => gateway.accessLog()).toMatch(/^200 \/own\/page.html\?logged "" "" "key-/m);
   });
 
-  it.each(['/before/footer.html', '/after/footer.html'])(
-    'refuses what is added to a page: %s',
-    async (path) => {
-      const answer = await get(path, key);
-      expect(answer.body).toContain('footer');
-      expect(answer.body).toContain(refused);
-      expect(answer.body).not.toContain(secret);
-    },
-  );
+  it.each(['/before/footer.html', '/after/footer.html'])('refuses what is added to a page: %s', async (path) => {
+    const answer = await get(path, key);
+    expect(answer.body).toContain('footer');
+    expect(answer.body).toContain(refused);
+    expect(answer.body).not.toContain(secret);
+  });
 
   it('refuses a mirror into a guarded location; the mirrored request goes on', async () => {
     gateway.upstream.arrived.length = 0;
@@ -157,7 +157,12 @@ describe.each(variants)('$name: subrequests', (variant) => {
   it('updates a cached answer in the background', async () => {
     expect((await get('/updating/x', key)).body).toBe('open');
     open.arrived.length = 0;
-    await expect.poll(async () => [(await get('/updating/x', key)).status, open.arrived.length], { interval: 300, timeout: 10000 }).toEqual([200, 1]); // prettier-ignore
+    await expect
+      .poll(async () => [(await get('/updating/x', key)).status, open.arrived.length], {
+        interval: 300,
+        timeout: 10000,
+      })
+      .toEqual([200, 1]);
     expect((await get('/updating/x')).status).toBe(401);
   });
 });

@@ -77,7 +77,8 @@ describe.each(variants)('$name: /token', (variant) => {
     }
     const posted = await sendRaw(
       gateway.url,
-      `POST ${target} HTTP/1.1\r\nHost: localhost\r\nx-api-key: ${key}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
+      `POST ${target} HTTP/1.1\r\nHost: localhost\r\nx-api-key: ${key}\r\nContent-Length: 0\r\nConnection: ` +
+        `close\r\n\r\n`,
     );
     expect([200, 400, 404], posted).toContain(rawStatus(posted));
     expect(gateway.upstream.arrived).toEqual([]);

@@ -20,16 +20,22 @@ describe.each(variants.filter(({ entry }) => entry === 'auth_request'))('$name: 
     const decision = await startGateway({
       variant,
       keys: `${key} scope=models\n`,
-      conf: ({ port, facts, dir }) => `load_module ${facts.modulePath}; ${facts.userDirective} daemon off; worker_processes 1;
+      conf: ({
+        port,
+        facts,
+        dir,
+      }) => `load_module ${facts.modulePath}; ${facts.userDirective} daemon off; worker_processes 1;
         pid ${dir}/nginx.pid; error_log ${facts.errorLog} notice; events { worker_connections 512; }
         http { ${temporaryFolders({ port, dir, facts })} access_log off; variables_hash_max_size 2048;
           include keygate/http.conf;
           server { listen 127.0.0.1:${port}; include keygate/locations.conf; include keygate/routes.conf; } }`,
-    }); // prettier-ignore
+    });
     const dir = join(decision.dir, 'front');
     for (const part of ['nginx', 'temp']) mkdirSync(join(dir, part), { recursive: true });
     const keygate = join(decision.dir, 'nginx', 'keygate');
-    const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${dir}/temp/${kind};`).join(' '); // prettier-ignore
+    const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+      .map((kind) => `${kind}_temp_path ${dir}/temp/${kind};`)
+      .join(' ');
     const conf = `${process.getuid?.() === 0 ? 'user root;' : ''} daemon off; worker_processes 1; pid ${dir}/nginx.pid;
       error_log ${dir}/error.log notice; events { worker_connections 512; }
       http { ${temp} access_log off; variables_hash_max_size 2048;
@@ -39,14 +45,22 @@ describe.each(variants.filter(({ entry }) => entry === 'auth_request'))('$name: 
           location / { include keygate/proxy_headers.conf; proxy_pass ${decision.upstream.url}; }
           location /chat/ { set $keygate_require_scope chat; proxy_pass ${decision.upstream.url}; }
           location /open/ { include keygate/open.conf; proxy_pass ${decision.upstream.url}; } } }`;
-    writeFileSync(
-      join(dir, 'nginx', 'nginx.conf'),
-      conf.replaceAll('include keygate/', `include ${keygate}/`),
-    );
-    for (const name of ['guard', 'locations', 'ask', 'open', 'routes', 'verdict', 'refusal', 'unchanged', 'to_decision', 'asking']) {
+    writeFileSync(join(dir, 'nginx', 'nginx.conf'), conf.replaceAll('include keygate/', `include ${keygate}/`));
+    for (const name of [
+      'guard',
+      'locations',
+      'ask',
+      'open',
+      'routes',
+      'verdict',
+      'refusal',
+      'unchanged',
+      'to_decision',
+      'asking',
+    ]) {
       const path = join(keygate, `${name}.conf`);
       writeFileSync(path, readFileSync(path, 'utf8').replaceAll('include keygate/', `include ${keygate}/`));
-    } // prettier-ignore
+    }
     const front = await spawnNginx(variant, { dir, port: frontPort, scheme: 'http' });
     const url = `http://127.0.0.1:${frontPort}`;
     try {

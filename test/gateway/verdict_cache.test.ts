@@ -38,16 +38,16 @@ const keyFile = [
 
 const locations = (variant: Variant) => {
   const settings = {
-    'models': 'set $keygate_require_scope models;',
-    'chat': 'set $keygate_require_scope chat;',
+    models: 'set $keygate_require_scope models;',
+    chat: 'set $keygate_require_scope chat;',
     'audience-a': 'set $keygate_jwt_audience a;',
     'audience-b': 'set $keygate_jwt_audience b;',
     'issuer-a': 'set $keygate_jwt_issuer https://a.example;',
     'issuer-b': 'set $keygate_jwt_issuer https://b.example;',
-    'strict': 'set $keygate_jwt_leeway 0;',
+    strict: 'set $keygate_jwt_leeway 0;',
     'strict-too': 'set $keygate_jwt_leeway 0;',
-    'lenient': 'set $keygate_jwt_leeway 60;',
-  }; // prettier-ignore
+    lenient: 'set $keygate_jwt_leeway 60;',
+  };
   const pass = 'include keygate/proxy_headers.conf; proxy_pass http://keygate_upstream;';
   return Object.entries(settings)
     .map(([name, set]) => `location /${name}/ { ${guardOf(variant)} ${set} ${pass} }`)
@@ -102,13 +102,55 @@ describe.each(variants)('$name: verdict cache', (variant) => {
     expect(sidecar.asked(credentialOf(headers))).toBe(before);
   };
 
-  const pairs: [what: string, a: string, b: string, refused: number, forA: () => Promise<Headers>, forB: () => Promise<Headers>][] = [
-    ['audience', '/audience-a/', '/audience-b/', 401, async () => bearer(await signer.sign({ aud: 'a' })), async () => bearer(await signer.sign({ aud: ['b', 'c'] }))],
-    ['issuer', '/issuer-a/', '/issuer-b/', 401, async () => bearer(await signer.sign({ iss: 'https://a.example' })), async () => bearer(await signer.sign({ iss: 'https://b.example' }))],
-    ['scope of a token', '/models/', '/chat/', 403, async () => bearer(await signer.sign({ scope: 'models' })), async () => bearer(await signer.sign({ scope: 'chat' }))],
-    ['scope of a bcrypt key', '/models/', '/chat/', 403, async () => ({ 'x-api-key': 'hashed-models' }), async () => ({ 'x-api-key': 'hashed-chat' })],
-    ['scope of a digest key', '/models/', '/chat/', 403, async () => ({ 'x-api-key': 'digest-models' }), async () => ({ 'x-api-key': 'digest-chat' })],
-  ]; // prettier-ignore
+  const pairs: [
+    what: string,
+    a: string,
+    b: string,
+    refused: number,
+    forA: () => Promise<Headers>,
+    forB: () => Promise<Headers>,
+  ][] = [
+    [
+      'audience',
+      '/audience-a/',
+      '/audience-b/',
+      401,
+      async () => bearer(await signer.sign({ aud: 'a' })),
+      async () => bearer(await signer.sign({ aud: ['b', 'c'] })),
+    ],
+    [
+      'issuer',
+      '/issuer-a/',
+      '/issuer-b/',
+      401,
+      async () => bearer(await signer.sign({ iss: 'https://a.example' })),
+      async () => bearer(await signer.sign({ iss: 'https://b.example' })),
+    ],
+    [
+      'scope of a token',
+      '/models/',
+      '/chat/',
+      403,
+      async () => bearer(await signer.sign({ scope: 'models' })),
+      async () => bearer(await signer.sign({ scope: 'chat' })),
+    ],
+    [
+      'scope of a bcrypt key',
+      '/models/',
+      '/chat/',
+      403,
+      async () => ({ 'x-api-key': 'hashed-models' }),
+      async () => ({ 'x-api-key': 'hashed-chat' }),
+    ],
+    [
+      'scope of a digest key',
+      '/models/',
+      '/chat/',
+      403,
+      async () => ({ 'x-api-key': 'digest-models' }),
+      async () => ({ 'x-api-key': 'digest-chat' }),
+    ],
+  ];
 
   it.each(pairs)(
     'says nothing about a location of another %s, whichever comes first',
@@ -183,7 +225,15 @@ describe.each(variants)('$name: verdict cache', (variant) => {
 
   it('knows a key in whichever header it comes, and never by half of what was sent', async () => {
     const key = 'headers-key';
-    const good: Headers[] = [{ authorization: `Bearer ${key}` }, { authorization: key }, { authorization: `bearer  ${key}` }, { 'x-api-key': key }, { 'api-key': key }, { 'x-api-key': key, 'api-key': key }, { authorization: 'Basic eDp5', 'api-key': key }]; // prettier-ignore
+    const good: Headers[] = [
+      { authorization: `Bearer ${key}` },
+      { authorization: key },
+      { authorization: `bearer  ${key}` },
+      { 'x-api-key': key },
+      { 'api-key': key },
+      { 'x-api-key': key, 'api-key': key },
+      { authorization: 'Basic eDp5', 'api-key': key },
+    ];
     const bad: [Headers, number][] = [
       [{ 'x-api-key': `Bearer ${key}` }, 401],
       [{ 'x-api-key': key, 'api-key': 'other' }, 400],
@@ -193,8 +243,7 @@ describe.each(variants)('$name: verdict cache', (variant) => {
     ];
     for (let i = 0; i < 2; i++) {
       for (const headers of good) expect(await userOf('/', headers), JSON.stringify(headers)).toBe('headers');
-      for (const [headers, refused] of bad)
-        expect(await status('/', headers), JSON.stringify(headers)).toBe(refused);
+      for (const [headers, refused] of bad) expect(await status('/', headers), JSON.stringify(headers)).toBe(refused);
     }
     expect(sidecar.asked(key)).toBe(1);
   });
@@ -221,13 +270,7 @@ describe.each(variants)('$name: verdict cache', (variant) => {
     expect(all[0]?.length).toBeGreaterThan(1);
     expect(all[1]?.length).toBeGreaterThan(0);
     const text = JSON.stringify(all);
-    for (const part of [
-      ...token.split('.'),
-      token.slice(-20),
-      key,
-      wrong,
-      ...[token, key, wrong].map(sha256),
-    ])
+    for (const part of [...token.split('.'), token.slice(-20), key, wrong, ...[token, key, wrong].map(sha256)])
       expect(text).not.toContain(part);
   });
 });

@@ -43,15 +43,13 @@ describe.each(variants)('$name: verdict cache', (variant) => {
     await sidecar?.stop();
   });
 
-  // Until both workers have answered. Refusals through auth_request come from a named location, without X-Worker: there,
-  // eight rounds of new connections.
+  // Until both workers have answered. Refusals through auth_request come from a named location, without X-Worker:
+  // there, eight rounds of new connections.
   const everywhere = async (headers: Headers): Promise<number[]> => {
     const workers = new Set<unknown>();
     const statuses = new Set<number>();
     for (let i = 0; i < (workers.has(undefined) ? 8 : 40) && workers.size < 2; i++) {
-      const answers = await Promise.all(
-        Array.from({ length: 6 }, () => gateway.send('/worker/x', { headers })),
-      );
+      const answers = await Promise.all(Array.from({ length: 6 }, () => gateway.send('/worker/x', { headers })));
       for (const answer of answers) {
         workers.add(answer.headers['x-worker']);
         statuses.add(answer.status);
@@ -77,8 +75,7 @@ describe.each(variants)('$name: verdict cache', (variant) => {
     const denied = bearer(await other.sign({ jti: 'denied' }));
     const rotated = bearer(await old.sign());
     const ofFile = [asKey('alice-key'), asKey('bob-key'), asKey('plain-key'), bearer(token)];
-    for (const headers of [...ofFile, denied, rotated, stays])
-      expect(await everywhere(headers)).toEqual([200]);
+    for (const headers of [...ofFile, denied, rotated, stays]) expect(await everywhere(headers)).toEqual([200]);
     for (let i = 0; i < 3; i++) expect(await everywhere(asKey('late-key'))).toEqual([401]);
     const asked = sidecar?.asked('late-key') ?? 0;
     expect(asked, 'by as many requests as came at first').toBeLessThanOrEqual(6);

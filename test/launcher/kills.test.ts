@@ -1,15 +1,7 @@
 // Processes of `npm start` that are killed: nothing is left that stands in the way of the next start, and nobody
 // else's process is touched.
 
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -36,11 +28,7 @@ async function places(): Promise<Places> {
 }
 
 function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    .trim()
-    .split(' ')
-    .filter(Boolean)
-    .map(Number);
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
 }
 
 const titleOf = (pid: number | string) => readFileSync(`/proc/${pid}/cmdline`, 'latin1');
@@ -200,8 +188,10 @@ describe('a second npm start on one STATE_DIR', { timeout: 60000 }, () => {
 
   it('lets one of several begin that come at once', async () => {
     const env = await places();
-    const all = await Promise.all([1, 2, 3].map(async () => run({ ...env, LISTEN_PORT: String(await freePort()) }))); // prettier-ignore
-    await expect.poll(() => all.filter((one) => one.said().includes('keygate ready')).length, { timeout: 20000 }).toBe(1); // prettier-ignore
+    const all = await Promise.all([1, 2, 3].map(async () => run({ ...env, LISTEN_PORT: String(await freePort()) })));
+    await expect
+      .poll(() => all.filter((one) => one.said().includes('keygate ready')).length, { timeout: 20000 })
+      .toBe(1);
     const refused = all.filter((one) => one.said().includes('a gateway runs on it already'));
     expect(refused).toHaveLength(2);
     for (const one of refused) expect(await one.ended).toBe(1);

@@ -34,9 +34,7 @@ describe('npm start', { timeout: 60000 }, () => {
     expect(second.said()).not.toContain(key);
     expect((await send(url, '/v1/models', { headers })).status).toBe(200);
     const { token } = minted.json() as unknown as { token: string };
-    expect((await send(url, '/v1/models', { headers: { authorization: `Bearer ${token}` } })).status).toBe(
-      200,
-    );
+    expect((await send(url, '/v1/models', { headers: { authorization: `Bearer ${token}` } })).status).toBe(200);
     second.child.kill('SIGTERM');
     expect(await second.ended).toBe(0);
     expect(processesOf(env.STATE_DIR)).toEqual([]);
@@ -67,9 +65,7 @@ describe('npm start', { timeout: 60000 }, () => {
     const second = run({ STATE_DIR: dir, LISTEN_PORT: port, API_KEY: 'key-of-the-environment' });
     await ready(second);
     expect((await send(url, '/x', { headers: { 'x-api-key': demo } })).status).toBe(401);
-    expect(
-      (await send(url, '/v1/models', { headers: { 'x-api-key': 'key-of-the-environment' } })).status,
-    ).toBe(200);
+    expect((await send(url, '/v1/models', { headers: { 'x-api-key': 'key-of-the-environment' } })).status).toBe(200);
     expect(readFileSync(join(dir, 'keys', 'api_keys.txt'), 'utf8')).not.toContain('demo');
   });
 
@@ -77,17 +73,9 @@ describe('npm start', { timeout: 60000 }, () => {
     [
       'bad settings, all at once',
       { LISTEN_PORT: 'x', RATE_LIMIT_API: '5', JWT_LEEWAY: '-1' },
-      [
-        /^keygate: LISTEN_PORT: expected /m,
-        /^keygate: RATE_LIMIT_API: expected /m,
-        /^keygate: JWT_LEEWAY: expected /m,
-      ],
+      [/^keygate: LISTEN_PORT: expected /m, /^keygate: RATE_LIMIT_API: expected /m, /^keygate: JWT_LEEWAY: expected /m],
     ],
-    [
-      'a missing certificate',
-      { HOST_CERTS_DIR: '/nowhere' },
-      [/HOST_CERTS_DIR: \/nowhere\/copilot.crt is missing/],
-    ],
+    ['a missing certificate', { HOST_CERTS_DIR: '/nowhere' }, [/HOST_CERTS_DIR: \/nowhere\/copilot.crt is missing/]],
     [
       'an njs too old for js_access',
       { NGINX_RUNTIME: 'debian13', AUTH_ENTRY: 'access' },
@@ -105,11 +93,7 @@ describe('npm start', { timeout: 60000 }, () => {
     ],
     ['a GitHub token without a key', { GITHUB_TOKEN: 'ghp_x' }, [/keygate key new/]],
     ['a placeholder for a key', { API_KEY: 'your_api_key_here' }, [/API_KEY: a placeholder from an example/]],
-    [
-      'a setting that would leave its directive',
-      { JWT_ISSUER: 'a"; }' },
-      [/^keygate: JWT_ISSUER: expected /m],
-    ],
+    ['a setting that would leave its directive', { JWT_ISSUER: 'a"; }' }, [/^keygate: JWT_ISSUER: expected /m]],
   ])('says what to do and ends with 1 for %s', async (_, settings, patterns) => {
     const env = { STATE_DIR: stateDir(), LISTEN_PORT: String(await freePort()), ...settings };
     const one = run(env);

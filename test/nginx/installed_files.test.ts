@@ -37,7 +37,7 @@ describe('installedFiles', () => {
   it('changes nothing in a snippet but the references to the folder', () => {
     const files = install({ prefix: '' });
     for (const [name, text] of Object.entries(snippets)) {
-      expect(files[name]?.replaceAll(`${dir}/`, 'keygate/'), name).toBe(text.replaceAll(`${dir}/`, 'keygate/')); // prettier-ignore
+      expect(files[name]?.replaceAll(`${dir}/`, 'keygate/'), name).toBe(text.replaceAll(`${dir}/`, 'keygate/'));
       expect(files[name], name).not.toMatch(/^\s*(?:include|js_import \w+ from) (?!\/)/m);
     }
     expect(files['decision_server.conf']).toContain(`js_import keygate from ${dir}/keygate.js;`);
@@ -54,22 +54,12 @@ describe('installedFiles', () => {
     expect(asked(routes)).toEqual(asked(snippets['routes.conf'])); // the decision server knows no prefix
   });
 
-  it.each([
-    'keygate',
-    '/a b',
-    '/a;b',
-    '/a{b',
-    '/a$b',
-    '/a"b',
-    '/a*',
-    '/a[b]',
-    '/a?',
-    '/a#b',
-    '/a\nb',
-    '/a\\b',
-  ])('refuses the folder %j', (bad) => {
-    expect(() => install({ dir: bad })).toThrow('expected an absolute folder');
-  });
+  it.each(['keygate', '/a b', '/a;b', '/a{b', '/a$b', '/a"b', '/a*', '/a[b]', '/a?', '/a#b', '/a\nb', '/a\\b'])(
+    'refuses the folder %j',
+    (bad) => {
+      expect(() => install({ dir: bad })).toThrow('expected an absolute folder');
+    },
+  );
 
   it.each(['auth', '/', '/auth/', '//auth', '/a b', '/..', '/./a', '/a;b', '/a$b', '/a%2f', '/a\n'])(
     'refuses the prefix %j',
@@ -87,10 +77,19 @@ describe('installedFiles', () => {
     },
   );
 
-  it.each(['', '9147', 'localhost', '127.0.0.1', '127.0.0.1:9147;', '0.0.0.0:9147 a', 'unix:decision.sock', 'unix:/a b', 'unix:/a;b', 'unix:/a$1', '$1:1'])(
-    'refuses the address %j of the decision server',
-    (decisionAddress) => {
-      expect(() => install({ decisionAddress })).toThrow('expected 127.0.0.1:9147 or unix:/path');
-    },
-  ); // prettier-ignore
+  it.each([
+    '',
+    '9147',
+    'localhost',
+    '127.0.0.1',
+    '127.0.0.1:9147;',
+    '0.0.0.0:9147 a',
+    'unix:decision.sock',
+    'unix:/a b',
+    'unix:/a;b',
+    'unix:/a$1',
+    '$1:1',
+  ])('refuses the address %j of the decision server', (decisionAddress) => {
+    expect(() => install({ decisionAddress })).toThrow('expected 127.0.0.1:9147 or unix:/path');
+  });
 });

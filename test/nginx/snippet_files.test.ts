@@ -24,7 +24,10 @@ const fill = (changed: Partial<SnippetFacts> = {}) => snippetFiles({ ...facts, .
 /** The snippets that differ from those of the facts above. */
 function changedBy(changed: Partial<SnippetFacts>): string[] {
   const before = fill();
-  return Object.entries(fill(changed)).filter(([name, text]) => before[name] !== text).map(([name]) => name).sort(); // prettier-ignore
+  return Object.entries(fill(changed))
+    .filter(([name, text]) => before[name] !== text)
+    .map(([name]) => name)
+    .sort();
 }
 
 describe('snippetFiles', () => {
@@ -47,7 +50,8 @@ describe('snippetFiles', () => {
     'names the address %s to the decision server and to those who ask it, Unix sockets by four',
     (decisionAddress, addresses) => {
       const files = fill({ decisionAddress });
-      const named = (name: string, pattern: RegExp) => [...(files[name] ?? '').matchAll(pattern)].map(([, address]) => address); // prettier-ignore
+      const named = (name: string, pattern: RegExp) =>
+        [...(files[name] ?? '').matchAll(pattern)].map(([, address]) => address);
       expect(named('decision_listen.conf', /^listen (\S+) backlog=\d+;$/gm)).toEqual(addresses);
       expect(named('decision_address.conf', /^ {4}server (\S+) max_fails=0;/gm)).toEqual(addresses);
       expect(changedBy({ decisionAddress })).toEqual(['decision_address.conf', 'decision_listen.conf']);
@@ -57,12 +61,8 @@ describe('snippetFiles', () => {
   it('gives the decision server and those who ask it one secret, and lets nobody in without', () => {
     const decisionSecret = 'a1'.repeat(16);
     const files = fill({ decisionSecret });
-    expect(files['decision_secret.conf']).toContain(
-      `\nproxy_set_header X-Keygate-Secret ${decisionSecret};\n`,
-    );
-    expect(files['decision_asker.conf']).toMatch(
-      new RegExp(`\\{\n    ${decisionSecret} 1;\n    default "";\n\\}`),
-    );
+    expect(files['decision_secret.conf']).toContain(`\nproxy_set_header X-Keygate-Secret ${decisionSecret};\n`);
+    expect(files['decision_asker.conf']).toMatch(new RegExp(`\\{\n    ${decisionSecret} 1;\n    default "";\n\\}`));
     expect(changedBy({ decisionSecret })).toEqual(['decision_asker.conf', 'decision_secret.conf']);
   });
 

@@ -1,7 +1,19 @@
 // Editing in this process: what is kept of the file, and what is no file to edit.
 
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'; // prettier-ignore
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -32,17 +44,14 @@ describe('editLocked', () => {
     expect(readFileSync(file, 'utf8')).toBe('a\nb\n');
   });
 
-  it.runIf(process.getuid?.() === 0)(
-    'makes a new file with mode 0640 for the owner of its folder',
-    async () => {
-      chownSync(dir, 1234, 4321);
-      const umask = process.umask(0o077);
-      await append('a\n');
-      process.umask(umask);
-      const { uid, gid, mode } = statSync(file);
-      expect({ uid, gid, mode: mode & 0o777 }).toEqual({ uid: 1234, gid: 4321, mode: 0o640 });
-    },
-  );
+  it.runIf(process.getuid?.() === 0)('makes a new file with mode 0640 for the owner of its folder', async () => {
+    chownSync(dir, 1234, 4321);
+    const umask = process.umask(0o077);
+    await append('a\n');
+    process.umask(umask);
+    const { uid, gid, mode } = statSync(file);
+    expect({ uid, gid, mode: mode & 0o777 }).toEqual({ uid: 1234, gid: 4321, mode: 0o640 });
+  });
 
   it('keeps bytes that are not UTF-8', async () => {
     const latin1 = Buffer.from('# sch\xf6n\r\nkey\n', 'latin1');

@@ -30,7 +30,7 @@ it('reads a file up to its bound, with what stat says of it', () => {
 });
 
 it('refuses what is no regular file without waiting for it', () => {
-  for (const path of [fifo, dir, '/dev/zero']) expect(faultOf(path), path).toEqual(new FileFault('not a regular file')); // prettier-ignore
+  for (const path of [fifo, dir, '/dev/zero']) expect(faultOf(path), path).toEqual(new FileFault('not a regular file'));
 });
 
 it('describes a fault by its code, if it has one', () => {

@@ -67,15 +67,10 @@ describe('readSettings', () => {
     ['JWT_ISSUER', ['https://a,https://b', 'any'], ['a b', 'a"', '$a', 'ü']],
     ['JWT_ALG', ['ES256', 'EdDSA'], ['HS256', 'rs256']],
     ['FORWARD_CREDENTIAL', ['on', 'off'], ['true', '1', 'ON']],
-    [
-      'VERIFIER_LISTEN',
-      ['127.0.0.1:8081', '[::1]:8081'],
-      ['8081', 'verifier:8081', '127.0.0.1:99999', '127.0.0.1'],
-    ],
+    ['VERIFIER_LISTEN', ['127.0.0.1:8081', '[::1]:8081'], ['8081', 'verifier:8081', '127.0.0.1:99999', '127.0.0.1']],
     ['BCRYPT_THREADS', ['1', '256'], ['0', '257']],
   ])('checks %s', (name, good, bad) => {
-    const others: { [name: string]: string } =
-      name === 'JWKS_URL' ? { JWT_ISSUER: 'any', JWT_AUDIENCE: 'any' } : {};
+    const others: { [name: string]: string } = name === 'JWKS_URL' ? { JWT_ISSUER: 'any', JWT_AUDIENCE: 'any' } : {};
     for (const value of good) expect(faultsOf({ ...others, [name]: value }), value).toEqual([]);
     for (const value of bad.filter((one) => one !== '')) {
       const faults = faultsOf({ ...others, [name]: value });
@@ -121,9 +116,7 @@ describe('readSettings', () => {
     const dir = mkdtempSync(join(tmpdir(), 'keygate-settings-'));
     writeFileSync(join(dir, 'key'), 'from-a-file\n');
     expect(readSettings({ API_KEY_FILE: join(dir, 'key') }).apiKey).toBe('from-a-file');
-    expect(faultsOf({ API_KEY_FILE: join(dir, 'missing') })).toEqual([
-      'API_KEY_FILE: expected a readable file',
-    ]);
+    expect(faultsOf({ API_KEY_FILE: join(dir, 'missing') })).toEqual(['API_KEY_FILE: expected a readable file']);
     expect(faultsOf({ API_KEY_FILE: join(dir, 'key'), API_KEY: 'a-key' })).toHaveLength(1);
   });
 

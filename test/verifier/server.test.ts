@@ -22,7 +22,9 @@ const keysFile = join(dir, 'api_keys.txt');
 const socketPath = join(dir, 'verifier.sock');
 const bcrypt = hashSync('hashed-key', 4);
 const named = `kg_Ab3dE6gH_${'s'.repeat(43)}`;
-const keys = `alice:${bcrypt} scope=models,chat\nplain-key\nbob:${hashSync(named, 4)} id=Ab3dE6gH\nold:${hashSync('old-key', 4)} expires=2020-01-01\n`;
+const keys =
+  `alice:${bcrypt} scope=models,chat\nplain-key\nbob:${hashSync(named, 4)} ` +
+  `id=Ab3dE6gH\nold:${hashSync('old-key', 4)} expires=2020-01-01\n`;
 
 let pool: BcryptPool;
 let sidecar: Sidecar;
@@ -62,12 +64,7 @@ beforeEach(() => writeFileSync(keysFile, keys));
 
 type Answer = { [name: string]: unknown };
 
-function send(
-  path: string,
-  body: string | object,
-  headers: { [name: string]: string } = {},
-  method = 'POST',
-) {
+function send(path: string, body: string | object, headers: { [name: string]: string } = {}, method = 'POST') {
   return new Promise<{ status: number; type: string | undefined; json: Answer }>((resolve, reject) => {
     const sent = request(
       { socketPath, path, method, headers: { 'content-type': contentType, ...headers } },
@@ -88,8 +85,7 @@ function send(
   });
 }
 
-const verify = async (credential: string, generation = '') =>
-  (await send('/verify', { credential, generation })).json;
+const verify = async (credential: string, generation = '') => (await send('/verify', { credential, generation })).json;
 
 describe('POST /verify', () => {
   it.each([
@@ -135,35 +131,42 @@ describe('POST /verify', () => {
     expect(second['generation']).not.toBe(first['generation']);
   });
 
-  it('keeps the last good keys while the file is gone, empty, a directory, a FIFO or no text, if nginx has the same', async () => {
-    for (const broken of [
-      () => rmSync(keysFile),
-      () => writeFileSync(keysFile, ''),
-      () => (rmSync(keysFile), mkdirSync(keysFile)),
-      () => (rmSync(keysFile), execFileSync('mkfifo', [keysFile])),
-      () => writeFileSync(keysFile, Buffer.alloc(5000)),
-    ]) {
-      const before = await verify('hashed-key');
-      expect(before['admitted']).toBe(true);
-      broken();
-      expect(await verify('hashed-key', before['generation'] as string)).toEqual(before);
-      // nginx may know that the key was revoked
-      expect(await verify('hashed-key', 'newer')).toMatchObject({ reason: 'keys_unavailable' });
-      rmSync(keysFile, { recursive: true, force: true });
-      writeFileSync(keysFile, keys);
-    }
-  });
+  it(
+    'keeps the last good keys while the file is gone, empty, a directory, a FIFO or no text, if nginx ' +
+      'has the same',
+    async () => {
+      for (const broken of [
+        () => rmSync(keysFile),
+        () => writeFileSync(keysFile, ''),
+        () => (rmSync(keysFile), mkdirSync(keysFile)),
+        () => (rmSync(keysFile), execFileSync('mkfifo', [keysFile])),
+        () => writeFileSync(keysFile, Buffer.alloc(5000)),
+      ]) {
+        const before = await verify('hashed-key');
+        expect(before['admitted']).toBe(true);
+        broken();
+        expect(await verify('hashed-key', before['generation'] as string)).toEqual(before);
+        // nginx may know that the key was revoked
+        expect(await verify('hashed-key', 'newer')).toMatchObject({ reason: 'keys_unavailable' });
+        rmSync(keysFile, { recursive: true, force: true });
+        writeFileSync(keysFile, keys);
+      }
+    },
+  );
 
-  it('checks one credential that arrives many times at once only once, and says busy when the queue is full', async () => {
-    const slow = hashSync('slow-key', 10);
-    writeFileSync(keysFile, `${slow}\n`);
-    const same = await Promise.all(Array.from({ length: 30 }, () => verify('slow-key', 'x')));
-    expect(same.every((answer) => answer['admitted'] === true)).toBe(true);
-    const different = await Promise.all(Array.from({ length: 30 }, (_, i) => verify(`slow-${i}`, 'x')));
-    const reasons = different.map((answer) => answer['reason']);
-    expect(reasons.filter((reason) => reason === 'verifier_busy')).toHaveLength(26);
-    expect(reasons.filter((reason) => reason === 'unknown_key')).toHaveLength(4);
-  });
+  it(
+    'checks one credential that arrives many times at once only once, and says busy when the ' + 'queue is full',
+    async () => {
+      const slow = hashSync('slow-key', 10);
+      writeFileSync(keysFile, `${slow}\n`);
+      const same = await Promise.all(Array.from({ length: 30 }, () => verify('slow-key', 'x')));
+      expect(same.every((answer) => answer['admitted'] === true)).toBe(true);
+      const different = await Promise.all(Array.from({ length: 30 }, (_, i) => verify(`slow-${i}`, 'x')));
+      const reasons = different.map((answer) => answer['reason']);
+      expect(reasons.filter((reason) => reason === 'verifier_busy')).toHaveLength(26);
+      expect(reasons.filter((reason) => reason === 'unknown_key')).toHaveLength(4);
+    },
+  );
 });
 
 describe('POST /token', () => {

@@ -10,8 +10,8 @@ import type { Comparison } from './bcrypt_worker.js';
 export interface BcryptPool {
   /**
    * Compares a credential with each hash until one matches.
-   * @returns the place of the matching hash, -1 for none, `full` without a place in the queue, or `late` when it was not
-   * begun within `patienceMs`
+   * @returns the place of the matching hash, -1 for none, `full` without a place in the queue, or `late` when it was
+   * not begun within `patienceMs`
    */
   findMatch: (credential: string, hashes: string[]) => Promise<number | 'full' | 'late'>;
   close: () => Promise<void>;
@@ -28,8 +28,8 @@ export interface BcryptPoolOptions {
 
 const niceness = 10;
 
-// So many keys at once are a flood of wrong ones. A niced thread that never rests still takes half of what a client with a
-// known key gets on two cores, since the scheduler lets it finish its turn before whoever wakes up.
+// So many keys at once are a flood of wrong ones. A niced thread that never rests still takes half of what a client
+// with a known key gets on two cores, since the scheduler lets it finish its turn before whoever wakes up.
 const restFactor = 3;
 const first = { priority: 1 };
 
@@ -74,11 +74,7 @@ export function openBcryptPool({ threads, queue, patienceMs, worker }: BcryptPoo
 }
 
 // As many comparisons at once as there are threads; none is begun after a match.
-async function search(
-  hashes: string[],
-  threads: number,
-  compare: (hash: string) => Promise<boolean>,
-): Promise<number> {
+async function search(hashes: string[], threads: number, compare: (hash: string) => Promise<boolean>): Promise<number> {
   let next = 0;
   let match = -1;
   const work = async () => {

@@ -125,7 +125,8 @@ function take(options: KeyStoreOptions, state: StoreState, fileBytes: Buffer | u
 function complain({ path, log }: KeyStoreOptions, state: StoreState, why: string): void {
   const nowMs = Date.now();
   state.failingSinceMs ??= nowMs;
-  if (state.loaded !== undefined) state.seen = { mark: 'forgotten', firstReadMs: 0, lastReadMs: 0 }; // once it has settled, it is read again
+  // Once it has settled, it is read again
+  if (state.loaded !== undefined) state.seen = { mark: 'forgotten', firstReadMs: 0, lastReadMs: 0 };
   if (state.complaint?.text === why && nowMs - state.complaint.atMs < complainEveryMs) return;
   state.complaint = { text: why, atMs: nowMs };
   log.error({ file: path, why }, 'key file not usable; keys loaded before stay in use');

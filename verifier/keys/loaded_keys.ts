@@ -23,8 +23,7 @@ export interface KeySources {
 
 /** Names the content of the sources as nginx does. */
 export function generationOf({ apiKey, apiKeys, fileBytes }: KeySources): string {
-  const fileDigest =
-    fileBytes === undefined ? '' : createHash('sha256').update(fileBytes).digest('base64url');
+  const fileDigest = fileBytes === undefined ? '' : createHash('sha256').update(fileBytes).digest('base64url');
   return keysGeneration({ apiKey, apiKeys, fileDigest }, nodePlatform);
 }
 

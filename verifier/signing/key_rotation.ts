@@ -13,11 +13,7 @@ const marginSeconds = 60;
  * @param ttlSeconds how long a token holds at most
  * @returns the same array when nothing has changed
  */
-export function advanceKeys(
-  keys: StoredSigningKey[],
-  nowSeconds: number,
-  ttlSeconds: number,
-): StoredSigningKey[] {
+export function advanceKeys(keys: StoredSigningKey[], nowSeconds: number, ttlSeconds: number): StoredSigningKey[] {
   const isOver = (key: StoredSigningKey) =>
     key.state === 'retired' && nowSeconds >= key.sinceSeconds + ttlSeconds + marginSeconds;
   const kept = keys.filter((key) => !isOver(key));

@@ -4,14 +4,7 @@
 
 import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  calculateJwkThumbprint,
-  exportJWK,
-  generateKeyPair,
-  importJWK,
-  type CryptoKey,
-  type JWK,
-} from 'jose';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose';
 import { advanceKeys } from './key_rotation.js';
 import { readIfThere, writeAtomically } from '../../node/state_files.js';
 
@@ -59,7 +52,9 @@ export function writeSigningKeys(stateDir: string, keys: StoredSigningKey[]): vo
   writeAtomically(path, `${JSON.stringify({ keys }, null, 2)}\n`, 0o600);
 }
 
-/** Makes a key pair with its RFC 7638 thumbprint as kid; one that a shell's user can write after a command without care. */
+/**
+ * Makes a key pair with its RFC 7638 thumbprint as kid; one that a shell's user can write after a command without care.
+ */
 export async function makeSigningKey(alg: SigningAlgorithm): Promise<JWK> {
   for (;;) {
     const { privateKey } = await generateKeyPair(alg, { extractable: true, modulusLength: 2048 });
@@ -108,8 +103,6 @@ export async function ensureSigningKey(stateDir: string, alg: SigningAlgorithm):
     return;
   }
   const sinceSeconds = Math.floor(Date.now() / 1000);
-  const before = stored.map((key) =>
-    key === active ? { ...key, state: 'retired' as const, sinceSeconds } : key,
-  );
+  const before = stored.map((key) => (key === active ? { ...key, state: 'retired' as const, sinceSeconds } : key));
   writeSigningKeys(stateDir, [{ state: 'active', sinceSeconds, jwk: await makeSigningKey(alg) }, ...before]);
 }

@@ -26,8 +26,7 @@ export function parseTokenRequest(
   const scope = ownMember(members, 'scope');
   const isTtl = typeof ttl === 'number' && Number.isInteger(ttl) && ttl >= 1 && ttl <= limits.maxTtlSeconds;
   if (ttl !== undefined && !isTtl) return { reason: 'invalid_ttl' };
-  const scopes =
-    scope === undefined ? limits.scopes : typeof scope === 'string' ? parseScope(scope) : undefined;
+  const scopes = scope === undefined ? limits.scopes : typeof scope === 'string' ? parseScope(scope) : undefined;
   if (scopes === undefined || !holdsScopes(limits.scopes, scopes)) return { reason: 'invalid_scope' };
   return { ttlSeconds: isTtl ? ttl : limits.maxTtlSeconds, scopes };
 }

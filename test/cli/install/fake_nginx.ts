@@ -21,18 +21,28 @@ export interface Faking {
 
 /** Writes the program and a file in the place of its module. */
 export function fakeNginx(dir: string, faking: Faking): FakeNginx {
-  const { njs, engines = ['njs'], configuration, built = '', refusal = 'open() "/etc/nginx/nginx.conf" failed' } = faking; // prettier-ignore
+  const {
+    njs,
+    engines = ['njs'],
+    configuration,
+    built = '',
+    refusal = 'open() "/etc/nginx/nginx.conf" failed',
+  } = faking;
   const program = join(dir, 'nginx-program');
   const module = join(dir, 'ngx_http_js_module.so');
   writeFileSync(module, '');
-  writeFileSync(`${program}.mjs`, `
+  writeFileSync(
+    `${program}.mjs`,
+    `
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
 const args = process.argv.slice(2);
 const dump = ${JSON.stringify(configuration ?? null)};
 if (args[0] === '-v') console.error('nginx version: nginx/1.22.1');
-else if (args[0] === '-V') console.error(${JSON.stringify(`nginx version: nginx/1.22.1\nconfigure arguments: ${built}`)});
+else if (args[0] === '-V') console.error(${JSON.stringify(
+      `nginx version: nginx/1.22.1\nconfigure ` + `arguments: ${built}`,
+    )});
 else if (args[0] === '-T' && dump !== null) console.log(dump);
 else if (args[0] === '-T') fail(${JSON.stringify(refusal)});
 else {
@@ -47,7 +57,8 @@ function fail(why) {
   console.error('nginx: [emerg] 12#12: ' + why);
   process.exit(1);
 }
-`); // prettier-ignore
+`,
+  );
   writeFileSync(program, `#!/bin/sh\nexec ${process.execPath} ${program}.mjs "$@"\n`);
   chmodSync(program, 0o755);
   return { program, module };

@@ -21,7 +21,7 @@ const debian13: InstalledNginx = { ...nginx, njsVersion: '0.8.9', engines: ['njs
 
 describe('chooseEngine', () => {
   it('takes the best engine that this njs has', () => {
-    expect(chooseEngine('auto', nginx)).toEqual({ engine: 'qjs', reason: 'engine qjs: the best that this njs has' }); // prettier-ignore
+    expect(chooseEngine('auto', nginx)).toEqual({ engine: 'qjs', reason: 'engine qjs: the best that this njs has' });
     expect(chooseEngine('auto', debian13)).toMatchObject({ engine: 'njs' });
   });
 

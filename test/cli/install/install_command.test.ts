@@ -1,14 +1,25 @@
 // `keygate install` as a person at a shell runs it: what it refuses, what it never loses, what --check finds.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'; // prettier-ignore
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { dumpOf, fakeNginx, type FakeNginx } from './fake_nginx.js';
 
 const program = join(import.meta.dirname, '../../../dist/keygate_command.js');
-const version = (JSON.parse(readFileSync(join(import.meta.dirname, '../../../package.json'), 'utf8')) as { version: string }).version; // prettier-ignore
+const version = (
+  JSON.parse(readFileSync(join(import.meta.dirname, '../../../package.json'), 'utf8')) as { version: string }
+).version;
 let work = '';
 let dir = '';
 let nginx: FakeNginx;
@@ -24,8 +35,7 @@ function keygate(args: string[]) {
   return { code: ran.status, out: ran.stdout, err: ran.stderr };
 }
 
-const install = (...args: string[]) =>
-  keygate([dir, '--nginx', nginx.program, '--module', nginx.module, ...args]);
+const install = (...args: string[]) => keygate([dir, '--nginx', nginx.program, '--module', nginx.module, ...args]);
 const read = (name: string) => readFileSync(join(dir, name), 'utf8');
 const write = (name: string, text: string) => writeFileSync(join(dir, name), text);
 const check = () => {
@@ -37,25 +47,28 @@ const check = () => {
 /** As an older version would have left it: other content, recorded as shipped. */
 function becomeOlder(name: string, text: string): void {
   write(name, text);
-  const record = JSON.parse(read('.keygate-installed.json')) as { version: string; files: { [name: string]: string } }; // prettier-ignore
+  const record = JSON.parse(read('.keygate-installed.json')) as { version: string; files: { [name: string]: string } };
   const sum = spawnSync('sha256sum', [join(dir, name)], { encoding: 'utf8' }).stdout.slice(0, 64);
-  write('.keygate-installed.json', JSON.stringify({ ...record, version: '0.0.9', files: { ...record.files, [name]: sum } })); // prettier-ignore
+  write(
+    '.keygate-installed.json',
+    JSON.stringify({ ...record, version: '0.0.9', files: { ...record.files, [name]: sum } }),
+  );
 }
 
 describe('keygate install refuses', () => {
   it('an nginx that is not there', () => {
     const ran = keygate([dir, '--nginx', join(work, 'nothing')]);
     expect(ran.code).toBe(1);
-    expect(ran.err).toContain(`${work}/nothing was not found or does not run: expected nginx on the path, or --nginx PATH`); // prettier-ignore
+    expect(ran.err).toContain(
+      `${work}/nothing was not found or does not run: expected nginx on the path, or --nginx PATH`,
+    );
   });
 
   it('an nginx without njs, naming the packages that bring it', () => {
     nginx = fakeNginx(work, { njs: '1.0.2', built: `--modules-path=${work}/modules` });
     const ran = keygate([dir, '--nginx', nginx.program]);
     expect(ran.code).toBe(1);
-    expect(ran.err).toMatch(
-      /has no njs .*libnginx-mod-http-js.*nginx-module-njs.*nginx-mod-http-js.*--module PATH/,
-    );
+    expect(ran.err).toMatch(/has no njs .*libnginx-mod-http-js.*nginx-module-njs.*nginx-mod-http-js.*--module PATH/);
     expect(existsSync(dir)).toBe(false);
   });
 
@@ -136,9 +149,7 @@ describe('keygate install keeps', () => {
     expect(ran.code).toBe(0);
     expect(read('settings.conf')).toBe(mine);
     expect(read('settings.conf.new')).toContain('js_var $keygate_jwks_ttl "300";');
-    expect(ran.out).toContain(
-      `settings.conf is yours and stays as it is; this version's is ${dir}/settings.conf.new`,
-    );
+    expect(ran.out).toContain(`settings.conf is yours and stays as it is; this version's is ${dir}/settings.conf.new`);
     expect(ran.out).toContain('settings.conf lacks js_var $keygate_jwks_ttl "300";');
     rmSync(join(dir, 'settings.conf.new'));
     expect(install().out).toContain('settings.conf is yours and stays as it is\n');
@@ -187,7 +198,9 @@ describe('keygate install keeps', () => {
 
   it('its secret from everybody but nginx, and has another one in each folder', () => {
     install();
-    const modes = ['decision_secret.conf', 'decision_asker.conf', 'http.conf'].map((name) => (statSync(join(dir, name)).mode & 0o777).toString(8)); // prettier-ignore
+    const modes = ['decision_secret.conf', 'decision_asker.conf', 'http.conf'].map((name) =>
+      (statSync(join(dir, name)).mode & 0o777).toString(8),
+    );
     expect(modes).toEqual(['600', '600', '644']);
     const first = read('decision_secret.conf');
     dir = join(work, 'another');
@@ -277,26 +290,43 @@ describe('keygate install --check', () => {
 
   it('finds a guard that the njs of today lets be bypassed, as a package that went back brings it', () => {
     install();
-    const configuration = `http { include ${dir}/http.conf; server { include ${dir}/locations.conf; location / { include ${dir}/guard_access.conf; } } }`;
+    const configuration =
+      'http { include ' +
+      `${dir}/http.conf; server { include ${dir}/locations.conf; location / { include ${dir}/guard_access.conf; } } }`;
     nginx = fakeNginx(work, { njs: '1.0.0', engines: ['qjs', 'njs'], configuration });
-    expect(check()).toEqual({ code: 1, found: [expect.stringMatching(/^guard_access\.conf: .*bypassed with njs 1\.0\.0 \(0\.9\.9 to 1\.0\.0: CVE-2026-18329\)/)] }); // prettier-ignore
-    expect(install().out).toMatch(
-      /note: your nginx\.conf includes guard_access\.conf, which can be bypassed/,
-    );
+    expect(check()).toEqual({
+      code: 1,
+      found: [
+        expect.stringMatching(
+          /^guard_access\.conf: .*bypassed with njs 1\.0\.0 \(0\.9\.9 to 1\.0\.0: CVE-2026-18329\)/,
+        ),
+      ],
+    });
+    expect(install().out).toMatch(/note: your nginx\.conf includes guard_access\.conf, which can be bypassed/);
   });
 
   it('finds lines of Keygate that stand where they do not hold', () => {
     install();
-    const configuration = `http { include ${dir}/http.conf; server { listen 80; set $a b; include ${dir}/guard.conf; } }`;
+    const configuration =
+      'http { include ' + `${dir}/http.conf; server { listen 80; set $a b; include ${dir}/guard.conf; } }`;
     nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], configuration });
-    expect(check()).toEqual({ code: 1, found: [expect.stringMatching(/^nginx\.conf: server 80: `set` comes before guard\.conf/)] }); // prettier-ignore
+    expect(check()).toEqual({
+      code: 1,
+      found: [expect.stringMatching(/^nginx\.conf: server 80: `set` comes before guard\.conf/)],
+    });
   });
 
   it('names file and line of what opens a guarded location, with a hint', () => {
     install();
     const site = `server {\n include keygate/guard.conf;\n location /robots.txt {\n  return 200 x;\n }\n}`;
     nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], configuration: dumpOf(dir, site) });
-    expect(check()).toEqual({ code: 1, found: ['/etc/nginx/sites-enabled/app: location /robots.txt of server : `return 200 x` answers before anything is decided'] }); // prettier-ignore
+    expect(check()).toEqual({
+      code: 1,
+      found: [
+        '/etc/nginx/sites-enabled/app: location /robots.txt of server : `return 200 x` answers before anything ' +
+          'is decided',
+      ],
+    });
     const ran = install('--check');
     expect(ran.out).toMatch(/^\/etc\/nginx\/sites-enabled\/app:4: location /);
     expect(ran.err).toContain('hint: docs/embedding.md says more of each; `include open.conf;`');
@@ -304,7 +334,10 @@ describe('keygate install --check', () => {
 
   it.each([
     ['open() "/etc/nginx/nginx.conf" failed', ''],
-    ['"map_hash_max_size" directive is duplicate in /n:3', ' (it must come before `include http.conf`, which has maps)'],
+    [
+      '"map_hash_max_size" directive is duplicate in /n:3',
+      ' (it must come before `include http.conf`, which has maps)',
+    ],
     ['"auth_request" directive is duplicate in /n:3', ' (a location asks one question only'],
     ['"satisfy" directive is duplicate in /n:3', ' (guard.conf and its kin have `satisfy all`'],
   ])('ends with 1 when nginx -T fails: %s', (refusal, cure) => {
@@ -313,5 +346,5 @@ describe('keygate install --check', () => {
     const said = `your configuration was not looked at: nginx -T did not work: ${refusal}${cure}`;
     expect(check()).toEqual({ code: 1, found: [expect.stringContaining(`nginx.conf: ${said}`)] });
     expect(install('--dry-run').out).toContain(`note: ${said}`);
-  }); // prettier-ignore
+  });
 });

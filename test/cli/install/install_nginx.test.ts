@@ -8,7 +8,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dumpOf, fakeNginx, type FakeNginx } from './fake_nginx.js';
 
 const program = join(import.meta.dirname, '../../../dist/keygate_command.js');
-const version = (JSON.parse(readFileSync(join(import.meta.dirname, '../../../package.json'), 'utf8')) as { version: string }).version; // prettier-ignore
+const version = (
+  JSON.parse(readFileSync(join(import.meta.dirname, '../../../package.json'), 'utf8')) as { version: string }
+).version;
 let work = '';
 let dir = '';
 let nginx: FakeNginx;
@@ -26,28 +28,39 @@ function keygate(args: string[]) {
   return { code: ran.status, out: ran.stdout, err: ran.stderr };
 }
 
-const install = (...args: string[]) =>
-  keygate([dir, '--nginx', nginx.program, '--module', nginx.module, ...args]);
+const install = (...args: string[]) => keygate([dir, '--nginx', nginx.program, '--module', nginx.module, ...args]);
 const read = (name: string) => readFileSync(join(dir, name), 'utf8');
 
 describe('keygate install prints', () => {
   it('the file and line of each line that is missing', () => {
-    const site =
-      'server {\n server_name app.example;\n location / {\n  proxy_pass http://127.0.0.1:8080;\n }\n}';
+    const site = 'server {\n server_name app.example;\n location / {\n  proxy_pass http://127.0.0.1:8080;\n }\n}';
     nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], configuration: dumpOf(dir, site) });
     const { out } = install();
     expect(out).toContain('in /etc/nginx/nginx.conf, at its top:\n    load_module ');
     expect(out).toContain('in /etc/nginx/nginx.conf, after line 2 (http):\n    large_client_header_buffers ');
-    expect(out).toContain(`in /etc/nginx/sites-enabled/app, after line 1 (server app.example):\n    include ${dir}/guard.conf;\n`); // prettier-ignore
-    expect(out).toContain(`in /etc/nginx/sites-enabled/app, after line 3 (location / of server app.example):\n    include ${dir}/proxy_headers.conf;\n`); // prettier-ignore
+    expect(out).toContain(
+      `in /etc/nginx/sites-enabled/app, after line 1 (server app.example):\n    include ${dir}/guard.conf;\n`,
+    );
+    expect(out).toContain(
+      `in /etc/nginx/sites-enabled/app, after line 3 (location / of server app.example):\n    include ` +
+        `${dir}/proxy_headers.conf;\n`,
+    );
     expect(out).not.toContain(`include ${dir}/http.conf;`);
     const { places } = JSON.parse(install('--json').out) as { places: object[] };
-    expect(places.at(-1)).toEqual({ context: 'passing', file: '/etc/nginx/sites-enabled/app', line: 3, of: 'location / of server app.example', lines: [`include ${dir}/proxy_headers.conf;`] }); // prettier-ignore
+    expect(places.at(-1)).toEqual({
+      context: 'passing',
+      file: '/etc/nginx/sites-enabled/app',
+      line: 3,
+      of: 'location / of server app.example',
+      lines: [`include ${dir}/proxy_headers.conf;`],
+    });
   });
 
   it('that nothing is missing', () => {
     const bare = dumpOf(dir, 'server {\n include keygate/guard.conf;\n}');
-    const configuration = bare.replace('events {}', `load_module ${nginx.module};`).replace('http {', 'http { variables_hash_max_size 2048; large_client_header_buffers 4 32k;'); // prettier-ignore
+    const configuration = bare
+      .replace('events {}', `load_module ${nginx.module};`)
+      .replace('http {', 'http { variables_hash_max_size 2048; large_client_header_buffers 4 32k;');
     nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], configuration });
     expect(install().out).toContain('\nYour configuration has all lines that it needs.\n');
   });
@@ -63,10 +76,19 @@ describe('keygate install --render', () => {
 
   it('writes what an installation for that nginx writes, and runs none', () => {
     install();
-    const files = () => Object.fromEntries(readdirSync(dir).filter((name) => !/secret|asker|^\./.test(name)).map((name) => [name, read(name)])); // prettier-ignore
+    const files = () =>
+      Object.fromEntries(
+        readdirSync(dir)
+          .filter((name) => !/secret|asker|^\./.test(name))
+          .map((name) => [name, read(name)]),
+      );
     const installed = files();
     rmSync(dir, { recursive: true });
-    const ran = spawnSync(process.execPath, [program, 'install', dir, ...versions], { cwd: work, encoding: 'utf8', env: { PATH: '/nowhere' } }); // prettier-ignore
+    const ran = spawnSync(process.execPath, [program, 'install', dir, ...versions], {
+      cwd: work,
+      encoding: 'utf8',
+      env: { PATH: '/nowhere' },
+    });
     expect(ran).toMatchObject({ status: 0, stderr: '' });
     const since = ['since_1_27_4.conf', 'since_1_29_3.conf']; // the nginx of install() is 1.22.1
     expect(Object.keys(files()).filter((name) => installed[name] === undefined)).toEqual(since);
@@ -77,7 +99,8 @@ describe('keygate install --render', () => {
   });
 
   it('brings the engine that is asked for, else the best that such an njs has', () => {
-    const engine = (...args: string[]) => (JSON.parse(render('--json', '--force', ...args).out) as { engine: string }).engine; // prettier-ignore
+    const engine = (...args: string[]) =>
+      (JSON.parse(render('--json', '--force', ...args).out) as { engine: string }).engine;
     expect(engine()).toBe('qjs');
     expect(engine('--njs', '0.8.9')).toBe('njs');
     expect(engine('--njs', '0.8.9', '--engine', 'qjs')).toBe('qjs');
@@ -87,13 +110,17 @@ describe('keygate install --render', () => {
 
   it('reads the configuration of the dump, for lines and for --check', () => {
     const dump = dumpFile(dumpOf(dir, 'server {\n location / {\n  proxy_pass http://127.0.0.1:8080;\n }\n}'));
-    expect(render(...dump).out).toContain(
-      'in /etc/nginx/sites-enabled/app, after line 2 (location / of server ):',
-    );
+    expect(render(...dump).out).toContain('in /etc/nginx/sites-enabled/app, after line 2 (location / of server ):');
     expect(render(...dump, '--check').code).toBe(0);
     const guarded = dumpFile(dumpOf(dir, 'server {\n include keygate/guard.conf;\n return 200 x;\n}'));
-    expect(render(...guarded, '--check')).toMatchObject({ code: 1, out: expect.stringContaining('/etc/nginx/sites-enabled/app:3: server : `return 200 x`') as string }); // prettier-ignore
-    expect(render('--check')).toMatchObject({ code: 1, out: expect.stringContaining('no --dump FILE was given') as string }); // prettier-ignore
+    expect(render(...guarded, '--check')).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('/etc/nginx/sites-enabled/app:3: server : `return 200 x`') as string,
+    });
+    expect(render('--check')).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('no --dump FILE was given') as string,
+    });
   });
 
   it('writes files for the place where nginx will have them', () => {
@@ -102,7 +129,10 @@ describe('keygate install --render', () => {
     expect(out).toContain(`Keygate ${version} is in ${dir}, `);
     expect(read('http.conf')).toContain('include /etc/nginx/keygate/settings.conf;');
     expect(read('decision_server.conf')).toContain('js_import keygate from /etc/nginx/keygate/keygate.js;');
-    expect(render('--mount', 'keygate')).toMatchObject({ code: 2, err: expect.stringContaining('expected an absolute folder') as string }); // prettier-ignore
+    expect(render('--mount', 'keygate')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('expected an absolute folder') as string,
+    });
   });
 
   it.each([
@@ -116,9 +146,18 @@ describe('keygate install --render', () => {
   });
 
   it('refuses a dump that is none, and an njs that is too old', () => {
-    expect(render('--dump', join(work, 'nothing'))).toMatchObject({ code: 1, err: expect.stringContaining('(ENOENT)') as string }); // prettier-ignore
-    expect(render(...dumpFile('nginx: [emerg] open() failed'))).toMatchObject({ code: 1, err: expect.stringContaining('has no http block\nhint: ') as string }); // prettier-ignore
-    expect(render('--njs', '0.8.4')).toMatchObject({ code: 1, err: expect.stringContaining('njs 0.8.4 is too old') as string }); // prettier-ignore
+    expect(render('--dump', join(work, 'nothing'))).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('(ENOENT)') as string,
+    });
+    expect(render(...dumpFile('nginx: [emerg] open() failed'))).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('has no http block\nhint: ') as string,
+    });
+    expect(render('--njs', '0.8.4')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('njs 0.8.4 is too old') as string,
+    });
     expect(existsSync(dir)).toBe(false);
   });
 });

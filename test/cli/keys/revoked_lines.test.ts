@@ -15,7 +15,14 @@ describe('revokeLines', () => {
   });
 
   it('takes out lines that would count as soon as the first is gone: the same key, whatever its name', () => {
-    const text = [`alice:${hash('1')}`, `alice:${hash('1')}`, `bob:${hash('1')} scope=a`, hash('1'), `bob:${hash('2')}`, '']; // prettier-ignore
+    const text = [
+      `alice:${hash('1')}`,
+      `alice:${hash('1')}`,
+      `bob:${hash('1')} scope=a`,
+      hash('1'),
+      `bob:${hash('2')}`,
+      '',
+    ];
     expect(revokeLines(text.join('\n'), 'alice')).toMatchObject({ text: `bob:${hash('2')}\n`, revoked: 4 });
   });
 

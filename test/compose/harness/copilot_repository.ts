@@ -17,14 +17,25 @@ export async function serveCopilotRepository(): Promise<CopilotRepository> {
   const base = mkdtempSync(join(tmpdir(), 'keygate-copilot-'));
   const dir = join(base, 'copilot-api');
   cpSync(join(import.meta.dirname, '../copilot_repo'), dir, { recursive: true });
-  const git = (...args: string[]) => execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...args], { cwd: dir, stdio: 'ignore' }); // prettier-ignore
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...args], {
+      cwd: dir,
+      stdio: 'ignore',
+    });
   git('init', '-q', '-b', 'main');
   git('add', '-A');
   git('commit', '-q', '-m', 'as published');
   git('tag', 'v0.7.0');
   const address = engineAddress();
   const port = await freePort();
-  const args = ['daemon', '--export-all', '--reuseaddr', `--base-path=${base}`, `--listen=${address}`, `--port=${port}`]; // prettier-ignore
+  const args = [
+    'daemon',
+    '--export-all',
+    '--reuseaddr',
+    `--base-path=${base}`,
+    `--listen=${address}`,
+    `--port=${port}`,
+  ];
   const daemon = spawn('git', args, { stdio: 'ignore', detached: true });
   return {
     settings: { COPILOT_API_REPO: `git://${address}:${port}/copilot-api`, COPILOT_API_REF: 'v0.7.0' },

@@ -9,7 +9,8 @@ if (!hasEngine) {
   console.warn('SKIPPED: test/compose needs a Docker engine with the compose plugin, and none answers');
 } else if (!succeeds('docker', ['image', 'inspect', 'testcontainers/ryuk:0.14.0'])) {
   // Testcontainers' reaper; without it an interrupted run leaves containers behind.
-  if (!succeeds('docker', ['pull', '-q', 'testcontainers/ryuk:0.14.0'])) process.env['TESTCONTAINERS_RYUK_DISABLED'] = 'true'; // prettier-ignore
+  if (!succeeds('docker', ['pull', '-q', 'testcontainers/ryuk:0.14.0']))
+    process.env['TESTCONTAINERS_RYUK_DISABLED'] = 'true';
 }
 
 /** `describe` where there is an engine. */

@@ -38,7 +38,8 @@ export async function startStack(
   prepare: (clone: Clone) => { [name: string]: string },
 ): Promise<Stack> {
   const clone = await makeClone(project);
-  for (const [name, value] of Object.entries(prepare(clone))) appendFileSync(join(clone.dir, '.env'), `${name}=${value}\n`); // prettier-ignore
+  for (const [name, value] of Object.entries(prepare(clone)))
+    appendFileSync(join(clone.dir, '.env'), `${name}=${value}\n`);
   const environment = await new DockerComposeEnvironment(clone.dir, 'docker-compose.yml')
     .withProjectName(project)
     .withEnvironment({ LISTEN_PORT: String(clone.port) })

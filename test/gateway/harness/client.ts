@@ -84,8 +84,7 @@ export function sendPipelined(url: string, requests: string[], waitMs = 20000): 
     socket.on('data', (part: Buffer) => {
       text += part.toString('latin1');
       const isOver = /^Connection: close\r$/m.test(text) && text.endsWith('}');
-      if (isOver || (text.match(/HTTP\/1\.1 \d/g)?.length === requests.length && text.endsWith('}')))
-        finish();
+      if (isOver || (text.match(/HTTP\/1\.1 \d/g)?.length === requests.length && text.endsWith('}'))) finish();
     });
     socket.on('error', () => finish());
     socket.on('close', finish);

@@ -56,7 +56,9 @@ export async function startCountedSidecar(
   };
 }
 
-/** Waits until nginx has taken up what the sidecar makes at its start, the last change of generation that is under way. */
+/**
+ * Waits until nginx has taken up what the sidecar makes at its start, the last change of generation that is under way.
+ */
 export async function untilTakenUp(gateway: Gateway): Promise<void> {
   for (let i = 0; i < 200; i++) {
     const answer = await gateway.send('/.well-known/jwks.json');

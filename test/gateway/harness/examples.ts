@@ -25,15 +25,14 @@ export interface Placing {
 }
 
 /** An example's configuration with a test's places in it; writes the files that it serves. */
-export function placeExample(
-  folder: string,
-  edition: Edition,
-  placing: Placing,
-): (places: OperatorPlaces) => string {
+export function placeExample(folder: string, edition: Edition, placing: Placing): (places: OperatorPlaces) => string {
   return (places) => {
     const { dir, port, facts } = places;
     const move = (text: string) =>
-      text.replaceAll('/etc/nginx/', `${dir}/nginx/`).replaceAll('/var/www/', `${dir}/www/`).replaceAll('/var/log/nginx/', `${dir}/`); // prettier-ignore
+      text
+        .replaceAll('/etc/nginx/', `${dir}/nginx/`)
+        .replaceAll('/var/www/', `${dir}/www/`)
+        .replaceAll('/var/log/nginx/', `${dir}/`);
     for (const [path, content] of Object.entries(placing.files)) writeOld(move(path), content);
     let text = move(readExample(folder, edition))
       .replace('user www-data;', facts.userDirective)
@@ -42,11 +41,8 @@ export function placeExample(
       .replace('modules/ngx_http_js_module.so', facts.modulePath)
       .replace(/listen 80\b/, `listen 127.0.0.1:${port}`)
       .replace('http {', `http {\n${temporaryFolders(places)}`);
-    for (const [written, actual] of Object.entries(placing.applications))
-      text = text.replaceAll(written, actual);
-    return placing.variant.entry === 'access'
-      ? text.replaceAll('/guard_location.conf', '/guard_access.conf')
-      : text;
+    for (const [written, actual] of Object.entries(placing.applications)) text = text.replaceAll(written, actual);
+    return placing.variant.entry === 'access' ? text.replaceAll('/guard_location.conf', '/guard_access.conf') : text;
   };
 }
 

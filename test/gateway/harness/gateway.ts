@@ -171,9 +171,7 @@ async function gatewayFacts(options: GatewayOptions, places: Places): Promise<Ga
     jwksPath: options.env?.['JWKS_PATH'] ?? '',
     sidecarAddress: options.env?.['VERIFIER_LISTEN'] ?? `unix:${places.socket}`,
     sidecarSecret:
-      options.env?.['VERIFIER_LISTEN'] === undefined
-        ? undefined
-        : loadSecret(verifierSecretPath(stateDir), 0o600),
+      options.env?.['VERIFIER_LISTEN'] === undefined ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),
     errorLog: join(dir, 'error.log'),
     accessLog: join(dir, 'access.log'),
     workers: String(options.workers ?? 1),

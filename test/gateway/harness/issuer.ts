@@ -13,8 +13,16 @@ import { jwksOf, type Signer } from './tokens.js';
 
 /** How an issuer answers. */
 export type Conduct =
-  | 'well' | 'silent' | 'redirect' | 'huge' | 'truncated' | 'html' | 'error' | 'no usable key'
-  | 'expired certificate' | 'other host'; // prettier-ignore
+  | 'well'
+  | 'silent'
+  | 'redirect'
+  | 'huge'
+  | 'truncated'
+  | 'html'
+  | 'error'
+  | 'no usable key'
+  | 'expired certificate'
+  | 'other host';
 
 export interface Issuer {
   url: string;
@@ -79,9 +87,7 @@ export async function startIssuer(authority: Authority, host: string, signers: S
     conduct: (next) => {
       conduct = next;
       server.closeAllConnections();
-      server.setSecureContext(
-        next === 'expired certificate' ? expired : next === 'other host' ? other : good,
-      );
+      server.setSecureContext(next === 'expired certificate' ? expired : next === 'other host' ? other : good);
     },
     down: () => close(server),
     up: () => listen(server, port),

@@ -55,10 +55,7 @@ export async function makeOperator(variant: Variant, upstreamUrl: string): Promi
   mkdirSync(join(dir, 'nginx'));
   for (const part of ['temp', 'www']) mkdirSync(join(dir, part));
   writeFileSync(join(dir, 'www', 'x'), 'open'); // a file: what a `return` answers is never guarded
-  writeFileSync(
-    program,
-    `#!/bin/sh\nexec ${command.join(' ')} -p ${dir} -e ${dir}/error.log -c ${conf} "$@"\n`,
-  );
+  writeFileSync(program, `#!/bin/sh\nexec ${command.join(' ')} -p ${dir} -e ${dir}/error.log -c ${conf} "$@"\n`);
   chmodSync(program, 0o755);
   const keygateDir = join(dir, 'nginx', 'keygate');
   const run = (file: string, args: string[]): Ran => {
@@ -72,8 +69,31 @@ export async function makeOperator(variant: Variant, upstreamUrl: string): Promi
     module: modulePath,
     port,
     url: `http://127.0.0.1:${port}`,
-    install: (...args) => run(process.execPath, [commandProgram, 'install', keygateDir, '--nginx', program, '--module', modulePath, ...args]), // prettier-ignore
-    render: (...args) => run(process.execPath, [commandProgram, 'install', keygateDir, '--render', '--nginx-version', nginxVersion, '--njs', njsVersion, '--module', modulePath, ...args]), // prettier-ignore
+    install: (...args) =>
+      run(process.execPath, [
+        commandProgram,
+        'install',
+        keygateDir,
+        '--nginx',
+        program,
+        '--module',
+        modulePath,
+        ...args,
+      ]),
+    render: (...args) =>
+      run(process.execPath, [
+        commandProgram,
+        'install',
+        keygateDir,
+        '--render',
+        '--nginx-version',
+        nginxVersion,
+        '--njs',
+        njsVersion,
+        '--module',
+        modulePath,
+        ...args,
+      ]),
     configure: (lines) => writeFileSync(conf, configuration({ dir, port, upstreamUrl }, lines)),
     test: () => run(program, ['-t']),
     start: (prefix = '/keygate') => spawnNginx(variant, { dir, port, scheme: 'http', prefix }),
@@ -125,7 +145,9 @@ const headings: { [context in keyof Lines]: RegExp } = {
 export function linesIn(printed: string): Lines {
   const blocks = printed.split('\n\n').map((block) => block.split('\n'));
   const under = (heading: RegExp) =>
-    blocks.filter(([first = '']) => heading.test(first)).flatMap((block) => block.filter((line) => line.startsWith('    '))); // prettier-ignore
+    blocks
+      .filter(([first = '']) => heading.test(first))
+      .flatMap((block) => block.filter((line) => line.startsWith('    ')));
   return {
     main: under(headings.main),
     http: under(headings.http),
@@ -142,7 +164,6 @@ export function editSettings(keygateDir: string, values: { [name: string]: strin
   for (const [name, value] of Object.entries(values)) {
     text = text.replace(new RegExp(`^(js_var \\$keygate_${name}) ".*?";`, 'm'), `$1 "${value}";`);
   }
-  if (values['sidecar'] !== undefined)
-    text = text.replace(/server unix:[^;]+;/, `server ${values['sidecar']};`);
+  if (values['sidecar'] !== undefined) text = text.replace(/server unix:[^;]+;/, `server ${values['sidecar']};`);
   writeFileSync(file, text);
 }

@@ -88,10 +88,7 @@ function parseScgi(bytes: Buffer): Parsed | undefined {
   const length = Number(bytes.toString('latin1', 0, colon));
   if (colon < 0 || bytes.length < colon + 1 + length) return undefined;
   const parts = bytes.toString('latin1', colon + 1, colon + 1 + length).split('\0');
-  return Array.from({ length: Math.floor(parts.length / 2) }, (_, i) => [
-    parts[2 * i] ?? '',
-    parts[2 * i + 1] ?? '',
-  ]);
+  return Array.from({ length: Math.floor(parts.length / 2) }, (_, i) => [parts[2 * i] ?? '', parts[2 * i + 1] ?? '']);
 }
 
 function answer(socket: Socket, protocol: Protocol): void {
@@ -107,10 +104,7 @@ function answer(socket: Socket, protocol: Protocol): void {
 }
 
 function record(type: number, content: Buffer): Buffer {
-  return Buffer.concat([
-    Buffer.from([1, type, 0, 1, content.length >> 8, content.length & 255, 0, 0]),
-    content,
-  ]);
+  return Buffer.concat([Buffer.from([1, type, 0, 1, content.length >> 8, content.length & 255, 0, 0]), content]);
 }
 
 /** Starts a gRPC service: HTTP/2 without TLS, an empty message and trailers. */

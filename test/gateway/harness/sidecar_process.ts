@@ -14,10 +14,7 @@ export interface RunningSidecar {
 const program = join(import.meta.dirname, '../../../dist/verifier.js');
 
 /** Starts the sidecar and waits until it answers. */
-export async function startSidecar(options: {
-  env: NodeJS.ProcessEnv;
-  socket: string;
-}): Promise<RunningSidecar> {
+export async function startSidecar(options: { env: NodeJS.ProcessEnv; socket: string }): Promise<RunningSidecar> {
   const env = { ...process.env, BCRYPT_THREADS: '1', ...options.env, VERIFIER_SOCKET: options.socket };
   const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const said: string[] = [];
@@ -26,9 +23,7 @@ export async function startSidecar(options: {
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const listen = options.env['VERIFIER_LISTEN'];
   const place =
-    listen === undefined
-      ? { socketPath: options.socket }
-      : { host: '127.0.0.1', port: Number(listen.split(':')[1]) };
+    listen === undefined ? { socketPath: options.socket } : { host: '127.0.0.1', port: Number(listen.split(':')[1]) };
   for (let i = 0; !(await answers(place)); i++) {
     if (child.exitCode !== null || i > 800) throw new Error(`the sidecar did not start\n${said.join('')}`);
     await new Promise((resolve) => setTimeout(resolve, 25));

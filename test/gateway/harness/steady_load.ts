@@ -52,7 +52,7 @@ function count(outcome: Outcome, { status }: Asking, answer: Answer | 'dropped' 
   if (answer === 'dropped') return void outcome.dropped++;
   outcome.answered++;
   if ('status' in answer && answer.status === status) return;
-  const what = answer instanceof Error ? answer.message : `${answer.status} in the place of ${status}: ${answer.body}`; // prettier-ignore
+  const what = answer instanceof Error ? answer.message : `${answer.status} in the place of ${status}: ${answer.body}`;
   outcome.failed[what] = (outcome.failed[what] ?? 0) + 1;
 }
 

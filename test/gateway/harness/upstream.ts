@@ -24,7 +24,9 @@ export interface Conduct {
   body?: string;
 }
 
-/** Starts an upstream on loopback that answers 200 `upstream` with the headers of `answerHeaders`, or as `conduct` says. */
+/**
+ * Starts an upstream on loopback that answers 200 `upstream` with the headers of `answerHeaders`, or as `conduct` says.
+ */
 export async function startUpstream(
   answerHeaders: { [name: string]: string } = {},
   conduct: (arrived: Arrived) => Conduct = () => ({}),

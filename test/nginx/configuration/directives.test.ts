@@ -8,9 +8,16 @@ describe('parseDirectives', () => {
     const at = (line: number, end = line) => ({ file: '', line, end });
     expect(parseDirectives('a 1; b\n{ c { d 2\n3; } }\ne;')).toEqual([
       { words: ['a', '1'], block: undefined, ...at(1) },
-      { words: ['b'], open: 2, ...at(1, 3), block: [{ words: ['c'], open: 2, ...at(2, 3), block: [{ words: ['d', '2', '3'], block: undefined, ...at(2, 3) }] }] },
+      {
+        words: ['b'],
+        open: 2,
+        ...at(1, 3),
+        block: [
+          { words: ['c'], open: 2, ...at(2, 3), block: [{ words: ['d', '2', '3'], block: undefined, ...at(2, 3) }] },
+        ],
+      },
       { words: ['e'], block: undefined, ...at(4) },
-    ]); // prettier-ignore
+    ]);
   });
 
   it.each([

@@ -6,7 +6,12 @@ import { readOperatorConfig } from '../../../nginx/configuration/operator_config
 
 describe('readOperatorConfig', () => {
   it('finds nothing in a configuration that has nothing of ours', () => {
-    const config = readOperatorConfig(readConfiguration('# configuration file /etc/nginx/nginx.conf:\nevents {}\nhttp { server { listen 80; } }\n', '/k')); // prettier-ignore
+    const config = readOperatorConfig(
+      readConfiguration(
+        '# configuration file /etc/nginx/nginx.conf:\nevents {}\nhttp { server { listen 80; } }\n',
+        '/k',
+      ),
+    );
     expect(config).toEqual({ usesJsAccess: false, loadsNjs: false });
   });
 

@@ -31,8 +31,11 @@ describe('compareSettings', () => {
   it('notices a sidecar that is named in one place only, or not at all', () => {
     const moved = shipped.replace('server unix:/run/keygate/verifier.sock;', 'server 127.0.0.1:8081;');
     expect(compareSettings(moved, shipped)).toEqual([
-      'names two places of the sidecar: $keygate_sidecar is unix:/run/keygate/verifier.sock, upstream keygate_sidecar has 127.0.0.1:8081',
+      'names two places of the sidecar: $keygate_sidecar is unix:/run/keygate/verifier.sock, upstream ' +
+        'keygate_sidecar has 127.0.0.1:8081',
     ]);
-    expect(compareSettings(shipped.replace(/^upstream[^}]*\}/m, ''), shipped)).toEqual(['lacks upstream keygate_sidecar { server ...; }']); // prettier-ignore
+    expect(compareSettings(shipped.replace(/^upstream[^}]*\}/m, ''), shipped)).toEqual([
+      'lacks upstream keygate_sidecar { server ...; }',
+    ]);
   });
 });

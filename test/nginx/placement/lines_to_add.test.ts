@@ -17,7 +17,11 @@ describe('linesToAdd', () => {
     const { main, http, ...others } = linesToAdd(wanted, undefined);
     const bare = (lines: string[]) => lines.map((line) => line.replace(/;.*/, ''));
     expect(main).toEqual(['load_module /m/ngx_http_js_module.so;']);
-    expect(bare(http)).toEqual(['include /k/http.conf', 'large_client_header_buffers 4 32k', 'variables_hash_max_size 2048']); // prettier-ignore
+    expect(bare(http)).toEqual([
+      'include /k/http.conf',
+      'large_client_header_buffers 4 32k',
+      'variables_hash_max_size 2048',
+    ]);
     expect(bare(others.server)).toEqual(['include /k/guard.conf', 'include /k/routes.conf']);
     expect(bare(others.passing)).toEqual(['include /k/proxy_headers.conf']);
     expect(bare(others.open)).toEqual(['include /k/open.conf']);
@@ -26,12 +30,18 @@ describe('linesToAdd', () => {
   it('includes only files that are shipped', () => {
     const lines = Object.values(linesToAdd(wanted, undefined)).flat() as string[];
     const included = lines.flatMap((line) => /^include \/k\/([^;]+);/.exec(line)?.[1] ?? []);
-    expect(readdirSync(join(import.meta.dirname, '../../../nginx/snippets'))).toEqual(expect.arrayContaining(included)); // prettier-ignore
+    expect(readdirSync(join(import.meta.dirname, '../../../nginx/snippets'))).toEqual(expect.arrayContaining(included));
     expect(included).toHaveLength(5);
   });
 
   it('leaves out what is there already, and a module that is built in', () => {
-    const config = readOperatorConfig(readConfiguration('load_module modules/ngx_http_js_module.so; http { large_client_header_buffers 4 8k; variables_hash_max_size 2048; }', '/k')); // prettier-ignore
+    const config = readOperatorConfig(
+      readConfiguration(
+        'load_module modules/ngx_http_js_module.so; http { large_client_header_buffers 4 8k; ' +
+          'variables_hash_max_size 2048; }',
+        '/k',
+      ),
+    );
     const lines = linesToAdd(wanted, config);
     expect(lines.main).toEqual([]);
     expect(lines.http).toEqual(['include /k/http.conf;']);

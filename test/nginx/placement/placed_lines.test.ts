@@ -14,7 +14,10 @@ const guardLocation = `include ${dir}/guard_location.conf;`;
 const headers = (name: string) => `include ${dir}/${name}_headers.conf;`;
 
 type Files = { [path: string]: string };
-const dump = (files: Files) => Object.entries(files).map(([path, text]) => `# configuration file ${path}:\n${text}\n`).join(''); // prettier-ignore
+const dump = (files: Files) =>
+  Object.entries(files)
+    .map(([path, text]) => `# configuration file ${path}:\n${text}\n`)
+    .join('');
 const place = (files: Files) => placeLines(wanted, readConfiguration(dump(files), dir));
 
 /** Places as `file:line` or `file:line behind what`, for whom, and the lines without their remarks. */
@@ -27,7 +30,9 @@ function tell({ places }: Placed): string[] {
 
 const done = 'load_module modules/ngx_http_js_module.so;';
 /** An http block that has all of its lines, in line 1. */
-const ready = (text: string, http = '') => `${done} http { include ${dir}/http.conf; large_client_header_buffers 4 32k; variables_hash_max_size 2048; ${http}\n${text}\n}`; // prettier-ignore
+const ready = (text: string, http = '') =>
+  `${done} http { include ${dir}/http.conf; large_client_header_buffers 4 32k; variables_hash_max_size 2048; ` +
+  `${http}\n${text}\n}`;
 const tellOf = (text: string, http = '') => tell(place({ '/n': ready(text, http) }));
 
 const site = `server {
@@ -56,8 +61,7 @@ server {
 }
 `;
 const certbot: Files = {
-  '/etc/nginx/nginx.conf':
-    'user www-data;\nevents {}\nhttp {\n    sendfile on;\n    include sites-enabled/*;\n}\n',
+  '/etc/nginx/nginx.conf': 'user www-data;\nevents {}\nhttp {\n    sendfile on;\n    include sites-enabled/*;\n}\n',
   '/etc/nginx/sites-enabled/app': site,
   '/etc/nginx/proxy_params': 'proxy_set_header Host $http_host;\nproxy_set_header X-Real-IP $remote_addr;\n',
   '/etc/nginx/fastcgi_params': 'fastcgi_param QUERY_STRING $query_string;\n',
@@ -83,9 +87,7 @@ describe('placeLines', () => {
     const files = Object.fromEntries(Object.entries(certbot).map(([path, text]) => [path, text.split('\n')]));
     for (const { file, line, lines } of [...place(certbot).places].sort((a, b) => b.line - a.line))
       files[file]?.splice(line, 0, ...lines);
-    const after = place(
-      Object.fromEntries(Object.entries(files).map(([path, text]) => [path, text.join('\n')])),
-    );
+    const after = place(Object.fromEntries(Object.entries(files).map(([path, text]) => [path, text.join('\n')])));
     expect(tell(after)).toEqual([]);
     expect(Object.values(after.lines).flat()).toEqual([]);
     expect(after.faults).toEqual([]);
@@ -96,18 +98,33 @@ describe('placeLines', () => {
     expect(places).toEqual([]);
     expect(Object.values(lines).map((one) => one.length > 0)).toEqual([true, true, true, true, true]);
     const { lines: others } = place({ '/n': ready('server { root /x; }') });
-    expect(Object.entries(others).filter(([, one]) => one.length > 0).map(([context]) => context)).toEqual(['server', 'passing', 'open']); // prettier-ignore
+    expect(
+      Object.entries(others)
+        .filter(([, one]) => one.length > 0)
+        .map(([context]) => context),
+    ).toEqual(['server', 'passing', 'open']);
   });
 
   it('puts http.conf behind map_hash_... lines, and before the first server', () => {
     const http = (text: string) => tell(place({ '/n': `${done}\nhttp {\n${text}\n}` }))[0];
-    expect(http('a;\nmap_hash_max_size 4096;\nmap_hash_bucket_size\n 128;\nserver { }')).toMatch(/^\/n:6 \(http\): include http\.conf/); // prettier-ignore
+    expect(http('a;\nmap_hash_max_size 4096;\nmap_hash_bucket_size\n 128;\nserver { }')).toMatch(
+      /^\/n:6 \(http\): include http\.conf/,
+    );
     expect(http('server { }\nmap_hash_max_size 4096;')).toMatch(/^\/n:2 /);
     const { faults } = place({ '/n': `${done} http { server { }\nmap_hash_max_size 4096; }` });
-    expect(faults).toEqual([expect.objectContaining({ file: '/n', line: 2, problem: expect.stringContaining('"map_hash_max_size" directive is duplicate') as string })]); // prettier-ignore
-    const included = place({ '/n/nginx.conf': `${done}\nhttp {\ninclude hash.conf;\nserver { }\n}`, '/n/hash.conf': 'map_hash_max_size 4096;' });
+    expect(faults).toEqual([
+      expect.objectContaining({
+        file: '/n',
+        line: 2,
+        problem: expect.stringContaining('"map_hash_max_size" directive is duplicate') as string,
+      }),
+    ]);
+    const included = place({
+      '/n/nginx.conf': `${done}\nhttp {\ninclude hash.conf;\nserver { }\n}`,
+      '/n/hash.conf': 'map_hash_max_size 4096;',
+    });
     expect(tell(included)[0]).toMatch(/^\/n\/nginx\.conf:3 \(http\)/);
-  }); // prettier-ignore
+  });
 
   it.each(['proxy', 'grpc', 'fastcgi', 'uwsgi', 'scgi'])('has the header file of %s_pass', (protocol) => {
     const pass = `${protocol}_pass app;`;
@@ -116,17 +133,24 @@ describe('placeLines', () => {
     expect(server(`if ($a) {\n${pass} }`)).toHaveLength(1);
     expect(server(`${headers(protocol)} ${pass}`)).toEqual([]);
     const line = protocol === 'proxy' || protocol === 'grpc' ? `${protocol}_set_header` : `${protocol}_param`;
-    expect(server(`${line} A 1;\n${line} B\n2;\n${pass}`)).toEqual([`/n:5 (location / of server ): include ${protocol}_headers.conf`]); // prettier-ignore
+    expect(server(`${line} A 1;\n${line} B\n2;\n${pass}`)).toEqual([
+      `/n:5 (location / of server ): include ${protocol}_headers.conf`,
+    ]);
   });
 
   it('repeats what a location inherits and then would not, but for what must not go on', () => {
-    const server = `server { ${guard} proxy_set_header Host $host; proxy_set_header Authorization $http_authorization;\nproxy_set_header X-Request-Id $request_id; location / {\nproxy_pass http://app;\n} }`;
-    expect(tellOf(server)).toEqual(['/n:3 (location / of server ): proxy_set_header Host $host, include proxy_headers.conf']); // prettier-ignore
+    const server =
+      'server { ' +
+      `${guard} proxy_set_header Host $host; proxy_set_header Authorization ` +
+      `$http_authorization;\nproxy_set_header X-Request-Id $request_id; location / {\nproxy_pass http://app;\n} }`;
+    expect(tellOf(server)).toEqual([
+      '/n:3 (location / of server ): proxy_set_header Host $host, include proxy_headers.conf',
+    ]);
     const http = 'proxy_set_header Host $host;';
-    expect(tellOf(`server { ${guard} location / {\nproxy_set_header A 1;\nproxy_pass http://app; } }`, http)).toEqual(['/n:3 (location / of server ): include proxy_headers.conf']); // prettier-ignore
-    expect(
-      tellOf(`server { ${guard} ${headers('proxy')} location / { proxy_pass http://app; } }`, http),
-    ).toEqual([]);
+    expect(tellOf(`server { ${guard} location / {\nproxy_set_header A 1;\nproxy_pass http://app; } }`, http)).toEqual([
+      '/n:3 (location / of server ): include proxy_headers.conf',
+    ]);
+    expect(tellOf(`server { ${guard} ${headers('proxy')} location / { proxy_pass http://app; } }`, http)).toEqual([]);
   });
 
   it('says what the lines go behind where a line goes on', () => {
@@ -140,26 +164,52 @@ describe('placeLines', () => {
 
   it('adds nothing where nobody is asked, and for a guard of a location what its server lacks', () => {
     const pass = 'proxy_pass http://app;';
-    expect(tellOf(`server { ${locations} location / { ${pass} } location /a {\n${guardLocation} ${pass} } }`)).toEqual(['/n:2 (location /a of server ): include proxy_headers.conf']); // prettier-ignore
-    expect(tellOf(`server {\nlocation / { ${pass} } location /a { ${guardLocation} ${headers('proxy')} ${pass} } }`)).toEqual(['/n:2 (server ): include locations.conf']); // prettier-ignore
+    expect(tellOf(`server { ${locations} location / { ${pass} } location /a {\n${guardLocation} ${pass} } }`)).toEqual([
+      '/n:2 (location /a of server ): include proxy_headers.conf',
+    ]);
+    expect(
+      tellOf(`server {\nlocation / { ${pass} } location /a { ${guardLocation} ${headers('proxy')} ${pass} } }`),
+    ).toEqual(['/n:2 (server ): include locations.conf']);
     expect(tellOf(`server { ${guard} location / { include ${dir}/open.conf; ${pass} } }`)).toEqual([]);
     expect(tellOf(`server { ${guard} location / { auth_request /mine; ${pass} } }`)).toEqual([]);
   });
 
   it('adds lines to a file once that is included twice', () => {
     const server = `server { include snippets/app; }`;
-    const placed = place({ '/n/nginx.conf': ready(`${server}\n${server}`), '/n/snippets/app': 'location / {\nproxy_pass http://app; }' }); // prettier-ignore
-    expect(tell(placed).map((one) => one.split(' ')[0])).toEqual(['/n/nginx.conf:2', '/n/nginx.conf:3', '/n/snippets/app:1']); // prettier-ignore
+    const placed = place({
+      '/n/nginx.conf': ready(`${server}\n${server}`),
+      '/n/snippets/app': 'location / {\nproxy_pass http://app; }',
+    });
+    expect(tell(placed).map((one) => one.split(' ')[0])).toEqual([
+      '/n/nginx.conf:2',
+      '/n/nginx.conf:3',
+      '/n/snippets/app:1',
+    ]);
   });
 
   it("warns of a server's own question, and guards nothing there", () => {
-    const { places, faults } = place({ '/n': ready('server { server_name a;\nauth_request /mine; location / { proxy_pass http://app; } }') }); // prettier-ignore
+    const { places, faults } = place({
+      '/n': ready('server { server_name a;\nauth_request /mine; location / { proxy_pass http://app; } }'),
+    });
     expect(places).toEqual([]);
-    expect(faults).toEqual([{ file: '/n', line: 3, problem: expect.stringMatching(/^server a: `auth_request \/mine` asks already.*directive is duplicate.*asks one question only/) as string }]); // prettier-ignore
+    expect(faults).toEqual([
+      {
+        file: '/n',
+        line: 3,
+        problem: expect.stringMatching(
+          /^server a: `auth_request \/mine` asks already.*directive is duplicate.*asks one question only/,
+        ) as string,
+      },
+    ]);
   });
 
   it('tells what is to be changed once the lines are there', () => {
-    const { faults } = place({ '/n': ready('server { server_name a; location / { proxy_pass http://app;\nproxy_set_header Authorization $http_authorization; }\nlocation /x { auth_request /mine; }\nlocation /y { return 200 y; } }') }); // prettier-ignore
+    const { faults } = place({
+      '/n': ready(
+        'server { server_name a; location / { proxy_pass http://app;\nproxy_set_header Authorization ' +
+          '$http_authorization; }\nlocation /x { auth_request /mine; }\nlocation /y { return 200 y; } }',
+      ),
+    });
     expect(faults.map(({ line, problem }) => `${line}: ${problem.split('`')[1]}`)).toEqual([
       '3: proxy_set_header Authorization $http_authorization',
       '4: auth_request /mine',
@@ -169,7 +219,9 @@ describe('placeLines', () => {
 
   const examples = join(import.meta.dirname, '../../../examples');
   it.each(readdirSync(examples))('has nothing to add to, or to say of, the example %s', (folder) => {
-    const placed = place({ '/etc/nginx/nginx.conf': readFileSync(join(examples, folder, 'nginx.keygate.conf'), 'utf8') }); // prettier-ignore
+    const placed = place({
+      '/etc/nginx/nginx.conf': readFileSync(join(examples, folder, 'nginx.keygate.conf'), 'utf8'),
+    });
     expect(placed.faults).toEqual([]);
     expect(tell(placed)).toEqual([]);
   });

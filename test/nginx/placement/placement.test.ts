@@ -41,23 +41,32 @@ describe('checkPlacement', () => {
   ])('names what comes before guard.conf and locations.conf, and what it opens: %s', (line, why) => {
     for (const name of ['guard.conf', 'locations.conf'])
       expect(faultsOf(`${line} include ${dir}/${name};`)).toEqual([
-        `server a.example: \`${/^\w+/.exec(line)?.[0]}\` comes before ${name}, which must be first: it could decide in Keygate's place, ${why}`,
+        'server a.example: ' +
+          `\`${/^\w+/.exec(line)?.[0]}\` comes before ${name}, which must be first: it could decide in Keygate's ` +
+          `place, ${why}`,
       ]);
   });
 
   it('names an error_page that answers refusals in place of that of guard.conf', () => {
     for (const line of ['error_page 403 =200 /sorry;', 'error_page 404 401 /x;'])
-      expect(faultsOf(`${line} ${guard}`)).toEqual([expect.stringContaining('`error_page` comes before guard.conf') as string]); // prettier-ignore
+      expect(faultsOf(`${line} ${guard}`)).toEqual([
+        expect.stringContaining('`error_page` comes before guard.conf') as string,
+      ]);
     expect(faultsOf(`error_page 404 /x; ${guard}`)).toEqual([]);
   });
 
-  it.each(['break', 'rewrite ^/a /b break', 'error_page 404 500 = @fallback', 'error_page 403 =200 /sorry', 'error_page 401 /login'])(
-    'names what comes before the guard of a location: %s',
-    (line) => {
-      const faults = faultsOf(`${locations} location = /a { ${line}; ${guardLocation} }`);
-      expect(faults).toEqual([`location = /a of server a.example: \`${line}\` comes before the guard, which must be first`]); // prettier-ignore
-    },
-  ); // prettier-ignore
+  it.each([
+    'break',
+    'rewrite ^/a /b break',
+    'error_page 404 500 = @fallback',
+    'error_page 403 =200 /sorry',
+    'error_page 401 /login',
+  ])('names what comes before the guard of a location: %s', (line) => {
+    const faults = faultsOf(`${locations} location = /a { ${line}; ${guardLocation} }`);
+    expect(faults).toEqual([
+      `location = /a of server a.example: \`${line}\` comes before the guard, which must be first`,
+    ]);
+  });
 
   it.each(['return 200 secret', 'return 301 /x', 'return /x', 'rewrite ^ /x permanent', 'rewrite ^ /x redirect'])(
     'names what answers before anything is decided: %s',
@@ -68,11 +77,10 @@ describe('checkPlacement', () => {
       expect(faultsOf(`${guard} location /a { ${line}; }`)).toEqual([`${here}: ${fault}`]);
       expect(faultsOf(`${guard} ${line};`)).toEqual([`server a.example: ${fault}`]);
     },
-  ); // prettier-ignore
+  );
 
   it('names what answers in a location within a guarded one, however deep, and not in open ones', () => {
-    const nested = (lines: string) =>
-      `location /a { ${lines} location /a/b { location ~ c { return 200 x; } } }`;
+    const nested = (lines: string) => `location /a { ${lines} location /a/b { location ~ c { return 200 x; } } }`;
     const fault = 'location ~ c of server a.example: `return 200 x` answers before anything is decided';
     expect(faultsOf(`${locations} ${nested(guardLocation)}`)).toContain(fault);
     expect(faultsOf(`${guard} ${nested('')}`)).toEqual([fault]);
@@ -82,10 +90,13 @@ describe('checkPlacement', () => {
 
   it('names a location that subrequests get into, as nginx runs the lines of the one around it for none', () => {
     const nested = (lines: string) => `location /a { ${lines} location /a/b { location ~ c { } } }`;
-    const fault = (advice: string) => ['location /a/b', 'location ~ c'].map((name) => `${name} of server a.example: a subrequest (SSI, mirror, a script) gets in unasked: ${advice}`); // prettier-ignore
+    const fault = (advice: string) =>
+      ['location /a/b', 'location ~ c'].map(
+        (name) => `${name} of server a.example: a subrequest (SSI, mirror, a script) gets in unasked: ${advice}`,
+      );
     expect(faultsOf(`${locations} ${nested(guardLocation)}`)).toEqual(fault('it needs the same include'));
     const access = `include ${dir}/guard_access.conf;`;
-    expect(faultsOf(`${locations} ${nested(access)}`)).toEqual(fault('add `if ($request_length = 0) { return 403; }`')); // prettier-ignore
+    expect(faultsOf(`${locations} ${nested(access)}`)).toEqual(fault('add `if ($request_length = 0) { return 403; }`'));
     expect(faultsOf(`${guard} ${nested('')}`)).toEqual([]);
   });
 
@@ -93,14 +104,21 @@ describe('checkPlacement', () => {
     ['auth_request /mine', 'no credential is checked'],
     ['auth_request off', 'include open.conf instead'],
   ])('names %s in a guarded server', (line, advice) => {
-    expect(faultsOf(`${guard} location /a { ${line}; }`)).toEqual([`location /a of server a.example: \`${line}\` takes the place of Keygate's question: ${advice}`]); // prettier-ignore
+    expect(faultsOf(`${guard} location /a { ${line}; }`)).toEqual([
+      `location /a of server a.example: \`${line}\` takes the place of Keygate's question: ${advice}`,
+    ]);
   });
 
   it('names an error_page that ends those of guard.conf', () => {
     const faults = (lines: string) => faultsOf(`${guard} location /a { ${lines} }`);
-    expect(faults('error_page 404 /x;')).toEqual([expect.stringMatching(/^location \/a of .*include errors\.conf too$/)]); // prettier-ignore
+    expect(faults('error_page 404 /x;')).toEqual([
+      expect.stringMatching(/^location \/a of .*include errors\.conf too$/),
+    ]);
     for (const lines of ['error_page 403 =200 /x;', `error_page 403 =200 /x; ${errors}`])
-      expect(faults(lines)).toEqual(["location /a of server a.example: `error_page 403 =200 /x` takes the place of Keygate's answer: a refusal is a 200"]); // prettier-ignore
+      expect(faults(lines)).toEqual([
+        "location /a of server a.example: `error_page 403 =200 /x` takes the place of Keygate's answer: a " +
+          'refusal is a 200',
+      ]);
     expect(faults(`${errors} error_page 403 404 /x;`)).toEqual([]);
   });
 
@@ -108,12 +126,16 @@ describe('checkPlacement', () => {
     'names a path that nginx cuts within a segment, where /token is to be hidden: %s',
     (location) => {
       const hide = 'js_var $keygate_hide_token_route "on";';
-      const guarded = (pass: string, where = location) => faultsIn(`${hide} ${inServer(`${guard} ${where} { ${headers} proxy_pass ${pass}; }`)}`); // prettier-ignore
-      expect(guarded('http://app/')).toEqual([`${location} of server a.example: \`proxy_pass http://app/\` makes /token of /apitoken, which is then the upstream's own: write \`location /api/\``]); // prettier-ignore
+      const guarded = (pass: string, where = location) =>
+        faultsIn(`${hide} ${inServer(`${guard} ${where} { ${headers} proxy_pass ${pass}; }`)}`);
+      expect(guarded('http://app/')).toEqual([
+        `${location} of server a.example: \`proxy_pass http://app/\` makes /token of /apitoken, which is then the ` +
+          `upstream's own: write \`location /api/\``,
+      ]);
       expect(guarded('https://app:8443/v1/')).toHaveLength(1);
-      for (const pass of ['http://app', 'http://app/v1', 'http://app$request_uri'])
-        expect(guarded(pass)).toEqual([]);
-      for (const where of [`${location}/`, 'location = /api', 'location ~ /api']) expect(guarded('http://app/', where)).toEqual([]); // prettier-ignore
+      for (const pass of ['http://app', 'http://app/v1', 'http://app$request_uri']) expect(guarded(pass)).toEqual([]);
+      for (const where of [`${location}/`, 'location = /api', 'location ~ /api'])
+        expect(guarded('http://app/', where)).toEqual([]);
       const passing = (lines: string) => `${location} { ${lines} ${headers} proxy_pass http://app/; }`;
       expect(faultsIn(`${hide} ${inServer(`${locations} ${passing('')}`)}`)).toEqual([]);
       expect(faultsOf(`${guard} ${passing('')}`)).toEqual([]);
@@ -140,15 +162,23 @@ describe('checkPlacement', () => {
       const opened = (lines: string, by = `${locations} location / { ${guardLocation} ${headers} }`) =>
         faultsOf(`${by} location /a { ${line}; ${open} ${lines} }`);
       expect(opened('proxy_pass http://app;', guard)).toEqual([]);
-      expect(opened('proxy_pass http://app;')).toEqual([`location /a of server a.example: \`${line}\` comes before open.conf, so that a client's own X-Auth-User goes on to the application`]); // prettier-ignore
+      expect(opened('proxy_pass http://app;')).toEqual([
+        'location /a of server a.example: ' +
+          `\`${line}\` comes before open.conf, so that a client's own X-Auth-User goes on to the application`,
+      ]);
       expect(opened('root /x;')).toEqual([]);
       expect(faultsOf(`${guard} location /a { ${open} ${line}; proxy_pass http://app; }`)).toEqual([]);
     },
   );
 
   it('names file and line, of a file that is included twice once', () => {
-    const files = [['nginx.conf', `http { ${http}\nserver { ${guard} include app; } server { ${guard} include app; } }`], ['app', 'location / {\n return 200 x; }']]; // prettier-ignore
+    const files = [
+      ['nginx.conf', `http { ${http}\nserver { ${guard} include app; } server { ${guard} include app; } }`],
+      ['app', 'location / {\n return 200 x; }'],
+    ];
     const dump = files.map(([name, text]) => `# configuration file /n/${name}:\n${text}\n`).join('');
-    expect(checkPlacement(readConfiguration(dump, dir))).toEqual([{ file: '/n/app', line: 2, problem: 'location / of server : `return 200 x` answers before anything is decided' }]); // prettier-ignore
+    expect(checkPlacement(readConfiguration(dump, dir))).toEqual([
+      { file: '/n/app', line: 2, problem: 'location / of server : `return 200 x` answers before anything is decided' },
+    ]);
   });
 });

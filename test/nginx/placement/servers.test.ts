@@ -7,15 +7,18 @@ describe('http', () => {
   it('has http.conf, or asking.conf, where something is guarded', () => {
     const server = `server {\n${include('guard')} }`;
     expect(faultsIn(`http { ${server} }`)).toEqual(['2: http: guard.conf needs `include http.conf` in http']);
-    for (const name of ['http', 'asking'])
-      expect(faultsIn(`http { ${include(name)} ${server} }`)).toEqual([]);
+    for (const name of ['http', 'asking']) expect(faultsIn(`http { ${include(name)} ${server} }`)).toEqual([]);
     expect(faultsIn('http { server { location / { proxy_pass http://app; } } }')).toEqual([]);
   });
 
   it.each(['map_hash_bucket_size 128', 'map_hash_max_size 4096'])('has %s before http.conf', (line) => {
     expect(faultsIn(`http { ${line}; ${include('http')} }`)).toEqual([]);
     const name = /^\w+/.exec(line)?.[0];
-    expect(faultsIn(`http { ${include('http')}\n${line}; }`)).toEqual([`2: http: \`${line}\` comes after http.conf, which has maps, and nginx says \`"${name}" directive is duplicate\`: put it first`]); // prettier-ignore
+    expect(faultsIn(`http { ${include('http')}\n${line}; }`)).toEqual([
+      '2: http: ' +
+        `\`${line}\` comes after http.conf, which has maps, and nginx says \`"${name}" directive is duplicate\`: ` +
+        'put it first',
+    ]);
   });
 });
 
@@ -29,18 +32,24 @@ describe('a server', () => {
   it('has locations.conf for its guarded locations', () => {
     for (const name of ['guard_location', 'guard_access']) {
       const location = `location /a { ${include(name)} }`;
-      expect(faultsOfServer(`\n${location}`)).toEqual(['3: server a: `location /a` is guarded, but the server lacks `include locations.conf` as its first line: nginx answers 500 there']); // prettier-ignore
+      expect(faultsOfServer(`\n${location}`)).toEqual([
+        '3: server a: `location /a` is guarded, but the server lacks `include locations.conf` as its first line: ' +
+          'nginx answers 500 there',
+      ]);
       expect(faultsOfServer(`${include('locations')} ${location}`)).toEqual([]);
     }
   });
 });
 
 describe('a server that stays open', () => {
-  const guarded = (lines = '', path = '/api/') => `${include('locations')} location ${path} { ${include('guard_location')} ${lines} }\n`; // prettier-ignore
+  const guarded = (lines = '', path = '/api/') =>
+    `${include('locations')} location ${path} { ${include('guard_location')} ${lines} }\n`;
 
   it('is named where a pattern takes paths of a guarded location', () => {
     const pattern = 'location ~* \\.(js|css)$';
-    const fault = `3: server a: \`${pattern}\` may take paths of /api/, and nobody is asked there: write \`location ^~ /api/\`, or guard it too`;
+    const fault =
+      '3: server a: ' +
+      `\`${pattern}\` may take paths of /api/, and nobody is asked there: write \`location ^~ /api/\`, or guard it too`;
     expect(faultsOfServer(`${guarded()}${pattern} { root /x; }`)).toEqual([fault]);
     expect(faultsOfServer(`${guarded('', '^~ /api/')}${pattern} { root /x; }`)).toEqual([]);
     for (const lines of ['deny all;', 'return 404;', include('guard_location'), include('open')])
@@ -52,11 +61,15 @@ describe('a server that stays open', () => {
   it('is named where a rewrite leads out of a guarded location', () => {
     const app = 'location /app/ { root /x; }';
     for (const rewrite of ['rewrite ^/api/(.*)$ /app/$1 last', 'rewrite ^/api/(.*)$ /app/$1'])
-      expect(faultsOfServer(`${guarded(`\n${rewrite};`)}${app}`)).toEqual([`3: server a: \`${rewrite}\` leads to location /app/, where nobody is asked`]); // prettier-ignore
+      expect(faultsOfServer(`${guarded(`\n${rewrite};`)}${app}`)).toEqual([
+        `3: server a: \`${rewrite}\` leads to location /app/, where nobody is asked`,
+      ]);
     const leading = (line: string, target: string) => faultsOfServer(`${guarded(line)}${target}`);
     expect(leading('if ($a) { rewrite ^ /app/x; }', app)).toHaveLength(1);
     expect(leading('rewrite ^/api(/.*) $1 last;', 'location / { root /x; }')).toHaveLength(1);
-    expect(leading('rewrite ^ /app/x last;', `location / { root /x; } location /app/ { ${include('guard_location')} }`)).toEqual([]); // prettier-ignore
+    expect(
+      leading('rewrite ^ /app/x last;', `location / { root /x; } location /app/ { ${include('guard_location')} }`),
+    ).toEqual([]);
     expect(leading('rewrite ^ /api/x/$1 last;', 'location / { root /x; }')).toEqual([]);
     expect(leading('rewrite ^/api/(.*)$ /app/$1 break;', app)).toEqual([]);
   });

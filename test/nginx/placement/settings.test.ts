@@ -4,18 +4,18 @@ import { describe, expect, it } from 'vitest';
 import { faultsOf, faultsOfServer, include } from './guarded.js';
 
 const set = 'set $keygate_require_scope admin;';
-const fault = (place: string, cure = 'a question of its own holds there too (ask.conf)') => `2: location /admin/ of server a: \`set $keygate_require_scope admin\` does not hold in ${place} (line 3): ${cure}`; // prettier-ignore
+const fault = (place: string, cure = 'a question of its own holds there too (ask.conf)') =>
+  `2: location /admin/ of server a: \`set $keygate_require_scope admin\` does not hold in ${place} (line 3): ${cure}`;
 
 describe('a setting by `set`', () => {
   it('is named where a nested location does not have it', () => {
-    const nested = (lines: string) =>
-      faultsOf(`location /admin/ { ${set}\nlocation /admin/x/ { ${lines} } }`);
+    const nested = (lines: string) => faultsOf(`location /admin/ { ${set}\nlocation /admin/x/ { ${lines} } }`);
     expect(nested('')).toEqual([fault('location /admin/x/')]);
     expect(nested('set $keygate_jwt_leeway 1;')).toEqual([fault('location /admin/x/')]);
     expect(nested('set $keygate_require_scope other;')).toEqual([]);
     for (const lines of [include('open'), 'deny all;', 'return 404;']) expect(nested(lines)).toEqual([]);
     expect(nested('allow 10.0.0.1; deny all;')).toHaveLength(1);
-    expect(faultsOf(`location /admin/ { ${set} location /admin/x/ { ${set}\nlocation ~ y { } } }`)).toHaveLength(2); // prettier-ignore
+    expect(faultsOf(`location /admin/ { ${set} location /admin/x/ { ${set}\nlocation ~ y { } } }`)).toHaveLength(2);
   });
 
   it.each([
@@ -51,7 +51,10 @@ describe('a setting by `set`', () => {
   it('is named after a line that ends such lines', () => {
     const after = (line: string) => faultsOf(`location /admin/ { ${line};\n${set} }`);
     for (const line of ['break', 'rewrite ^/a /b break', 'rewrite ^/a /b last'])
-      expect(after(line)).toEqual([`3: location /admin/ of server a: \`set $keygate_require_scope admin\` does not hold: it comes after \`${line}\`, after which nginx runs none`]); // prettier-ignore
+      expect(after(line)).toEqual([
+        `3: location /admin/ of server a: \`set $keygate_require_scope admin\` does not hold: it comes after ` +
+          `\`${line}\`, after which nginx runs none`,
+      ]);
     for (const line of ['rewrite ^/a /b', 'set $a b']) expect(after(line)).toEqual([]);
   });
 
@@ -63,11 +66,17 @@ describe('a setting by `set`', () => {
 
   it('needs no question of its own where it is none of the question', () => {
     const forward = 'set $keygate_forward_credential on;';
-    expect(faultsOf(`location /admin/ { ${forward}\nlocation /admin/x/ { } }`)).toEqual([expect.stringContaining('(line 3): set it there too') as string]); // prettier-ignore
+    expect(faultsOf(`location /admin/ { ${forward}\nlocation /admin/x/ { } }`)).toEqual([
+      expect.stringContaining('(line 3): set it there too') as string,
+    ]);
   });
 
   it('does not matter where a nested location has a question of its own, which has all settings', () => {
-    const question = `location = /_keygate_ask_x { ${['jwt_audience', 'jwt_issuer', 'jwt_leeway', 'require_scope', 'hide_token_route'].map((name) => `set $keygate_${name} x;`).join(' ')} ${include('ask')} }`; // prettier-ignore
-    expect(faultsOf(`${question} location /admin/ { ${set} location /admin/x/ { auth_request /_keygate_ask_x; } }`)).toEqual([]); // prettier-ignore
+    const question =
+      'location = /_keygate_ask_x { ' +
+      `${['jwt_audience', 'jwt_issuer', 'jwt_leeway', 'require_scope', 'hide_token_route'].map((name) => `set $keygate_${name} x;`).join(' ')} ${include('ask')} }`;
+    expect(
+      faultsOf(`${question} location /admin/ { ${set} location /admin/x/ { auth_request /_keygate_ask_x; } }`),
+    ).toEqual([]);
   });
 });

@@ -33,7 +33,11 @@ describe('findInstalledNginx', () => {
     ['relative to the prefix', () => 'own/ngx_http_js_module.so'],
   ])('takes the module that the configuration loads, %s, before any other', async (_, named) => {
     const configuration = `load_module ${named(dir)};\nevents {}\n`;
-    const { program, module } = fakeNginx(dir, { njs: '1.0.2', configuration, built: `--prefix=${dir} --modules-path=${dir}` }); // prettier-ignore
+    const { program, module } = fakeNginx(dir, {
+      njs: '1.0.2',
+      configuration,
+      built: `--prefix=${dir} --modules-path=${dir}`,
+    });
     mkdirSync(join(dir, 'own'));
     renameSync(module, join(dir, 'own', 'ngx_http_js_module.so'));
     const found = await findInstalledNginx({ program });
@@ -42,7 +46,10 @@ describe('findInstalledNginx', () => {
   });
 
   it('needs no module where njs is built in', async () => {
-    const { program, module } = fakeNginx(dir, { njs: '1.0.2', built: `--modules-path=${dir} --add-module=/src/njs/nginx` }); // prettier-ignore
+    const { program, module } = fakeNginx(dir, {
+      njs: '1.0.2',
+      built: `--modules-path=${dir} --add-module=/src/njs/nginx`,
+    });
     rmSync(module);
     expect(await findInstalledNginx({ program })).toMatchObject({ modulePath: '', hasJsAccess: true });
   });

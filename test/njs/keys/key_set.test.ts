@@ -23,7 +23,13 @@ describe('the stored set of keys', () => {
   afterAll(() => vi.unstubAllGlobals());
 
   const store = (text: string, isLatest = () => true) =>
-    context.storeKeySet(entriesOf(text), { generation: text, secret, platform: nodePlatform, nowMs: Date.now(), isLatest }); // prettier-ignore
+    context.storeKeySet(entriesOf(text), {
+      generation: text,
+      secret,
+      platform: nodePlatform,
+      nowMs: Date.now(),
+      isLatest,
+    });
   const find = (name: string) => context.findRecord(context.currentKeySet(), nodePlatform.sha256(name));
 
   it.each([

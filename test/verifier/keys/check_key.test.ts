@@ -35,13 +35,18 @@ const ask = async (credential: string, keys: LoadedKeys) => {
 };
 
 describe('the hashes that a key is tried against', () => {
-  const keys = keysOf(`a:${hash('a')}`, `b:${hash('b')} id=Ab3dE6gH`, `c:${hash('c')}`, `$sha256$${nodePlatform.sha256('known')}`); // prettier-ignore
+  const keys = keysOf(
+    `a:${hash('a')}`,
+    `b:${hash('b')} id=Ab3dE6gH`,
+    `c:${hash('c')}`,
+    `$sha256$${nodePlatform.sha256('known')}`,
+  );
 
   it.each([
     ['its own alone, for a generated key', generated('Ab3dE6gH'), [[hash('b')]]],
     ['none, for a generated key of an unknown id', generated('ZZZZZZZZ'), []],
     ['all without an id, for any other key', 'chosen-by-a-person', [[hash('a'), hash('c')]]],
-    ['all without an id, for one that only looks generated', `${generated('Ab3dE6gH')}x`, [[hash('a'), hash('c')]]], // prettier-ignore
+    ['all without an id, for one that only looks generated', `${generated('Ab3dE6gH')}x`, [[hash('a'), hash('c')]]],
     ['none, for a key whose digest is known', 'known', []],
     ['none, for 73 bytes', 'k'.repeat(73), []],
     ['none, for a NUL in it', 'a\0b', []],

@@ -42,7 +42,11 @@ const bad: [string, () => unknown, string][] = [
   ['a symlink to nothing', () => (rmSync(path), symlinkSync('nothing', path)), 'ENOENT'],
   ['a symlink to itself', () => (rmSync(path), symlinkSync('api_keys.txt', path)), 'ELOOP'],
   ['33 MB long', () => writeFileSync(path, Buffer.alloc(33 * 1048576, '#')), 'larger than 32 MB'],
-  ['all NUL, as after a crash', () => writeFileSync(path, Buffer.alloc(4096)), 'NUL bytes and not one usable line: no key file'], // prettier-ignore
+  [
+    'all NUL, as after a crash',
+    () => writeFileSync(path, Buffer.alloc(4096)),
+    'NUL bytes and not one usable line: no key file',
+  ],
 ];
 
 describe.each(bad)('a key file that is %s', (_, breakIt, why) => {

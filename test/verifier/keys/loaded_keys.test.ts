@@ -4,7 +4,7 @@ import { nodePlatform } from '../../../node/crypto.js';
 
 const digest = nodePlatform.sha256('key-1');
 const body = 'abcdefghijklmnopqrstuuOWy6V1Hnz3QZ1p0ZbJ5q3oF9Yb1V7mS';
-const sources = (text: string, apiKeys = ''): KeySources => ({ apiKey: '', apiKeys, fileBytes: Buffer.from(text) }); // prettier-ignore
+const sources = (text: string, apiKeys = ''): KeySources => ({ apiKey: '', apiKeys, fileBytes: Buffer.from(text) });
 
 describe('loadKeys', () => {
   it('sorts entries by how they are looked up', () => {

@@ -1,11 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  activate,
-  addNext,
-  advanceKeys,
-  publishSeconds,
-  removeKey,
-} from '../../../verifier/signing/key_rotation.js';
+import { activate, addNext, advanceKeys, publishSeconds, removeKey } from '../../../verifier/signing/key_rotation.js';
 import type { StoredSigningKey } from '../../../verifier/signing/signing_keys.js';
 
 const key = (kid: string, state: StoredSigningKey['state'], sinceSeconds = 1000): StoredSigningKey => ({
@@ -35,17 +29,11 @@ describe('advanceKeys', () => {
 
 describe('changes by hand', () => {
   it('activates one key and retires the one that signed', () => {
-    expect(shape(activate([key('a', 'active'), key('b', 'next')], 'b', 5))).toEqual([
-      'a retired',
-      'b active',
-    ]);
+    expect(shape(activate([key('a', 'active'), key('b', 'next')], 'b', 5))).toEqual(['a retired', 'b active']);
   });
 
   it('adds a key once', () => {
-    expect(shape(addNext([key('a', 'active'), key('b', 'next')], { kid: 'b' }, 5))).toEqual([
-      'a active',
-      'b next',
-    ]);
+    expect(shape(addNext([key('a', 'active'), key('b', 'next')], { kid: 'b' }, 5))).toEqual(['a active', 'b next']);
   });
 
   it('lets the next key, or a new one, sign when the active one is removed', async () => {
@@ -55,8 +43,6 @@ describe('changes by hand', () => {
     expect(made).toEqual([
       expect.objectContaining({ state: 'active', jwk: expect.objectContaining({ alg: 'ES256' }) as object }),
     ]);
-    expect(shape(await removeKey([key('a', 'active'), key('b', 'retired')], 'b', about))).toEqual([
-      'a active',
-    ]);
+    expect(shape(await removeKey([key('a', 'active'), key('b', 'retired')], 'b', about))).toEqual(['a active']);
   });
 });
