@@ -1,5 +1,6 @@
 // A reason put on the wire: status, headers and JSON body (RFC 6750 section 3, RFC 9110 section 11.6.1).
 
+import { jsonMediaType } from './media_types.js';
 import { refusals, type Reason, type Refusal } from './refusals.js';
 
 /** An answer that the gateway gives itself. */
@@ -24,7 +25,7 @@ export function formatRefusal(reason: Reason, details: AnswerDetails = {}): Answ
   const { status } = refusals()[reason];
   const { body, challenge } = textsOf(reason);
   const headers: [string, string][] = [
-    ['Content-Type', 'application/json'],
+    ['Content-Type', jsonMediaType],
     ['Cache-Control', 'no-store'],
   ];
   if (challenge !== '') headers.push(['WWW-Authenticate', challenge + formatScope(reason, details.requiredScope)]);

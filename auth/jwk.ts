@@ -3,21 +3,7 @@
 import { algorithms, isAlgorithm, type SignatureAlgorithm } from './algorithms.js';
 import { isJsonObject, ownMember, type UnverifiedObject } from './json.js';
 import type { Platform } from './platform.js';
-
-/** A public key that was checked; what is not named here was left behind. */
-export interface Jwk {
-  kty: 'RSA' | 'EC' | 'OKP';
-  kid?: string;
-  /** The one algorithm it is for, where its owner says so. */
-  alg?: SignatureAlgorithm;
-  n?: string;
-  e?: string;
-  crv?: string;
-  x?: string;
-  y?: string;
-  /** Bytes of an RSA modulus, and so of its signatures. */
-  modulusBytes?: number;
-}
+import type { Jwk } from './public_jwk.js';
 
 export interface JwkProblem {
   /** Place in the set, from 0. */

@@ -1,6 +1,7 @@
 // The settings of one location, as nginx joins them (`$keygate_settings` in nginx/snippets/asking.conf).
 
 import type { JwtSettings } from './claims.js';
+import { parseList } from './issuers.js';
 import type { TargetSettings } from './target.js';
 
 export interface LocationSettings extends TargetSettings {
@@ -40,12 +41,4 @@ export function parseLocationSettings(joined: string, hasJwksUrl: boolean): Loca
     requiredScope: scope,
     hidesTokenRoute: hidden === 'on',
   };
-}
-
-/** Splits a comma-separated list; `any`, and an unset one where that is allowed, mean any value. */
-export function parseList(text: string): string[] | 'any' {
-  if (text === '') return 'any';
-  const values = text.split(',').map((value) => value.replace(/^ +| +$/g, ''));
-  const named = values.filter((value) => value !== '');
-  return named.length === 1 && named[0] === 'any' ? 'any' : named;
 }

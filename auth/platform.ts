@@ -1,8 +1,8 @@
 // What auth/ needs from the engine it runs in: primitives that nginx's JavaScript and Node.js name
 // differently. njs/platform.ts and node/crypto.ts implement it.
 
-import type { Jwk } from './jwk.js';
 import type { SignatureAlgorithm } from './algorithms.js';
+import type { Jwk } from './public_jwk.js';
 
 export interface Platform {
   /**

@@ -2,7 +2,7 @@
 // (RFC 7518 sections 3.3 and 3.4, FIPS 186-5 section 6.4.2).
 
 import { algorithms, type SignatureAlgorithm } from './algorithms.js';
-import type { Jwk } from './jwk.js';
+import type { Jwk } from './public_jwk.js';
 
 /** The order n of each curve, in hexadecimal (SEC 2). */
 const orders: { [crv: string]: string } = {

@@ -3,7 +3,8 @@
 import type { SignatureAlgorithm } from './algorithms.js';
 import { checkClaims, readUnverifiedIssuer, type JwtSettings } from './claims.js';
 import type { UnverifiedObject } from './json.js';
-import { fitsAlgorithm, type Jwk } from './jwk.js';
+import { fitsAlgorithm } from './jwk.js';
+import type { Jwk } from './public_jwk.js';
 import { checkEntry, type KeyTerms } from './key_record.js';
 import { parseToken, type UnverifiedToken } from './jwt.js';
 import type { Platform } from './platform.js';

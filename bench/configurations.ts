@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sidecarMediaType } from '../auth/media_types.js';
 import { openFileLimit } from '../launcher/machine.js';
 import { snippetFiles } from '../nginx/snippet_files.js';
 
@@ -90,7 +91,7 @@ export function nativeAuthRequest(place: Place): Files {
 /** auth_request to a service on every request: the architecture that Keygate replaces, on Keygate's own sidecar. */
 export function serviceAuthRequest(place: Place, socket: string): Files {
   const ask = `proxy_pass http://service/verify; ${keptProxy} proxy_method POST;
-    proxy_pass_request_headers off; proxy_set_header Content-Type application/vnd.keygate+json;
+    proxy_pass_request_headers off; proxy_set_header Content-Type ${sidecarMediaType};
     proxy_set_body '{"credential":"$http_x_api_key","generation":""}';`;
   const http = `upstream service { server unix:${socket}; keepalive 64; }`;
   const server = `location = /ask { internal; ${ask} } ${locations(place, 'auth_request /ask;')}`;

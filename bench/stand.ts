@@ -2,7 +2,8 @@
 
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findNginx, type NginxRuntime } from '../nginx/runtime/find_nginx.js';
+import { findNginx } from '../nginx/runtime/find_nginx.js';
+import type { NginxRuntime } from '../nginx/runtime/nginx_runtime.js';
 import { findFreePort } from '../launcher/machine.js';
 import type { Aim, Subject } from './comparison.js';
 import * as configurations from './configurations.js';
@@ -61,7 +62,7 @@ export const startMs = 1500;
  * @param stops is filled with what ends it, also when the start fails halfway
  */
 export async function makeStand(dir: string, scale: Scale, stops: Stand['stops']): Promise<Stand> {
-  const runtime = await findNginx({ runtime: 'auto' });
+  const runtime = await findNginx('auto');
   const stateDir = join(dir, 'state');
   const jwksPath = join(dir, 'jwks.json');
   const { lines, ...credentials } = await makeCredentials(scale);

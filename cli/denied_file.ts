@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Settings } from '../settings/read.js';
 import { parseDenyList } from '../auth/deny_list.js';
 import { editLocked } from '../node/locked_file.js';
-import { CommandFault } from './output.js';
+import { Fault } from '../node/fault.js';
 
 /** Where the deny list of a gateway is. */
 export function deniedPath(settings: Settings): string {
@@ -15,7 +15,7 @@ export function deniedPath(settings: Settings): string {
 export async function denyLine(path: string, line: string): Promise<void> {
   const { problems } = parseDenyList(line);
   if (problems.length > 0 || /[\r\n]/.test(line))
-    throw new CommandFault('a value on the deny list is one line without spaces at its start');
+    throw new Fault('a value on the deny list is one line without spaces at its start');
   await editLocked(path, (text) => {
     if (text.split('\n').includes(line)) return text;
     const before = text === '' ? '# jti:VALUE and kid:VALUE, refused although they verify\n' : text;

@@ -5,8 +5,9 @@ import { Command, CommanderError } from 'commander';
 import { addInstallCommand } from './install/install_command.js';
 import { addJwksCommands } from './signing/jwks_commands.js';
 import { addKeyCommands } from './keys/key_commands.js';
-import { CommandFault, exitCodes } from './output.js';
+import { exitCodes } from './output.js';
 import { addTokenCommands } from './tokens/token_commands.js';
+import { explainError, Fault } from '../node/fault.js';
 
 const program = new Command('keygate')
   .description('Installs Keygate beside an nginx, and manages the API keys and signing keys of a gateway.')
@@ -41,17 +42,12 @@ function loadSettings(named: string | undefined): void {
   try {
     process.loadEnvFile(named ?? '.env');
   } catch (error) {
-    throw new CommandFault(`can't read ${named ?? '.env'} (${(error as NodeJS.ErrnoException).code})`);
+    throw new Fault(`can't read ${named ?? '.env'} (${(error as NodeJS.ErrnoException).code})`);
   }
 }
 
 function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  if (error instanceof CommandFault) {
-    if (error.message !== '') console.error(`keygate: ${error.message}`);
-    if (error.hint !== undefined) console.error(`hint: ${error.hint}`);
-    return exitCodes.failed;
-  }
-  console.error(`keygate: ${error instanceof Error ? error.message : String(error)}`);
+  for (const line of explainError(error)) console.error(line);
   return exitCodes.failed;
 }

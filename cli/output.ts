@@ -4,16 +4,6 @@ import type { Command } from 'commander';
 
 export const exitCodes = { done: 0, failed: 1, usage: 2 };
 
-/** A failure that the person at the shell can mend. An empty message: everything was said already. */
-export class CommandFault extends Error {
-  constructor(
-    message: string,
-    readonly hint?: string,
-  ) {
-    super(message);
-  }
-}
-
 /** Prints a result in the form that was asked for. */
 export function print(command: Command, result: object, lines: string[]): void {
   const { json } = command.optsWithGlobals<{ json?: boolean }>();

@@ -2,7 +2,7 @@
 
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
-import { CommandFault } from './output.js';
+import { Fault } from '../node/fault.js';
 
 /** Reads one line. */
 export async function readSecret(prompt: string): Promise<string> {
@@ -16,8 +16,5 @@ export async function readSecret(prompt: string): Promise<string> {
     if (line === '') break;
     return line;
   }
-  throw new CommandFault(
-    'nothing was read',
-    'type it at the prompt, or pipe it in: printf %s "$KEY" | keygate key hash',
-  );
+  throw new Fault('nothing was read', 'type it at the prompt, or pipe it in: printf %s "$KEY" | keygate key hash');
 }

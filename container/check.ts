@@ -2,12 +2,13 @@
 // files that they name?
 
 import { join } from 'node:path';
-import { StartFault } from '../launcher/preparations.js';
+import { checkJsAccess } from '../nginx/versions.js';
 import { readSettings, type Settings } from '../settings/read.js';
 import { writeAtomically } from '../node/state_files.js';
-import { configurationDir, fileMode } from './facts.js';
+import { configurationDir, containerEngine, containerVersions, fileMode } from './facts.js';
 import { findUnreadable, readers } from './readable.js';
 import { runOnce } from './run_once.js';
+import { Fault } from '../node/fault.js';
 
 function check(env: NodeJS.ProcessEnv): void {
   checkSecret(env['API_KEY_FILE']);
@@ -23,20 +24,21 @@ function check(env: NodeJS.ProcessEnv): void {
 // Before all settings are read: they would not say whose file it is.
 function checkSecret(path: string | undefined): void {
   const fault = path ? findUnreadable(path, readers()) : undefined;
-  if (fault !== undefined) throw new StartFault(`API_KEY_FILE: ${fault}`);
+  if (fault !== undefined) throw new Fault(`API_KEY_FILE: ${fault}`);
 }
 
 /** What only Docker knows, or knows by another name. */
 function checkContainerSettings(settings: Settings, env: NodeJS.ProcessEnv): void {
   if (env['HOST_API_KEYS_FILE'] && !settings.isApiKeysFileNamed) {
-    throw new StartFault('API_KEYS_FILE: expected API_KEYS_FILE_HOST in its place, a file of the host');
+    throw new Fault('API_KEYS_FILE: expected API_KEYS_FILE_HOST in its place, a file of the host');
   }
-  if (settings.authEntry === 'access' && settings.jsEngine === 'njs') {
-    throw new StartFault('AUTH_ENTRY: expected auto or auth_request, as JS_ENGINE is njs');
-  }
+  const engine = containerEngine(settings);
+  const needs =
+    settings.authEntry === 'access' ? checkJsAccess({ njsVersion: containerVersions.njs, engine }) : undefined;
+  if (needs !== undefined) throw new Fault(`AUTH_ENTRY: expected auto or auth_request: access ${needs}`);
   const accountType = env['ACCOUNT_TYPE'] || 'individual';
   if (!['individual', 'business', 'enterprise'].includes(accountType)) {
-    throw new StartFault('ACCOUNT_TYPE: expected one of individual, business, enterprise');
+    throw new Fault('ACCOUNT_TYPE: expected one of individual, business, enterprise');
   }
 }
 
@@ -51,7 +53,7 @@ function checkFiles({ hostCertsDir, jwksPath, jwksCa, upstreamCa }: Settings): v
   const nginx = readers().slice(0, 1);
   for (const { name, path } of named) {
     const fault = path === undefined ? undefined : findUnreadable(path, nginx);
-    if (fault !== undefined) throw new StartFault(`${name}: ${fault}`);
+    if (fault !== undefined) throw new Fault(`${name}: ${fault}`);
   }
 }
 

@@ -4,16 +4,24 @@ import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { CertificateFiles } from '../launcher/certificate.js';
-import { openFileLimit } from '../launcher/machine.js';
+import { sharedFacts } from '../launcher/shared_facts.js';
 import type { GatewayFacts } from '../nginx/gateway/render.js';
+import type { Engine } from '../nginx/versions.js';
 import type { Settings } from '../settings/read.js';
 import { loadSecret } from '../node/state_files.js';
 
-const packageDir = join(import.meta.dirname, '..');
 const maxWorkers = 8; // of some 20 MB each; the container's memory is limited, however many cores the host has
 
 /** Where `check` and `setup` write what nginx finds in /etc/nginx. */
 export const configurationDir = '/etc/keygate/nginx';
+
+/** What the nginx image has at least (container/nginx/Dockerfile, check_nginx.sh). */
+export const containerVersions = { nginx: '1.27.4', njs: '1.0.1' };
+
+/** The engine of the nginx container. */
+export function containerEngine({ jsEngine }: Settings): Engine {
+  return jsEngine === 'auto' ? 'qjs' : jsEngine;
+}
 
 /** Readable for the group that nginx and the verifier share. */
 export const fileMode = 0o640;
@@ -29,26 +37,15 @@ export function chooseUpstream(settings: Settings, hasCopilot: boolean): string 
 /** The facts of the nginx container. */
 export function containerFacts(settings: Settings, certificate: CertificateFiles, upstreamUrl: string): GatewayFacts {
   return {
-    sourceDir: join(packageDir, 'nginx'),
-    distDir: join(packageDir, 'dist'),
+    ...sharedFacts(settings, certificate, upstreamUrl),
     runDir: '/tmp',
     tempDir: '/tmp',
     modulePath: '/usr/lib/nginx/modules/ngx_http_js_module.so',
-    engine: settings.jsEngine === 'auto' ? 'qjs' : settings.jsEngine,
-    nginxVersion: '1.27.4', // or newer: container/nginx/check_nginx.sh
+    engine: containerEngine(settings),
+    nginxVersion: containerVersions.nginx,
     decisionAddress: '127.0.0.1:9147', // of the container alone
     decisionSecret: decisionSecret(),
-    openFiles: openFileLimit(), // nginx's container has the engine's limit too: asking for more may fail
-    guard: settings.authEntry === 'access' ? 'access' : 'auth_request',
     userDirective: '',
-    certificate: certificate.certificate,
-    certificateKey: certificate.key,
-    upstreamUrl,
-    apiKeysFile: settings.apiKeysFile,
-    stateDir: settings.stateDir,
-    jwksPath: settings.jwksPath ?? '',
-    sidecarAddress: `unix:${settings.verifierSocket}`,
-    sidecarSecret: undefined,
     errorLog: 'stderr',
     accessLog: '/dev/stdout',
     isProbed: true,

@@ -4,14 +4,14 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { prepareDemoKey } from '../launcher/demo_key.js';
-import { StartFault } from '../launcher/preparations.js';
 import type { Settings } from '../settings/read.js';
 import { newKeyCommand } from './facts.js';
 import { describe, findUnreadable, readers } from './readable.js';
+import { Fault } from '../node/fault.js';
 
 type DemoKey = ReturnType<typeof prepareDemoKey>;
 
-/** @throws StartFault when the key file can't be used, or there is a GitHub token and no key */
+/** @throws Fault when the key file can't be used, or there is a GitHub token and no key */
 export function prepareKeys(settings: Settings, hasCopilot: boolean): DemoKey {
   const { apiKeysFile, isApiKeysFileNamed } = settings;
   const name = isApiKeysFileNamed ? 'API_KEYS_FILE_HOST' : 'API_KEYS_DIR_HOST';
@@ -23,7 +23,7 @@ export function prepareKeys(settings: Settings, hasCopilot: boolean): DemoKey {
 
 function checkReadable(name: string, file: string): void {
   const fault = findUnreadable(file, readers());
-  if (fault !== undefined) throw new StartFault(`${name}: ${fault}`);
+  if (fault !== undefined) throw new Fault(`${name}: ${fault}`);
 }
 
 function prepare(settings: Settings): DemoKey {
@@ -33,7 +33,7 @@ function prepare(settings: Settings): DemoKey {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EACCES' && code !== 'EROFS') throw error;
-    throw new StartFault(
+    throw new Fault(
       'API_KEYS_DIR_HOST: ' +
         `${dir} can't be used by uid ${process.getuid?.()}, gid ${process.getgroups?.().join(' ')} (${code}): it ` +
         `has ${describe(statSync(dir))}`,

@@ -2,11 +2,11 @@
 
 import { fork, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { request } from 'node:http';
 import { join } from 'node:path';
+import { askHealth } from '../node/ask_sidecar.js';
 import type { Settings } from '../settings/read.js';
 import { endNginxOf } from './nginx_processes.js';
-import { StartFault } from './preparations.js';
+import { Fault } from '../node/fault.js';
 
 const dist = import.meta.dirname;
 const stopMs = 5000;
@@ -27,19 +27,15 @@ export class Children {
     const child = this.keep(fork(join(dist, 'upstream.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
     return new Promise((resolve, reject) => {
       child.once('message', (message) => resolve(`http://127.0.0.1:${(message as { port: number }).port}`));
-      child.once('exit', () => reject(new StartFault('the stand-in upstream did not start')));
+      child.once('exit', () => reject(new Fault('the stand-in upstream did not start')));
     });
   }
 
   /** Starts the sidecar, waits until it answers, and starts it again whenever it ends. */
   async startSidecar(settings: Settings): Promise<void> {
     const child = this.forkSidecar();
-    const place =
-      settings.verifierListen === undefined
-        ? { socketPath: settings.verifierSocket }
-        : hostAndPort(settings.verifierListen);
-    for (let i = 0; !(await answers(place)); i++) {
-      if (hasEnded(child) || i > 300) throw new StartFault('the sidecar did not start: its lines above say why');
+    for (let i = 0; (await askHealth(settings.sidecar, settings.stateDir)) === undefined; i++) {
+      if (hasEnded(child) || i > 300) throw new Fault('the sidecar did not start: its lines above say why');
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
     child.once('exit', () => this.restartSidecar());
@@ -107,22 +103,5 @@ function endChild(child: ChildProcess): Promise<void> {
       resolve();
     });
     child.kill('SIGTERM');
-  });
-}
-
-function hostAndPort(listen: string): { host: string; port: number } {
-  const url = new URL(`http://${listen}`);
-  return { host: url.hostname.replace(/[[\]]/g, ''), port: Number(url.port) };
-}
-
-// 403 is an answer too: over TCP the launcher does not know the secret.
-function answers(place: { socketPath: string } | { host: string; port: number }): Promise<boolean> {
-  return new Promise((resolve) => {
-    const sent = request({ ...place, path: '/health', method: 'POST' }, (response) => {
-      response.resume();
-      resolve(true);
-    });
-    sent.on('error', () => resolve(false));
-    sent.end();
   });
 }

@@ -7,7 +7,7 @@ import { nodePlatform } from '../node/crypto.js';
 import { describeFault, FileFault, readRegularFile } from '../node/regular_file.js';
 import { writeAtomically } from '../node/state_files.js';
 import type { Settings } from '../settings/read.js';
-import { StartFault } from './preparations.js';
+import { Fault } from '../node/fault.js';
 
 const keyFileMode = 0o640;
 
@@ -15,7 +15,7 @@ const keyFileMode = 0o640;
  * Makes, keeps or takes out the demo key, as the settings ask for.
  * @param newKeyCommand what makes a key here
  * @returns undefined where there is none; `key` only when it was made just now
- * @throws StartFault when a GitHub token is set and nobody could use it
+ * @throws Fault when a GitHub token is set and nobody could use it
  */
 export function prepareDemoKey(
   settings: Settings,
@@ -25,12 +25,12 @@ export function prepareDemoKey(
   const before = settings.isApiKeysFileNamed ? '' : readText(file);
   const others = withoutDemoKey(before);
   const { entries, fault } = parseKeyFile(others, nodePlatform);
-  if (fault !== undefined) throw new StartFault(`${file}: ${fault}: take it away, or mend it`);
+  if (fault !== undefined) throw new Fault(`${file}: ${fault}: take it away, or mend it`);
   const hasOwnKeys = entries.length > 0;
   const hasKeys =
     hasOwnKeys || settings.isApiKeysFileNamed || settings.apiKey !== undefined || settings.apiKeys !== undefined;
   if (settings.githubToken !== undefined && !hasKeys) {
-    throw new StartFault(`GITHUB_TOKEN is set but no API key is: make one with \`${newKeyCommand}\`, then start again`);
+    throw new Fault(`GITHUB_TOKEN is set but no API key is: make one with \`${newKeyCommand}\`, then start again`);
   }
   if (settings.isApiKeysFileNamed) return undefined;
   const isWanted = !hasKeys && settings.jwksPath === undefined && settings.jwksUrl === undefined;
@@ -50,7 +50,7 @@ function readText(file: string): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return '';
-    if (error instanceof FileFault || code === 'ENXIO') throw new StartFault(`${file}: ${describeFault(error)}`);
+    if (error instanceof FileFault || code === 'ENXIO') throw new Fault(`${file}: ${describeFault(error)}`);
     throw error;
   }
 }

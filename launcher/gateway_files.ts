@@ -4,18 +4,20 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { findNginx, type NginxRuntime } from '../nginx/runtime/find_nginx.js';
+import { findNginx } from '../nginx/runtime/find_nginx.js';
+import type { NginxRuntime } from '../nginx/runtime/nginx_runtime.js';
+import { checkJsAccess, type Engine } from '../nginx/versions.js';
 import { renderGateway, type GatewayFacts } from '../nginx/gateway/render.js';
 import type { CertificateFiles } from './certificate.js';
 import type { Settings } from '../settings/read.js';
-import { loadSecret, verifierSecretPath } from '../node/state_files.js';
-import { describeLimit, findCaFile, findFreePort, findResolver, fitsSocket, openFileLimit } from './machine.js';
-import { findCertificate, StartFault } from './preparations.js';
+import { describeLimit, findCaFile, findFreePort, findResolver, fitsSocket } from './machine.js';
+import { findCertificate } from './preparations.js';
+import { sharedFacts } from './shared_facts.js';
+import { Fault } from '../node/fault.js';
 
 export interface ChosenGateway {
   runtime: NginxRuntime;
-  engine: 'qjs' | 'njs';
-  guard: 'access' | 'auth_request';
+  engine: Engine;
 }
 
 export interface GatewayFiles {
@@ -31,31 +33,19 @@ export function nginxDir({ stateDir }: Settings): string {
   return join(stateDir, 'run', 'nginx');
 }
 
-const packageDir = join(import.meta.dirname, '..');
-
 /** Finds nginx and checks that it has what JS_ENGINE and AUTH_ENTRY ask for. */
 export async function chooseGateway(settings: Settings): Promise<ChosenGateway> {
-  const runtime = await findNginx({ runtime: settings.nginxRuntime });
-  const { engines, hasJsAccess, njsVersion } = runtime;
-  const engine = settings.jsEngine === 'auto' ? (engines[0] as 'qjs' | 'njs') : settings.jsEngine;
-  if (!engines.includes(engine))
-    throw new StartFault(
+  const runtime = await findNginx(settings.nginxRuntime);
+  const { engines, njsVersion } = runtime;
+  const engine = settings.jsEngine === 'auto' ? (engines[0] as Engine) : settings.jsEngine;
+  if (!engines.includes(engine)) {
+    throw new Fault(
       `JS_ENGINE=${engine}: njs ${njsVersion} of this nginx has only ${engines.join(', ')}: set JS_ENGINE=auto`,
     );
-  if (settings.authEntry === 'access' && !hasJsAccess) {
-    throw new StartFault(
-      'AUTH_ENTRY=access: njs ' +
-        `${njsVersion} is too old: expected 1.0.1 or newer (0.9.9 to 1.0.0 can be bypassed, CVE-2026-18329): set ` +
-        'AUTH_ENTRY=auto',
-    );
   }
-  if (settings.authEntry === 'access' && engine !== 'qjs') {
-    throw new StartFault(
-      `AUTH_ENTRY=access needs the engine qjs, and JS_ENGINE=${engine} is chosen: set AUTH_ENTRY=auto`,
-    );
-  }
-  const guard = settings.authEntry === 'access' ? 'access' : 'auth_request';
-  return { runtime, engine, guard };
+  const needs = settings.authEntry === 'access' ? checkJsAccess({ njsVersion, engine }) : undefined;
+  if (needs !== undefined) throw new Fault(`AUTH_ENTRY=access ${needs}: set AUTH_ENTRY=auto`);
+  return { runtime, engine };
 }
 
 /** Writes nginx.conf and everything that it includes. */
@@ -99,8 +89,7 @@ async function placeDecision(dir: string): Promise<string> {
 function gatewayFacts(settings: Settings, known: Known): GatewayFacts {
   const { gateway, upstreamUrl, dir, certificate, decisionAddress } = known;
   return {
-    sourceDir: join(packageDir, 'nginx'),
-    distDir: join(packageDir, 'dist'),
+    ...sharedFacts(settings, certificate, upstreamUrl),
     runDir: dir,
     tempDir: join(dir, 'temp'),
     modulePath: gateway.runtime.modulePath,
@@ -108,18 +97,7 @@ function gatewayFacts(settings: Settings, known: Known): GatewayFacts {
     nginxVersion: gateway.runtime.nginxVersion,
     decisionAddress,
     decisionSecret: randomBytes(16).toString('hex'),
-    openFiles: openFileLimit(),
-    guard: gateway.guard,
     userDirective: process.getuid?.() === 0 ? 'user root;' : '',
-    certificate: certificate.certificate,
-    certificateKey: certificate.key,
-    upstreamUrl,
-    apiKeysFile: settings.apiKeysFile,
-    stateDir: settings.stateDir,
-    jwksPath: settings.jwksPath ?? '',
-    sidecarAddress: settings.verifierListen ?? `unix:${settings.verifierSocket}`,
-    sidecarSecret:
-      settings.verifierListen === undefined ? undefined : loadSecret(verifierSecretPath(settings.stateDir), 0o600),
     errorLog: join(dir, 'logs', 'error.log'),
     accessLog: join(dir, 'logs', 'access.log'),
     workers: 'auto',
@@ -134,11 +112,10 @@ export function nginxCommand({ runtime }: ChosenGateway, files: GatewayFiles): [
   return [...runtime.command, ...args] as [string, ...string[]];
 }
 
-/** @throws StartFault with nginx's own words when it does not take the configuration */
+/** @throws Fault with nginx's own words when it does not take the configuration */
 export function testConfiguration(gateway: ChosenGateway, files: GatewayFiles): void {
   const [program, ...args] = nginxCommand(gateway, files);
   const { status, stderr } = spawnSync(program, [...args, '-t', '-q'], { encoding: 'utf8' });
   const emergency = stderr.split('\n').find((line) => line.includes('[emerg]')) ?? stderr.trim();
-  if (status !== 0)
-    throw new StartFault(`nginx refuses its configuration: ${emergency.replace(/^.*\[emerg\]\s*/, '')}`);
+  if (status !== 0) throw new Fault(`nginx refuses its configuration: ${emergency.replace(/^.*\[emerg\]\s*/, '')}`);
 }

@@ -7,17 +7,13 @@ import { join } from 'node:path';
 import type { Settings } from '../settings/read.js';
 import { ensureCertificate, type CertificateFiles } from './certificate.js';
 import { fitsSocket, maxSocketPathBytes } from './machine.js';
+import { Fault } from '../node/fault.js';
 
-/** A fault that the person who starts the gateway can mend. */
-export class StartFault extends Error {}
-
-/** @throws StartFault when somebody listens there already, or nobody may */
+/** @throws Fault when somebody listens there already, or nobody may */
 export function checkPortIsFree(address: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new StartFault(explainListen(error.code, address, port))),
-    );
+    server.once('error', (error: NodeJS.ErrnoException) => reject(new Fault(explainListen(error.code, address, port))));
     server.listen(port, address, () => server.close(() => resolve()));
   });
 }
@@ -33,13 +29,13 @@ function explainListen(code: string | undefined, address: string, port: number):
 }
 
 /**
- * @throws StartFault when the sidecar's socket can't have its path; `keygate` must find it there, so it has no other
+ * @throws Fault when the sidecar's socket can't have its path; `keygate` must find it there, so it has no other
  */
-export function checkSidecarSocket({ verifierListen, verifierSocket: path }: Settings): void {
-  if (verifierListen !== undefined || fitsSocket(path)) return;
-  throw new StartFault(
+export function checkSidecarSocket({ sidecar }: Settings): void {
+  if (!('path' in sidecar) || fitsSocket(sidecar.path)) return;
+  throw new Fault(
     'VERIFIER_SOCKET ' +
-      `${path} is longer than the ${maxSocketPathBytes} bytes of a Unix socket's path: set it to a shorter one, ` +
+      `${sidecar.path} is longer than the ${maxSocketPathBytes} bytes of a Unix socket's path: set it to a shorter one, ` +
       'or STATE_DIR to another folder',
   );
 }
@@ -51,12 +47,12 @@ export async function findCertificate(settings: Settings): Promise<CertificateFi
   const files = { certificate: join(hostCertsDir, 'copilot.crt'), key: join(hostCertsDir, 'copilot.key') };
   for (const path of [files.certificate, files.key]) {
     if (!existsSync(path))
-      throw new StartFault(
+      throw new Fault(
         `HOST_CERTS_DIR: ${path} is missing: put it there, or unset HOST_CERTS_DIR for a self-signed certificate`,
       );
   }
   if (!doMatch(files))
-    throw new StartFault(
+    throw new Fault(
       'HOST_CERTS_DIR: copilot.key is not the key of copilot.crt in ' +
         `${hostCertsDir}, or one of them can't be read: replace them`,
     );

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { get } from 'node:https';
-import { StartFault } from './preparations.js';
+import { Fault } from '../node/fault.js';
 
 const timeoutMs = 15000;
 
@@ -10,13 +10,13 @@ const timeoutMs = 15000;
 export async function waitUntilServed(url: string, hasEnded: () => boolean, errorLog: string): Promise<void> {
   const endMs = Date.now() + timeoutMs;
   while (Date.now() < endMs) {
-    if (hasEnded()) throw new StartFault(`nginx ended: ${lastFault(errorLog)}`);
+    if (hasEnded()) throw new Fault(`nginx ended: ${lastFault(errorLog)}`);
     const body = await ask(`${url}/health/ready`);
     if (body !== undefined && !body.includes('"keys":"failing"')) return;
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
   if ((await ask(`${url}/health`)) !== undefined) return; // it serves, and its log says what is missing
-  throw new StartFault(`nginx did not answer within ${timeoutMs / 1000} s: see ${errorLog}`);
+  throw new Fault(`nginx did not answer within ${timeoutMs / 1000} s: see ${errorLog}`);
 }
 
 function ask(url: string): Promise<string | undefined> {

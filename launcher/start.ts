@@ -2,15 +2,15 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { RuntimeFault } from '../nginx/runtime/find_nginx.js';
-import { readSettings, SettingsError, type Settings } from '../settings/read.js';
+import { readSettings, type Settings } from '../settings/read.js';
 import { Children } from './children.js';
 import { prepareDemoKey } from './demo_key.js';
 import { chooseGateway, nginxCommand, nginxDir, testConfiguration, writeGateway } from './gateway_files.js';
 import { endNginxOf } from './nginx_processes.js';
-import { checkPortIsFree, checkSidecarSocket, StartFault } from './preparations.js';
+import { checkPortIsFree, checkSidecarSocket } from './preparations.js';
 import { waitUntilServed } from './readiness.js';
 import { holdStateDir, prepareStateDir } from './state_dir.js';
+import { explainError } from '../node/fault.js';
 
 const children = new Children();
 
@@ -30,9 +30,10 @@ async function start(settings: Settings): Promise<void> {
   children.startNginx(nginxCommand(gateway, files), files.dir);
   const url = `https://${urlHost(settings.listenAddress)}:${settings.listenPort}`;
   await waitUntilServed(url, children.nginxEnded, files.errorLog);
-  const { runtime, engine, guard } = gateway;
+  const { runtime, engine } = gateway;
+  const entry = settings.authEntry === 'auto' ? 'auth_request' : settings.authEntry;
   console.log(
-    `nginx ${runtime.nginxVersion} (${runtime.name}), njs ${runtime.njsVersion}, engine ${engine}, entry ${guard}`,
+    `nginx ${runtime.nginxVersion} (${runtime.name}), njs ${runtime.njsVersion}, engine ${engine}, entry ${entry}`,
   );
   if (files.limit !== undefined) console.log(files.limit);
   console.log(`upstream ${settings.upstreamUrl ?? 'stand-in'}; logs in ${join(files.dir, 'logs')}`);
@@ -60,12 +61,6 @@ async function end(code: number): Promise<never> {
   process.exit(code);
 }
 
-function explain(error: unknown): string[] {
-  if (error instanceof SettingsError) return error.faults;
-  if (error instanceof StartFault || error instanceof RuntimeFault) return [error.message];
-  return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
-}
-
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
 children.onFatal = (what) => {
   console.error(`keygate: ${what}`);
@@ -82,6 +77,6 @@ if (existsSync('.env')) process.loadEnvFile('.env');
 try {
   await start(readSettings(process.env));
 } catch (error) {
-  for (const line of explain(error)) console.error(`keygate: ${line}`);
+  for (const line of explainError(error)) console.error(line);
   await end(1);
 }

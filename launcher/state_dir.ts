@@ -5,7 +5,7 @@ import { accessSync, constants, mkdirSync, realpathSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Settings } from '../settings/read.js';
-import { StartFault } from './preparations.js';
+import { Fault } from '../node/fault.js';
 
 /** Makes STATE_DIR and what is always in it. */
 export function prepareStateDir({ stateDir }: Settings): void {
@@ -13,7 +13,7 @@ export function prepareStateDir({ stateDir }: Settings): void {
     for (const part of ['keys', 'public', 'run']) mkdirSync(join(stateDir, part), { recursive: true });
     accessSync(join(stateDir, 'run'), constants.W_OK);
   } catch (error) {
-    throw new StartFault(
+    throw new Fault(
       `STATE_DIR ${stateDir}: can't be written to (${(error as NodeJS.ErrnoException).code}): choose another folder`,
     );
   }
@@ -22,7 +22,7 @@ export function prepareStateDir({ stateDir }: Settings): void {
 /**
  * Holds STATE_DIR for as long as this process lives: by a socket that is a name and no file (unix(7), abstract), which
  * the kernel gives back however the process ends. Only Linux has them; elsewhere nothing is held.
- * @throws StartFault when another launcher holds it
+ * @throws Fault when another launcher holds it
  */
 export function holdStateDir({ stateDir }: Settings): Promise<void> {
   if (process.platform !== 'linux') return Promise.resolve();
@@ -33,7 +33,7 @@ export function holdStateDir({ stateDir }: Settings): Promise<void> {
       const isHeld = error.code === 'EADDRINUSE';
       reject(
         isHeld
-          ? new StartFault(
+          ? new Fault(
               'STATE_DIR ' +
                 `${stateDir}: a gateway runs on it already: stop that one first, or set STATE_DIR and LISTEN_PORT ` +
                 'to others',

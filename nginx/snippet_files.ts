@@ -6,13 +6,15 @@ import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
 import { isReason } from '../auth/refusals.js';
 import { requestIdPattern } from '../auth/request_id.js';
+import { sidecarMediaType } from '../auth/media_types.js';
 import { usualTargetPattern } from '../auth/target.js';
+import { directivesSince, isAtLeast, type Engine } from './versions.js';
 
 /** What the snippets of one installation depend on. */
 export interface SnippetFacts {
   /** The package's folder `nginx/`. */
   sourceDir: string;
-  engine: 'qjs' | 'njs';
+  engine: Engine;
   /** The nginx that the files are for, such as 1.30.6: newer ones get directives that older ones lack. */
   nginxVersion: string;
   /** Where the decision server listens: `address:port`, or `unix:/path`. */
@@ -23,12 +25,6 @@ export interface SnippetFacts {
 
 /** Files by name. */
 export type SnippetFiles = { [name: string]: string };
-
-/** Directives that nginx has since a version; files that name it are included where they are. */
-const sinceVersions: { [version: string]: string } = {
-  '1.27.4': 'keepalive_min_timeout 5s;\n',
-  '1.29.3': 'add_header_inherit merge;\n',
-};
 
 /** Fills the snippets in. */
 export function snippetFiles(facts: SnippetFacts): SnippetFiles {
@@ -48,8 +44,9 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   change('decision_asker.conf', /^( +)none( 1;)/m, `$1${decisionSecret}$2`);
   change('decision_server.conf', /"~TARGET"/, () => `"~${usualTargetPattern}"`);
   change('decision_server.conf', /"~REQUEST_ID"/, () => `"~${requestIdPattern}"`);
+  change('sidecar.conf', /SIDECAR_MEDIA_TYPE/, sidecarMediaType);
   change('decision_server.conf', /js_engine qjs;/, `js_engine ${engine};`);
-  for (const [version, directives] of Object.entries(sinceVersions)) {
+  for (const [version, directives] of Object.entries(directivesSince)) {
     const isKnown = isAtLeast(facts.nginxVersion, version);
     if (isKnown) files[`since_${version.replaceAll('.', '_')}.conf`] = directives;
   }
@@ -80,11 +77,4 @@ export function fillBodies(text: string): string {
     if (!isReason(reason)) throw new Error(`@${reason}@ is no reason of auth/refusals.ts`);
     return formatRefusal(reason).body;
   });
-}
-
-/** Compares dotted versions by their numbers. */
-export function isAtLeast(version: string, least: string): boolean {
-  const [a, b] = [version, least].map((one) => one.split('.').map(Number)) as [number[], number[]];
-  const place = b.findIndex((part, index) => part !== a[index]);
-  return place < 0 || (a[place] ?? 0) > (b[place] as number);
 }

@@ -1,7 +1,7 @@
 // auth/'s platform inside nginx: hashes, encodings and WebCrypto of njs.
 
 import nodeCrypto from 'crypto'; // named `crypto` it would hide WebCrypto
-import type { Jwk } from '../auth/jwk.js';
+import { publicMembers, type Jwk } from '../auth/public_jwk.js';
 import type { Platform, SignatureCheck, SignatureResult } from '../auth/platform.js';
 import { algorithms } from '../auth/algorithms.js';
 import { askSignature } from './sidecar/sidecar.js';
@@ -164,15 +164,8 @@ function imported({ jwk, algorithm }: SignatureCheck): CryptoKey | undefined {
 
 async function importKey({ jwk, algorithm }: SignatureCheck): Promise<CryptoKey> {
   const parameters = algorithms[algorithm].import as ImportAlgorithm;
-  const key = await crypto.subtle.importKey('jwk', publicMembers(jwk), parameters, true, ['verify']);
+  const key = await crypto.subtle.importKey('jwk', publicMembers(jwk) as JWK, parameters, true, ['verify']);
   // A settled value: a promise kept here could outlive its request (rule 3)
   importedKeys.keys.push({ jwk, algorithm, key });
   return key;
-}
-
-// A key built anew from the members that its type has (rule 5).
-function publicMembers(jwk: Jwk): JWK {
-  if (jwk.kty === 'RSA') return { kty: 'RSA', n: jwk.n, e: jwk.e } as JWK;
-  if (jwk.kty === 'OKP') return { kty: 'OKP', crv: jwk.crv, x: jwk.x } as unknown as JWK;
-  return { kty: 'EC', crv: jwk.crv, x: jwk.x, y: jwk.y } as JWK;
 }

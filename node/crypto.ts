@@ -2,7 +2,7 @@
 
 import { createHash, createHmac, webcrypto } from 'node:crypto';
 import { algorithms } from '../auth/algorithms.js';
-import type { Jwk } from '../auth/jwk.js';
+import { publicMembers } from '../auth/public_jwk.js';
 import type { Platform, SignatureCheck, SignatureResult } from '../auth/platform.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -36,9 +36,4 @@ async function verifySignature(check: SignatureCheck): Promise<SignatureResult> 
   } catch {
     return 'invalid'; // a point off the curve, say
   }
-}
-
-function publicMembers({ kty, n, e, crv, x, y }: Jwk): webcrypto.JsonWebKey {
-  if (kty === 'RSA') return { kty, n, e } as webcrypto.JsonWebKey;
-  return (y === undefined ? { kty, crv, x } : { kty, crv, x, y }) as webcrypto.JsonWebKey;
 }

@@ -3,7 +3,7 @@
 import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { CommandFault } from '../cli/output.js';
+import { Fault } from './fault.js';
 
 const lockWaitMs = 10000;
 const lockStaleMs = 30000;
@@ -11,15 +11,14 @@ const lockStaleMs = 30000;
 /**
  * Takes the lock, waiting up to 10 s for another holder.
  * @returns what gives it back
- * @throws CommandFault when it can't be had
+ * @throws Fault when it can't be had
  */
 export async function takeLock(lock: string): Promise<() => void> {
   const holder = `${process.pid} ${hostname()} ${randomBytes(8).toString('hex')}`;
   const endMs = Date.now() + lockWaitMs;
   while (!create(lock, holder)) {
     if (isStale(lock)) removeStale(lock);
-    if (Date.now() > endMs)
-      throw new CommandFault(`${lock} is held by another keygate`, `remove it if none is running`);
+    if (Date.now() > endMs) throw new Fault(`${lock} is held by another keygate`, `remove it if none is running`);
     await new Promise((resolve) => setTimeout(resolve, 10 + Math.random() * 40));
   }
   return () => {
@@ -36,7 +35,7 @@ function create(lock: string, holder: string): boolean {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') return false;
-    throw new CommandFault(`can't write beside ${lock.slice(0, -5)} (${code})`, hintFor(code));
+    throw new Fault(`can't write beside ${lock.slice(0, -5)} (${code})`, hintFor(code));
   }
 }
 

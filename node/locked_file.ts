@@ -1,27 +1,13 @@
 // Editing a file that others read and write: one editor at a time, replaced as a whole, owner and mode kept.
 
-import {
-  chownSync,
-  closeSync,
-  fchmodSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  type Stats,
-} from 'node:fs';
+import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
-import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { maxKeyFileBytes } from '../auth/key_file.js';
+import { writeAtomically, type Owner } from './state_files.js';
 import { describeFault, readRegularFile } from './regular_file.js';
 import { takeLock } from './file_lock.js';
-import { CommandFault } from '../cli/output.js';
+import { Fault } from './fault.js';
 
 const newFileMode = 0o640;
 
@@ -60,7 +46,7 @@ function followLinks(path: string): string {
   } catch (error) {
     const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
     if (isLink)
-      throw new CommandFault(
+      throw new Fault(
         `${path} is a symlink that leads nowhere (${describeFault(error)})`,
         'make the file that it names, or take it away',
       );
@@ -73,47 +59,26 @@ function readBefore(path: string): Buffer | undefined {
     return readRegularFile(path, maxKeyFileBytes).bytes;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new CommandFault(`can't use ${path}: ${describeFault(error)}`);
+    throw new Fault(`can't use ${path}: ${describeFault(error)}`);
   }
 }
 
 function replace(path: string, bytes: Buffer): void {
   const before = lstatSync(path, { throwIfNoEntry: false });
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    const file = openSync(temporary, 'wx', 0o600);
-    writeFileSync(file, bytes);
-    if (before !== undefined) keepOwner(temporary, before);
-    else if (process.getuid?.() === 0) keepOwner(temporary, statSync(dirname(path))); // root makes it for others
-    fchmodSync(file, before === undefined ? newFileMode : before.mode & 0o777); // whatever the umask
-    fsyncSync(file);
-    closeSync(file);
-    renameSync(temporary, path);
+    const lost = writeAtomically(path, bytes, before === undefined ? newFileMode : before.mode & 0o777);
+    if (lost !== undefined) warnOfOwner(path, lost);
   } catch (error) {
-    rmSync(temporary, { force: true });
     const { code } = error as NodeJS.ErrnoException;
     const hint = code === 'EBUSY' ? 'a single mounted file can not be replaced: mount its folder instead' : undefined;
-    throw new CommandFault(`can't replace ${path} (${code})`, hint);
+    throw new Fault(`can't replace ${path} (${code})`, hint);
   }
 }
 
-function keepOwner(temporary: string, { uid, gid }: Stats): void {
-  const made = lstatSync(temporary);
-  if (made.uid === uid && made.gid === gid) return;
-  if (tryChown(temporary, uid, gid)) return;
-  tryChown(temporary, made.uid, gid);
-  const { uid: uidNow, gid: gidNow } = lstatSync(temporary);
+function warnOfOwner(path: string, was: Owner): void {
+  const { uid, gid } = lstatSync(path);
   console.error(
-    'keygate: warning: the file belongs to uid ' +
-      `${uidNow}, gid ${gidNow} now; it was uid ${uid}, gid ${gid}, which root or its owner can keep`,
+    `keygate: warning: the file belongs to uid ${uid}, gid ${gid} now; it was uid ${was.uid}, gid ${was.gid}, which ` +
+      'root or its owner can keep',
   );
-}
-
-function tryChown(path: string, uid: number, gid: number): boolean {
-  try {
-    chownSync(path, uid, gid);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -4,7 +4,9 @@ import {
   closeSync,
   fchmodSync,
   fchownSync,
+  fstatSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -17,32 +19,55 @@ import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 
 /**
- * Writes a file by way of a temporary one beside it, so that no reader meets half of it. What root writes for a
- * sidecar that runs as somebody else (`keygate jwks rotate`) belongs to the owner of the file or folder.
+ * Writes a file by way of a temporary file beside it, so that no reader meets half of it. The file keeps the owner that
+ * it had; what root makes for others (`keygate jwks rotate`) belongs to the owner of its folder.
+ * @returns the owner that could not be kept, where the process may not give files away; undefined otherwise
  */
-export function writeAtomically(path: string, content: string, mode: number): void {
+export function writeAtomically(path: string, content: string | Buffer, mode: number): Owner | undefined {
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    const file = openSync(temporary, 'wx', mode);
+    const file = openSync(temporary, 'wx', mode & 0o600);
+    let lost: Owner | undefined;
     try {
       writeFileSync(file, content); // whole or a fault: writeSync may write a part of it on a full disk
-      if (process.getuid?.() === 0) giveToOwner(file, path);
+      lost = keepOwner(file, path);
       fchmodSync(file, mode); // whatever the umask
       fsyncSync(file);
     } finally {
       closeSync(file);
     }
     renameSync(temporary, path);
+    return lost;
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
   }
 }
 
-function giveToOwner(file: number, path: string): void {
-  const { uid, gid } = statSync(path, { throwIfNoEntry: false }) ?? statSync(dirname(path));
-  fchownSync(file, uid, gid);
+export interface Owner {
+  uid: number;
+  gid: number;
+}
+
+function keepOwner(file: number, path: string): Owner | undefined {
+  const isRoot = process.getuid?.() === 0;
+  const owner = lstatSync(path, { throwIfNoEntry: false }) ?? (isRoot ? statSync(dirname(path)) : undefined);
+  const made = fstatSync(file);
+  if (owner === undefined || (owner.uid === made.uid && owner.gid === made.gid)) return undefined;
+  const { uid, gid } = owner;
+  if (tryChown(file, uid, gid)) return undefined;
+  tryChown(file, made.uid, gid);
+  return { uid, gid };
+}
+
+function tryChown(file: number, uid: number, gid: number): boolean {
+  try {
+    fchownSync(file, uid, gid);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @returns the file's text, or undefined when there is none; other faults are thrown */

@@ -1,6 +1,6 @@
 // Settings that are each well-formed but contradict one another, or together would leave a check out unsaid.
 
-import type { Values } from './read.js';
+import type { Values } from './table.js';
 
 /** @returns a line for each conflict */
 export function findConflicts(values: Values): string[] {

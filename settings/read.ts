@@ -3,10 +3,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { chooseMintIssuer } from '../auth/issuers.js';
 import { parseEnvironmentKeys } from '../auth/key_file.js';
+import { Fault } from '../node/fault.js';
+import type { SidecarPlace } from '../node/ask_sidecar.js';
 import { nodePlatform } from '../node/crypto.js';
+import type { DebianRelease, Engine } from '../nginx/versions.js';
 import { findConflicts, splitList } from './conflicts.js';
-import { fromFiles, table, type Setting, type SettingName } from './table.js';
+import { fromFiles, nginxVariable, parseListen, table, type Setting, type SettingName, type Values } from './table.js';
 
 export interface RateLimit {
   requests: number;
@@ -49,24 +53,21 @@ export interface Settings {
   trustedProxies: string[];
   corsPreflight: 'deny' | 'pass';
   stateDir: string;
-  nginxRuntime: 'auto' | 'system' | 'debian13' | 'debian14';
-  jsEngine: 'auto' | 'qjs' | 'njs';
+  nginxRuntime: 'auto' | 'system' | DebianRelease;
+  jsEngine: 'auto' | Engine;
   authEntry: 'auto' | 'access' | 'auth_request';
   metricsPort: number;
   githubToken: string | undefined;
-  /** Where the sidecar listens. */
-  verifierSocket: string;
-  verifierListen: string | undefined;
+  /** Where the sidecar listens: VERIFIER_LISTEN or VERIFIER_SOCKET. */
+  sidecar: SidecarPlace;
+  /** What nginx gets, by the names of its variables. */
+  nginxVariables: { [name: string]: string };
 }
 
-/** Values by name: checked one by one, defaults filled in. */
-export type Values = { [name in SettingName]?: string };
-
 /** What is wrong with the settings: a line each, `NAME: expected ...`. */
-export class SettingsError extends Error {
+export class SettingsError extends Fault {
   constructor(readonly faults: string[]) {
     super(faults.join('\n'));
-    this.name = 'SettingsError';
   }
 }
 
@@ -113,32 +114,35 @@ function toSettings(given: Values): Settings {
   const values = given as Filled; // those with a default are there; the others are looked at one by one
   const stateDir = resolve(values.STATE_DIR);
   const jwksPath = toPath(given.JWKS_PATH) ?? findJwks(given);
+  const apiKeysFile = toPath(given.API_KEYS_FILE) ?? join(stateDir, 'keys', 'api_keys.txt');
+  const mintIssuer = chooseMintIssuer({
+    mintIssuer: given.MINT_ISSUER,
+    hasJwks: jwksPath !== undefined || given.JWKS_URL !== undefined,
+    jwtIssuer: given.JWT_ISSUER,
+  });
   return {
     ...startSettings(given, values),
     ...limitSettings(given, values),
     stateDir,
     apiKey: given.API_KEY,
     apiKeys: given.API_KEYS,
-    apiKeysFile: toPath(given.API_KEYS_FILE) ?? join(stateDir, 'keys', 'api_keys.txt'),
+    apiKeysFile,
     isApiKeysFileNamed: given.API_KEYS_FILE !== undefined,
     keysMaxStaleSeconds: Number(values.KEYS_MAX_STALE),
     jwksPath,
-    jwksUrl: given.JWKS_URL,
-    jwksTtlSeconds: Number(values.JWKS_TTL),
-    jwksCa: toPath(given.JWKS_CA),
-    jwksMaxStaleSeconds: Number(values.JWKS_MAX_STALE),
-    jwtAudience: given.JWT_AUDIENCE,
-    jwtIssuer: given.JWT_ISSUER,
-    jwtLeewaySeconds: Number(values.JWT_LEEWAY),
-    requireScope: given.REQUIRE_SCOPE,
-    forwardCredential: values.FORWARD_CREDENTIAL === 'on',
-    jwtTtlSeconds: Number(values.JWT_TTL),
-    jwtAlg: values.JWT_ALG as Settings['jwtAlg'],
-    mintIssuer: given.MINT_ISSUER ?? defaultMintIssuer(given, jwksPath),
+    ...jwtSettings(given, values),
+    mintIssuer,
     bcryptThreads: Number(given.BCRYPT_THREADS ?? Math.max(1, Math.floor(availableParallelism() / 2))),
     bcryptQueue: Number(values.BCRYPT_QUEUE),
-    verifierSocket: toPath(given.VERIFIER_SOCKET) ?? join(stateDir, 'run', 'verifier.sock'),
-    verifierListen: given.VERIFIER_LISTEN,
+    sidecar: parseListen(given.VERIFIER_LISTEN ?? '') ?? {
+      path: toPath(given.VERIFIER_SOCKET) ?? join(stateDir, 'run', 'verifier.sock'),
+    },
+    nginxVariables: nginxVariables({
+      ...given,
+      API_KEYS_FILE: apiKeysFile,
+      JWKS_PATH: jwksPath ?? '',
+      MINT_ISSUER: mintIssuer,
+    }),
   };
 }
 
@@ -155,6 +159,22 @@ function startSettings(given: Values, values: Filled) {
     authEntry: values.AUTH_ENTRY as Settings['authEntry'],
     metricsPort: Number(values.METRICS_PORT),
     githubToken: given.GITHUB_TOKEN,
+  };
+}
+
+function jwtSettings(given: Values, values: Filled) {
+  return {
+    jwksUrl: given.JWKS_URL,
+    jwksTtlSeconds: Number(values.JWKS_TTL),
+    jwksCa: toPath(given.JWKS_CA),
+    jwksMaxStaleSeconds: Number(values.JWKS_MAX_STALE),
+    jwtAudience: given.JWT_AUDIENCE,
+    jwtIssuer: given.JWT_ISSUER,
+    jwtLeewaySeconds: Number(values.JWT_LEEWAY),
+    requireScope: given.REQUIRE_SCOPE,
+    forwardCredential: values.FORWARD_CREDENTIAL === 'on',
+    jwtTtlSeconds: Number(values.JWT_TTL),
+    jwtAlg: values.JWT_ALG as Settings['jwtAlg'],
   };
 }
 
@@ -184,9 +204,8 @@ function findJwks(values: Values): string | undefined {
   return paths.find((path) => existsSync(path));
 }
 
-// Tokens of ours may carry JWT_ISSUER only where nobody else's keys verify it.
-function defaultMintIssuer(values: Values, jwksPath: string | undefined): string {
-  if (values.JWKS_URL !== undefined || jwksPath !== undefined) return 'keygate';
-  const first = splitList(values.JWT_ISSUER)[0] ?? '';
-  return first === '' || first === 'any' ? 'keygate' : first;
+function nginxVariables(values: Values): { [name: string]: string } {
+  const rows = Object.entries(table) as [SettingName, Setting][];
+  const ofNginx = rows.filter(([, row]) => row.nginx !== undefined);
+  return Object.fromEntries(ofNginx.map(([name]) => [nginxVariable(name), values[name] ?? '']));
 }

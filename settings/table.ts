@@ -2,6 +2,7 @@
 // .env.example list the same names; a test compares them.
 
 import { isIP } from 'node:net';
+import { debianSuites } from '../nginx/versions.js';
 
 export interface Setting {
   /** The default, as it would be written; undefined where there is none. */
@@ -9,6 +10,11 @@ export interface Setting {
   /** What a value must be, for messages: `expected ...`. */
   expected: string;
   isValid: (value: string) => boolean;
+  /**
+   * Where nginx has it as a variable, `$keygate_` and the name in lower case: in settings.conf alone (`http`), or there
+   * and in any guarded location (`location`). Without it nginx learns nothing of the setting, or by nginx.conf itself.
+   */
+  nginx?: 'http' | 'location';
 }
 
 const matches = (pattern: RegExp) => (value: string) => pattern.test(value);
@@ -62,10 +68,12 @@ function isNetwork(value: string): boolean {
   return isIP(address) !== 0 && !address.includes('%') && isPrefix && more.length === 0;
 }
 
-function isListen(value: string): boolean {
+/** Parses `address:port`, with brackets around an IPv6 address; undefined for anything else. */
+export function parseListen(value: string): { host: string; port: number } | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value);
-  const address = match?.[1] ?? match?.[2] ?? '';
-  return isIP(address) !== 0 && Number(match?.[3]) >= 1 && Number(match?.[3]) <= 65535;
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const port = Number(match?.[3]);
+  return isIP(host) !== 0 && port >= 1 && port <= 65535 ? { host, port } : undefined;
 }
 
 export const table = {
@@ -80,37 +88,38 @@ export const table = {
   HOST_CERTS_DIR: path,
   API_KEY: key,
   API_KEYS: { expected: 'keys separated by commas', isValid: matches(/^[\x21-\x7e ]*$/) },
-  API_KEYS_FILE: path,
-  KEYS_MAX_STALE: { standard: '3600', ...whole(0, 31536000) },
-  JWKS_PATH: path,
-  JWKS_URL: httpsUrl,
-  JWKS_TTL: { standard: '300', ...whole(10, 86400) },
+  API_KEYS_FILE: { nginx: 'http', ...path },
+  KEYS_MAX_STALE: { nginx: 'http', standard: '3600', ...whole(0, 31536000) },
+  JWKS_PATH: { nginx: 'http', ...path },
+  JWKS_URL: { nginx: 'http', ...httpsUrl },
+  JWKS_TTL: { nginx: 'http', standard: '300', ...whole(10, 86400) },
   JWKS_CA: path,
-  JWKS_MAX_STALE: { standard: '86400', ...whole(0, 31536000) },
-  JWT_AUDIENCE: { ...text, expected: 'names separated by commas, or the word any' },
-  JWT_ISSUER: { ...text, expected: 'issuers separated by commas, or the word any' },
-  JWT_LEEWAY: { standard: '30', ...whole(0, 9999) },
+  JWKS_MAX_STALE: { nginx: 'http', standard: '86400', ...whole(0, 31536000) },
+  JWT_AUDIENCE: { nginx: 'location', ...text, expected: 'names separated by commas, or the word any' },
+  JWT_ISSUER: { nginx: 'location', ...text, expected: 'issuers separated by commas, or the word any' },
+  JWT_LEEWAY: { nginx: 'location', standard: '30', ...whole(0, 9999) },
   REQUIRE_SCOPE: {
+    nginx: 'location',
     expected: 'scopes separated by spaces',
     isValid: matches(/^[\x21\x23\x25\x26\x28-\x3a\x3c-\x5b\x5d-\x7a|~ ]*$/),
   },
-  FORWARD_CREDENTIAL: { standard: 'off', ...oneOf('on', 'off') },
+  FORWARD_CREDENTIAL: { nginx: 'location', standard: 'off', ...oneOf('on', 'off') },
   JWT_TTL: { standard: '3600', ...whole(1, 31536000) },
   JWT_ALG: { standard: 'RS256', ...oneOf('RS256', 'ES256', 'EdDSA') },
-  MINT_ISSUER: text,
+  MINT_ISSUER: { nginx: 'http', ...text },
   BCRYPT_THREADS: whole(1, 256),
   BCRYPT_QUEUE: { standard: '64', ...whole(0, 100000) },
   RATE_LIMIT_API: { standard: '10r/s', ...rate },
   RATE_LIMIT_API_BURST: { standard: '20', ...whole(0, 1000000) },
-  RATE_LIMIT_AUTH: { standard: '5r/m', ...rate },
-  RATE_LIMIT_AUTH_BURST: { standard: '10', ...whole(0, 1000000) },
+  RATE_LIMIT_AUTH: { nginx: 'http', standard: '5r/m', ...rate },
+  RATE_LIMIT_AUTH_BURST: { nginx: 'http', standard: '10', ...whole(0, 1000000) },
   TRUSTED_PROXIES: {
     expected: 'IP addresses or networks separated by commas',
     isValid: (value: string) => value.split(',').every((one) => isNetwork(one.trim())),
   },
-  CORS_PREFLIGHT: { standard: 'deny', ...oneOf('deny', 'pass') },
+  CORS_PREFLIGHT: { nginx: 'http', standard: 'deny', ...oneOf('deny', 'pass') },
   STATE_DIR: { standard: '.keygate', ...path },
-  NGINX_RUNTIME: { standard: 'auto', ...oneOf('auto', 'system', 'debian13', 'debian14') },
+  NGINX_RUNTIME: { standard: 'auto', ...oneOf('auto', 'system', ...Object.keys(debianSuites)) },
   JS_ENGINE: { standard: 'auto', ...oneOf('auto', 'qjs', 'njs') },
   AUTH_ENTRY: { standard: 'auto', ...oneOf('auto', 'access', 'auth_request') },
   METRICS_PORT: { standard: '9145', ...whole(1, 65535) },
@@ -118,12 +127,20 @@ export const table = {
   VERIFIER_SOCKET: path,
   VERIFIER_LISTEN: {
     expected: 'an address and port such as 127.0.0.1:8081',
-    isValid: isListen,
+    isValid: (value: string) => parseListen(value) !== undefined,
   },
 } satisfies { [name: string]: Setting };
 
 /** The name of a setting, as an environment variable. */
 export type SettingName = keyof typeof table;
+
+/** Values by name: checked one by one, defaults filled in. */
+export type Values = { [name in SettingName]?: string };
+
+/** The nginx variable of a setting, without the dollar sign. */
+export function nginxVariable(name: SettingName): string {
+  return `keygate_${name.toLowerCase()}`;
+}
 
 /** Those whose value may come from a file that NAME_FILE names. */
 export const fromFiles: SettingName[] = ['API_KEY', 'GITHUB_TOKEN'];

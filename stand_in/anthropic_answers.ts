@@ -1,8 +1,7 @@
 // Messages as the Anthropic API gives them, whole and as server-sent events.
 
 import type { ServerResponse } from 'node:http';
-import { sendEvents } from './openai_answers.js';
-import { sendJson } from './upstream.js';
+import { sendEvents, sendJson } from './send.js';
 
 const words = ['Hello', ' from', ' the', ' stand-in', '.'];
 const base = {

@@ -1,7 +1,7 @@
 // Chat completions as the OpenAI API gives them, whole and as server-sent events.
 
 import type { ServerResponse } from 'node:http';
-import { sendJson } from './upstream.js';
+import { sendEvents, sendJson } from './send.js';
 
 const words = ['Hello', ' from', ' the', ' stand-in', '.'];
 const base = { id: 'chatcmpl-stand-in', created: 0, model: 'gpt-4.1' };
@@ -30,15 +30,4 @@ function chunk(delta: object, finishReason: string | null): object {
     object: 'chat.completion.chunk',
     choices: [{ index: 0, delta, finish_reason: finishReason }],
   };
-}
-
-/** Sends server-sent events one by one, until the client goes away. */
-export async function sendEvents(response: ServerResponse, events: string[], chunkMs: number): Promise<void> {
-  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
-  for (const event of events) {
-    if (response.destroyed) return;
-    response.write(event);
-    await new Promise((resolve) => setTimeout(resolve, chunkMs));
-  }
-  response.end();
 }

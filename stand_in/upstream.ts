@@ -5,6 +5,7 @@ import { createServer as createHttpServer, type IncomingMessage, type Server, ty
 import { createServer as createHttpsServer } from 'node:https';
 import { sendAnthropicMessage, sendAnthropicStream } from './anthropic_answers.js';
 import { sendChatCompletion, sendChatStream } from './openai_answers.js';
+import { sendJson } from './send.js';
 import { acceptWebSocket } from './websocket_echo.js';
 
 /** What GET /token gives away; tests prove that it never gets out through the gateway. */
@@ -97,12 +98,6 @@ const embeddings = {
   data: [{ object: 'embedding', index: 0, embedding: [0.25, -0.5, 0.125] }],
   usage: { prompt_tokens: 2, total_tokens: 2 },
 };
-
-/** Answers with JSON. */
-export function sendJson(response: ServerResponse, value: object): void {
-  response.setHeader('content-type', 'application/json');
-  response.end(JSON.stringify(value));
-}
 
 function remember(state: StandIn, request: IncomingMessage): void {
   const { rawHeaders, method = '', url = '' } = request;

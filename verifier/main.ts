@@ -4,13 +4,14 @@ import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import { explainError } from '../node/fault.js';
+import { loadSecret, verifierSecretPath } from '../node/state_files.js';
 import { readSettings, SettingsError, type Settings } from '../settings/read.js';
 import { openBcryptPool } from './bcrypt/bcrypt_pool.js';
 import { makeCheckKey } from './keys/check_key.js';
 import { openKeyStore } from './keys/key_store.js';
 import { buildServer, patienceMs, type Sidecar } from './server.js';
 import { ensureSigningKey, openSigningKeys } from './signing/signing_keys.js';
-import { loadSecret, verifierSecretPath } from '../node/state_files.js';
 
 async function start(settings: Settings): Promise<void> {
   const { stateDir } = settings;
@@ -29,7 +30,7 @@ async function start(settings: Settings): Promise<void> {
     mintIssuer: settings.mintIssuer,
     mintAudience: firstAudience(settings.jwtAudience),
     maxTtlSeconds: settings.jwtTtlSeconds,
-    secret: settings.verifierListen === undefined ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),
+    secret: 'path' in settings.sidecar ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),
   };
   const server = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' } });
   sidecar.keys = openKeyStore({
@@ -65,14 +66,12 @@ function firstAudience(audience: string | undefined): string {
   return first === '' || first === 'any' ? 'copilot-api' : first;
 }
 
-async function listen(server: FastifyInstance, settings: Settings): Promise<void> {
-  if (settings.verifierListen !== undefined) {
-    const place = settings.verifierListen.lastIndexOf(':');
-    const host = settings.verifierListen.slice(0, place).replace(/[[\]]/g, '');
-    await server.listen({ host, port: Number(settings.verifierListen.slice(place + 1)) });
+async function listen(server: FastifyInstance, { sidecar }: Settings): Promise<void> {
+  if (!('path' in sidecar)) {
+    await server.listen(sidecar);
     return;
   }
-  const path = settings.verifierSocket;
+  const { path } = sidecar;
   mkdirSync(dirname(path), { recursive: true });
   if (existsSync(path)) await removeStaleSocket(path);
   await server.listen({ path });
@@ -97,7 +96,6 @@ function removeStaleSocket(path: string): Promise<void> {
 try {
   await start(readSettings(process.env));
 } catch (error) {
-  const lines = error instanceof SettingsError ? error.faults : [(error as Error).message];
-  for (const line of lines) console.error(`keygate: ${line}`);
+  for (const line of explainError(error)) console.error(line);
   process.exit(1);
 }

@@ -5,7 +5,7 @@ import { timingSafeEqual, createHash } from 'node:crypto';
 import fastify, { LogController, type FastifyInstance } from 'fastify';
 import type { KeyEntry } from '../auth/key_entry.js';
 import { recordOf } from '../auth/key_record.js';
-import { contentType } from './content_type.js';
+import { sidecarMediaType } from '../auth/media_types.js';
 import type { CheckKey, KeyCheck } from './keys/check_key.js';
 import type { KeyStore } from './keys/key_store.js';
 import type { LoadedKeys } from './keys/loaded_keys.js';
@@ -54,8 +54,8 @@ export function buildServer(sidecar: Sidecar, logger: boolean | object): Fastify
     ajv: { customOptions: { coerceTypes: false } },
   });
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser(contentType, { parseAs: 'string' }, server.getDefaultJsonParser('error', 'error'));
-  server.addHook('onSend', async (_, reply) => void reply.header('content-type', contentType));
+  server.addContentTypeParser(sidecarMediaType, { parseAs: 'string' }, server.getDefaultJsonParser('error', 'error'));
+  server.addHook('onSend', async (_, reply) => void reply.header('content-type', sidecarMediaType));
   if (sidecar.secret !== undefined) requireSecret(server, sidecar.secret);
   let nginxGeneration = '';
   server.addHook('preHandler', async (request) => {

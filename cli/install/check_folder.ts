@@ -8,7 +8,7 @@ import { readOperatorConfig } from '../../nginx/configuration/operator_config.js
 import { checkPlacement } from '../../nginx/placement/placement.js';
 import { oneQuestion } from '../../nginx/placement/answers.js';
 import type { InstalledNginx } from '../../nginx/runtime/installed_nginx.js';
-import { findBypass } from './install_choice.js';
+import { checkAccessGuard } from './install_choice.js';
 import { digest, planInstall, readFileOf, settingsFile, type Files, type Record } from './installed_folder.js';
 
 export interface Difference {
@@ -39,7 +39,7 @@ export function checkFolder(checked: Checked): Difference[] {
   }
   differences.push(...compareFiles(checked));
   if (configuration === undefined) return [...differences, { file: 'nginx.conf', problem: explainUnknown(nginx) }];
-  const bypass = findBypass(nginx, readOperatorConfig(configuration));
+  const bypass = checkAccessGuard(nginx, readOperatorConfig(configuration));
   if (bypass !== undefined) differences.push({ file: 'guard_access.conf', problem: bypass });
   for (const { file, line, problem } of checkPlacement(configuration)) {
     differences.push({ file: file || 'nginx.conf', line, problem });

@@ -12,8 +12,8 @@ import { adviceFor, linesToAdd, type Wanted } from '../../nginx/placement/lines_
 import { readOperatorConfig } from '../../nginx/configuration/operator_config.js';
 import { placeLines } from '../../nginx/placement/placed_lines.js';
 import { checkFolder, explainUnknown, type Difference } from './check_folder.js';
-import { chooseEngine, findBypass, type Choice } from './install_choice.js';
-import { checkOptions, lookAtNginx, type NginxOptions } from './install_nginx.js';
+import { chooseEngine, checkAccessGuard, type Choice } from './install_choice.js';
+import { checkOptions, chooseNginx, type NginxOptions } from './install_nginx.js';
 import { describeInstall, type Installed } from './install_report.js';
 import {
   planInstall,
@@ -24,7 +24,8 @@ import {
   type Files,
   type Plan,
 } from './installed_folder.js';
-import { CommandFault, exitCodes, print } from '../output.js';
+import { exitCodes, print } from '../output.js';
+import { Fault } from '../../node/fault.js';
 
 interface Options extends NginxOptions {
   mount?: string;
@@ -68,7 +69,7 @@ async function install(given: string, options: Options, command: Command): Promi
   const folder = resolve(given);
   const dir = options.mount ?? folder;
   const record = readRecord(folder);
-  const nginx = await lookAtNginx(options);
+  const nginx = await chooseNginx(options);
   const choice = chooseEngine(options.engine, nginx);
   const installation = {
     dir,
@@ -106,7 +107,7 @@ function reportCheck(
   print(command, { ...checked, version, differences }, lines);
   if (differences.length === 0) return;
   const isAboutLines = differences.some(({ line }) => line !== undefined);
-  throw new CommandFault(
+  throw new Fault(
     '',
     isAboutLines
       ? 'docs/embedding.md says more of each; `include open.conf;` in a location says that it is open on purpose'
@@ -131,7 +132,7 @@ function filesFor(installation: Parameters<typeof installedFiles>[0], command: C
 function refuseForeignFolder(dir: string, { steps }: Plan, mayReplace: boolean): void {
   const foreign = Object.keys(steps).filter((name) => steps[name] === 'saved');
   if (mayReplace || foreign.length === 0) return;
-  throw new CommandFault(
+  throw new Fault(
     `${dir} has files that keygate install did not put there: ${foreign.join(', ')}`,
     'choose an empty folder, or --force: they are then kept beside, as NAME.orig-TIME',
   );
@@ -178,7 +179,7 @@ function linesFor(needed: Wanted, { nginx, configuration }: Done): Pick<Installe
   }
   const config = readOperatorConfig(configuration);
   const { places, lines, faults } = placeLines(needed, configuration);
-  const bypass = findBypass(nginx, config);
+  const bypass = checkAccessGuard(nginx, config);
   const toMend = faults.map(({ file, line, problem }) => `${file || 'nginx.conf'}:${line}: ${problem}`);
   return {
     places,

@@ -1,11 +1,10 @@
 // Which nginx `keygate install` is for: the one of this machine, or with --render one that the options describe.
 
 import { readFileSync } from 'node:fs';
-import { findInstalledNginx, oldestNjs, type InstalledNginx } from '../../nginx/runtime/installed_nginx.js';
-import { RuntimeFault } from '../../nginx/runtime/find_nginx.js';
+import { findInstalledNginx, type InstalledNginx } from '../../nginx/runtime/installed_nginx.js';
 import { flatten, parseDirectives, type Directive } from '../../nginx/configuration/directives.js';
-import { isAtLeast } from '../../nginx/snippet_files.js';
-import { CommandFault } from '../output.js';
+import { enginesOf, isAtLeast, oldestNjs } from '../../nginx/versions.js';
+import { Fault } from '../../node/fault.js';
 
 export interface NginxOptions {
   engine: 'qjs' | 'njs' | 'auto';
@@ -34,30 +33,23 @@ export function checkOptions(options: NginxOptions): string {
 
 /**
  * Finds the nginx.
- * @throws CommandFault when there is none that Keygate runs on
+ * @throws Fault when there is none that Keygate runs on
  */
-export async function lookAtNginx(options: NginxOptions): Promise<InstalledNginx> {
+export async function chooseNginx(options: NginxOptions): Promise<InstalledNginx> {
   if (options.render === true) return describeRendered(options);
   const { nginx: program, module, conf: configuration } = options;
-  try {
-    return await findInstalledNginx({ program, module, configuration });
-  } catch (error) {
-    if (error instanceof RuntimeFault) throw new CommandFault(error.message);
-    throw error;
-  }
+  return findInstalledNginx({ program, module, configuration });
 }
 
 function describeRendered({ engine, module, nginxVersion = '', njs = '', dump }: NginxOptions): InstalledNginx {
-  if (!isAtLeast(njs, oldestNjs)) throw new CommandFault(`njs ${njs} is too old: expected ${oldestNjs} or newer`);
-  const best: InstalledNginx['engines'] = isAtLeast(njs, '1.0.0') ? ['qjs', 'njs'] : ['njs'];
+  if (!isAtLeast(njs, oldestNjs)) throw new Fault(`njs ${njs} is too old: expected ${oldestNjs} or newer`);
   return {
     name: 'rendered',
     command: [],
     modulePath: module ?? 'modules/ngx_http_js_module.so', // from the prefix that packages and images are built with
     nginxVersion,
     njsVersion: njs,
-    engines: engine === 'auto' ? best : [engine],
-    hasJsAccess: isAtLeast(njs, '1.0.1'),
+    engines: engine === 'auto' ? enginesOf(njs) : [engine],
     configuration: dump === undefined ? undefined : readDump(dump),
     configurationFault: dump === undefined ? 'no --dump FILE was given, with what `nginx -T` prints' : '',
   };
@@ -67,7 +59,7 @@ function readDump(file: string): string {
   const text = readText(file);
   const isHttp = ({ words, block }: Directive) => words[0] === 'http' && block !== undefined;
   if (flatten(parseDirectives(text)).some(isHttp)) return text;
-  throw new CommandFault(
+  throw new Fault(
     `${file} has no http block`,
     'it is to hold what `nginx -T` prints: docker exec CONTAINER nginx -T > FILE',
   );
@@ -77,6 +69,6 @@ function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CommandFault(`can't read ${file} (${(error as NodeJS.ErrnoException).code})`);
+    throw new Fault(`can't read ${file} (${(error as NodeJS.ErrnoException).code})`);
   }
 }

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { readIfThere } from '../../node/state_files.js';
-import { CommandFault } from '../output.js';
+import { Fault } from '../../node/fault.js';
 
 /** What was installed, as DIR/.keygate-installed.json records it. */
 export interface Record {
@@ -65,7 +65,7 @@ export function readFileOf(dir: string, name: string): string | undefined {
   try {
     return readIfThere(join(dir, name));
   } catch (error) {
-    throw new CommandFault(
+    throw new Fault(
       `can't read ${join(dir, name)} (${(error as NodeJS.ErrnoException).code})`,
       'run this as the owner of the folder',
     );
@@ -122,7 +122,7 @@ export function writeFolder({ dir, wanted, plan, record }: Writing): Files {
     for (const [from, to] of moves) renameSync(from, to);
   } catch (error) {
     for (const [from] of moves) rmSync(from, { force: true });
-    throw new CommandFault(
+    throw new Fault(
       `can't write to ${dir} (${(error as NodeJS.ErrnoException).code})`,
       'run this as root, or as the owner of the folder; what was there is still in use',
     );

@@ -11,10 +11,11 @@ import { nodePlatform } from '../../node/crypto.js';
 import { readKeyText } from './key_text.js';
 import { editLocked, lineEndOf } from '../../node/locked_file.js';
 import { formatLine, hashKey, makeKey, type KeyAttributes } from './new_key.js';
-import { CommandFault, print } from '../output.js';
+import { print } from '../output.js';
 import { revokeKeys } from './revoke_keys.js';
 import { readSecret } from '../secret_input.js';
 import { describeUptake, waitForUptake } from './uptake.js';
+import { Fault } from '../../node/fault.js';
 
 /** Adds the commands to the program. */
 export function addKeyCommands(program: Command): void {
@@ -51,7 +52,7 @@ async function newKey(name: string, options: KeyAttributes, command: Command): P
   const { key, id } = makeKey();
   const line = formatLine(name, await hashKey(key, options.bcrypt === true), { ...options, id });
   if (options.expires !== undefined && (parseRfc3339(options.expires) ?? 0) <= Date.now() / 1000)
-    throw new CommandFault(`--expires ${options.expires} has passed`, 'the key would never be good');
+    throw new Fault(`--expires ${options.expires} has passed`, 'the key would never be good');
   let hadDemo = false;
   let ofThatName = 0;
   await editLocked(file, (text) => {
@@ -60,7 +61,7 @@ async function newKey(name: string, options: KeyAttributes, command: Command): P
     const end = lineEndOf(text);
     const after = `${others}${others === '' || others.endsWith('\n') ? '' : end}${line}${end}`;
     const { fault } = parseKeyFile(others, nodePlatform);
-    if (fault !== undefined) throw new CommandFault(`${file}: ${fault}`, 'take it away, or mend it');
+    if (fault !== undefined) throw new Fault(`${file}: ${fault}`, 'take it away, or mend it');
     ofThatName = parseKeyFile(after, nodePlatform).entries.filter((entry) => entry.name === name).length;
     return after;
   });
@@ -114,5 +115,5 @@ function checkKeys(_: object, command: Command): void {
     `${entries.length} usable, ${problems.length} not used`,
   ];
   print(command, { file: apiKeysFile, usable: entries.length, fault: whole ?? null, problems, warnings }, lines);
-  if (problems.length > 0 || whole !== undefined) throw new CommandFault('');
+  if (problems.length > 0 || whole !== undefined) throw new Fault('');
 }

@@ -5,7 +5,7 @@ import { hash } from '@node-rs/bcrypt';
 import { idCharacters, maxBcryptBytes, secretCharacters } from '../../auth/api_key.js';
 import { isKeyName, parseKeyLine } from '../../auth/key_line.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { CommandFault } from '../output.js';
+import { Fault } from '../../node/fault.js';
 
 export interface KeyAttributes {
   expires?: string;
@@ -28,14 +28,14 @@ function randomText(length: number): string {
 
 /**
  * Hashes a key.
- * @throws CommandFault for a key that bcrypt would cut, or that no header can carry
+ * @throws Fault for a key that bcrypt would cut, or that no header can carry
  */
 export async function hashKey(key: string, useBcrypt: boolean): Promise<string> {
-  if (!/^[\x21-\x7e]+$/.test(key)) throw new CommandFault('a key has only printable ASCII characters and no space');
-  if (key.split('.').length === 3) throw new CommandFault('a key with exactly two dots would be taken for a JWT');
+  if (!/^[\x21-\x7e]+$/.test(key)) throw new Fault('a key has only printable ASCII characters and no space');
+  if (key.split('.').length === 3) throw new Fault('a key with exactly two dots would be taken for a JWT');
   if (!useBcrypt) return `$sha256$${nodePlatform.sha256(key)}`;
   if (key.length > maxBcryptBytes)
-    throw new CommandFault(
+    throw new Fault(
       `bcrypt sees only ${maxBcryptBytes} bytes of a key`,
       'leave --bcrypt out: a long random key needs no slow hash',
     );
@@ -45,18 +45,17 @@ export async function hashKey(key: string, useBcrypt: boolean): Promise<string> 
 
 /**
  * Puts a line together.
- * @throws CommandFault when the name or an attribute is not one that a key file may have
+ * @throws Fault when the name or an attribute is not one that a key file may have
  */
 export function formatLine(name: string, hashed: string, attributes: KeyAttributes & { id?: string }): string {
-  if (!isKeyName(name)) throw new CommandFault('the name may have letters, digits and . _ @ + - and 128 characters');
+  if (!isKeyName(name)) throw new Fault('the name may have letters, digits and . _ @ + - and 128 characters');
   const words = [`${name}:${hashed}`];
   if (attributes.id !== undefined) words.push(`id=${attributes.id}`);
   if (attributes.expires !== undefined) words.push(`expires=${attributes.expires}`);
   if (attributes.scope !== undefined) words.push(`scope=${attributes.scope.trim().replace(/[\s,]+/g, ',')}`);
   const line = words.join(' ');
   const parsed = parseKeyLine(line, 1, nodePlatform);
-  if ('problem' in parsed) throw new CommandFault(parsed.problem);
-  if (parsed.name !== name)
-    throw new CommandFault('the name may have letters, digits and . _ @ + - and 128 characters');
+  if ('problem' in parsed) throw new Fault(parsed.problem);
+  if (parsed.name !== name) throw new Fault('the name may have letters, digits and . _ @ + - and 128 characters');
   return line;
 }

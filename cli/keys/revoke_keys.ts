@@ -6,9 +6,10 @@ import { readSettings, type Settings } from '../../settings/read.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { readKeyText } from './key_text.js';
 import { editLocked } from '../../node/locked_file.js';
-import { CommandFault, exitCodes, print } from '../output.js';
+import { exitCodes, print } from '../output.js';
 import { revokeLines, type Revocation } from './revoked_lines.js';
 import { describeUptake, waitForUptake } from './uptake.js';
+import { Fault } from '../../node/fault.js';
 
 /** Revokes the keys of a name, or all of them. */
 export async function revokeKeys(
@@ -26,7 +27,7 @@ export async function revokeKeys(
   await editLocked(file, (text) => {
     done = revokeLines(text, name);
     if (done.revoked + done.unusable === 0)
-      throw new CommandFault(
+      throw new Fault(
         `no key ${name === undefined ? '' : `of ${name} `}in ${file}`,
         'keygate key list shows what is there',
       );

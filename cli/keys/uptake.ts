@@ -1,10 +1,8 @@
 // Whether the running gateway has taken a change up: the sidecar says which keys it and nginx use.
 
-import { request } from 'node:http';
 import { parseJsonObject } from '../../auth/json.js';
 import type { Settings } from '../../settings/read.js';
-import { contentType } from '../../verifier/content_type.js';
-import { readIfThere, verifierSecretPath } from '../../node/state_files.js';
+import { askHealth } from '../../node/ask_sidecar.js';
 
 /**
  * `taken up`: nginx and sidecar use the change; `sidecar only`: nginx has not said so; `unreadable`: the sidecar can't
@@ -25,7 +23,8 @@ export async function waitForUptake(settings: Settings): Promise<Uptake> {
   const endMs = Date.now() + waitMs;
   let uptake: Uptake = 'not running';
   while (Date.now() < endMs) {
-    const health = await askHealth(settings);
+    const answer = await askHealth(settings.sidecar, settings.stateDir);
+    const health = answer?.status === 200 ? parseHealth(answer.body) : undefined;
     if (health === undefined) return uptake;
     if (health.generation !== '' && health.generation === health.nginxGeneration) return 'taken up';
     uptake = health.generation === '' ? 'unreadable' : 'sidecar only';
@@ -42,20 +41,6 @@ export function describeUptake(uptake: Uptake): string {
   return 'No gateway is running on this STATE_DIR; it will be used when one starts.';
 }
 
-function askHealth(settings: Settings): Promise<Health | undefined> {
-  return new Promise((resolve) => {
-    const options = { ...place(settings), path: '/health', method: 'POST', timeout: 1000 };
-    const sent = request(options, (response) => {
-      let body = '';
-      response.on('data', (part: Buffer) => (body += part.toString()));
-      response.on('end', () => resolve(response.statusCode === 200 ? parseHealth(body) : undefined));
-    });
-    sent.on('timeout', () => sent.destroy());
-    sent.on('error', () => resolve(undefined));
-    sent.end('{}');
-  });
-}
-
 // Something else may listen there.
 function parseHealth(body: string): Health | undefined {
   const parsed = parseJsonObject(body);
@@ -64,12 +49,4 @@ function parseHealth(body: string): Health | undefined {
   return typeof generation === 'string' && typeof nginxGeneration === 'string'
     ? { generation, nginxGeneration }
     : undefined;
-}
-
-function place(settings: Settings): object {
-  const headers = { 'content-type': contentType };
-  if (settings.verifierListen === undefined) return { socketPath: settings.verifierSocket, headers };
-  const { hostname, port } = new URL(`http://${settings.verifierListen}`);
-  const secret = readIfThere(verifierSecretPath(settings.stateDir))?.trim() ?? '';
-  return { host: hostname.replace(/[[\]]/g, ''), port, headers: { ...headers, 'x-keygate-secret': secret } };
 }

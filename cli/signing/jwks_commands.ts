@@ -12,10 +12,11 @@ import {
   writeSigningKeys,
   type SigningAlgorithm,
   type StoredSigningKey,
-} from '../../verifier/signing/signing_keys.js';
+} from '../../verifier/signing/stored_keys.js';
 import { deniedPath, denyLine } from '../denied_file.js';
 import { editLocked } from '../../node/locked_file.js';
-import { CommandFault, print } from '../output.js';
+import { print } from '../output.js';
+import { Fault } from '../../node/fault.js';
 
 const nowSeconds = () => Math.floor(Date.now() / 1000);
 const takeUpMs = 1500; // in which nginx has seen a published key
@@ -81,7 +82,7 @@ async function revoke(kid: string, _: object, command: Command): Promise<void> {
   const settings = readSettings(process.env);
   await change(settings, async (keys) => {
     if (!keys.some((key) => key.jwk.kid === kid))
-      throw new CommandFault(`there is no key ${kid}`, 'keygate jwks list shows those there are');
+      throw new Fault(`there is no key ${kid}`, 'keygate jwks list shows those there are');
     return removeKey(keys, kid, { nowSeconds: nowSeconds(), alg: settings.jwtAlg });
   });
   await denyLine(deniedPath(settings), `kid:${kid}`);
@@ -103,11 +104,11 @@ async function readPrivateJwks(file: string): Promise<JWK[]> {
   try {
     parsed = JSON.parse(readFileSync(file, 'utf8')) as JWK;
   } catch {
-    throw new CommandFault(`${file} is not a readable JSON file`, 'expected a private JWK, or a set {"keys":[...]}');
+    throw new Fault(`${file} is not a readable JSON file`, 'expected a private JWK, or a set {"keys":[...]}');
   }
   const usable = (parsed.keys ?? [parsed]).filter((jwk) => typeof jwk.d === 'string' && algorithmOf(jwk) !== undefined);
   if (usable.length === 0)
-    throw new CommandFault(
+    throw new Fault(
       `${file} holds no private key that can sign`,
       'expected RSA, EC P-256 or Ed25519 with its member d',
     );

@@ -5,19 +5,21 @@ import type { Command } from 'commander';
 import { parseDenyList } from '../../auth/deny_list.js';
 import { entryFingerprint } from '../../auth/key_entry.js';
 import { maxKeyFileBytes, parseKeyFile } from '../../auth/key_file.js';
-import { parseJwks, type Jwk } from '../../auth/jwk.js';
+import { parseJwks } from '../../auth/jwk.js';
+import type { Jwk } from '../../auth/public_jwk.js';
 import { parseToken } from '../../auth/jwt.js';
-import { parseList } from '../../auth/location_settings.js';
+import { parseList } from '../../auth/issuers.js';
 import { refusals } from '../../auth/refusals.js';
 import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
 import { readSettings, type Settings } from '../../settings/read.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { describeFault, readRegularFile } from '../../node/regular_file.js';
-import { publicJwksPath } from '../../verifier/signing/signing_keys.js';
+import { publicJwksPath } from '../../verifier/signing/stored_keys.js';
 import { deniedPath, denyLine } from '../denied_file.js';
 import { explainClaims } from './explain_claims.js';
-import { CommandFault, print } from '../output.js';
+import { print } from '../output.js';
 import { readSecret } from '../secret_input.js';
+import { Fault } from '../../node/fault.js';
 
 /** Adds the commands to the program. */
 export function addTokenCommands(program: Command): void {
@@ -62,7 +64,7 @@ async function inspect(_: object, command: Command): Promise<void> {
   ];
   if (settings.jwksUrl !== undefined) lines.push('(keys of JWKS_URL were not looked at)');
   print(command, { admitted: verdict.admitted, reason: reason ?? null, header: header ?? null, claims }, lines);
-  if (!verdict.admitted) throw new CommandFault('');
+  if (!verdict.admitted) throw new Fault('');
 }
 
 function trustedKeys(settings: Settings): TrustedKeys {
@@ -91,6 +93,6 @@ function readText(path: string): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return '';
-    throw new CommandFault(`can't use ${path}: ${describeFault(error)}`);
+    throw new Fault(`can't use ${path}: ${describeFault(error)}`);
   }
 }

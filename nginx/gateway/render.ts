@@ -23,9 +23,7 @@ export interface GatewayFacts extends SnippetFacts {
   certificate: string;
   certificateKey: string;
   upstreamUrl: string;
-  apiKeysFile: string;
   stateDir: string;
-  jwksPath: string;
   /** `unix:/path` or `address:port` of the sidecar. */
   sidecarAddress: string;
   /** What the sidecar asks for over TCP. */
@@ -125,32 +123,20 @@ function fill(template: string, values: { [name: string]: string }): string {
 
 /** Puts values in the place of the defaults of settings.conf. */
 function renderSettings(snippet: string, settings: Settings, facts: GatewayFacts): string {
-  const values: { [name: string]: string } = {
-    api_keys_file: facts.apiKeysFile,
-    keys_max_stale: String(settings.keysMaxStaleSeconds),
-    state_dir: facts.stateDir,
-    jwks_path: facts.jwksPath,
-    jwks_url: settings.jwksUrl ?? '',
-    jwks_ttl: String(settings.jwksTtlSeconds),
-    jwks_max_stale: String(settings.jwksMaxStaleSeconds),
-    mint_issuer: settings.mintIssuer ?? '',
-    jwt_audience: settings.jwtAudience ?? '',
-    jwt_issuer: settings.jwtIssuer ?? '',
-    jwt_leeway: String(settings.jwtLeewaySeconds),
-    require_scope: settings.requireScope ?? '',
-    hide_token_route: 'on',
-    forward_credential: settings.forwardCredential ? 'on' : 'off',
-    rate_limit_auth: formatRate(settings.rateLimitAuth),
-    rate_limit_auth_burst: String(settings.rateLimitAuthBurst),
-    identity_headers: 'drop',
-    cors_preflight: settings.corsPreflight,
-    sidecar: facts.sidecarAddress,
+  const values: { [variable: string]: string } = {
+    ...settings.nginxVariables,
+    keygate_state_dir: facts.stateDir,
+    keygate_hide_token_route: 'on', // copilot-api's gives its GitHub token away
+    keygate_identity_headers: 'drop',
+    keygate_sidecar: facts.sidecarAddress,
   };
-  const rendered = snippet.replace(/^(js_var \$keygate_(\w+)) ".*?";/gm, (line, start: string, name: string) => {
-    const value = values[name];
-    return value === undefined ? line : `${start} "${value}";`;
-  });
-  return rendered.replace(/server unix:[^;]+;/, `server ${facts.sidecarAddress};`);
+  let rendered = snippet.replace(/server unix:[^;]+;/, `server ${facts.sidecarAddress};`);
+  for (const [variable, value] of Object.entries(values)) {
+    const line = new RegExp(`^(js_var \\$${variable}) ".*?";`, 'm');
+    if (!line.test(rendered)) throw new Error(`settings.conf: no js_var $${variable}`);
+    rendered = rendered.replace(line, (_, start: string) => `${start} "${value}";`);
+  }
+  return rendered;
 }
 
 function formatRate(limit: RateLimit | 'off'): string {

@@ -5,8 +5,9 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseDirectives, unquote } from '../configuration/directives.js';
-import { isAtLeast } from '../snippet_files.js';
-import { describeNginx, findProgram, modulePaths, RuntimeFault, type NginxRuntime } from './find_nginx.js';
+import { isAtLeast, oldestNjs } from '../versions.js';
+import { describeNginx, findProgram, moduleFile, modulePaths, type NginxRuntime } from './nginx_runtime.js';
+import { Fault } from '../../node/fault.js';
 
 export interface InstalledNginx extends NginxRuntime {
   /** The whole configuration as `nginx -T` prints it; undefined where it does not. */
@@ -22,38 +23,30 @@ export interface NginxPlaces {
   configuration?: string | undefined;
 }
 
-const moduleFile = 'ngx_http_js_module.so';
-/** What Keygate needs at least. */
-export const oldestNjs = '0.8.9';
-
 /**
  * Finds the operator's nginx, and njs in or beside it.
- * @throws RuntimeFault when either is missing, too old, or they don't fit
+ * @throws Fault when either is missing, too old, or they don't fit
  */
 export async function findInstalledNginx(places: NginxPlaces): Promise<InstalledNginx> {
   const program = places.program ?? findProgram();
   const built = program === undefined ? undefined : spawnSync(program, ['-V'], { encoding: 'utf8' });
   if (program === undefined || built?.status !== 0) {
-    throw new RuntimeFault(
-      `${program ?? 'nginx'} was not found or does not run: expected nginx on the path, or --nginx PATH`,
-    );
+    throw new Fault(`${program ?? 'nginx'} was not found or does not run: expected nginx on the path, or --nginx PATH`);
   }
   const { configuration, configurationFault } = dumpConfiguration(program, places.configuration);
   const module = places.module ?? findModule(built.stderr, configuration);
   if (module === undefined) {
-    throw new RuntimeFault(
+    throw new Fault(
       `${program} has no njs (${moduleFile}): install libnginx-mod-http-js (Debian, Ubuntu), nginx-module-njs ` +
         '(nginx.org) or nginx-mod-http-js (Alpine), or give --module PATH',
     );
   }
-  if (module !== '' && !existsSync(module)) throw new RuntimeFault(`${module}: there is no such module`);
+  if (module !== '' && !existsSync(module)) throw new Fault(`${module}: there is no such module`);
   const runtime = await describeNginx('yours', [program], module);
   if (runtime === undefined)
-    throw new RuntimeFault(`${program} does not run with ${module || 'its njs'}: ${explainRefusal(program, module)}`);
+    throw new Fault(`${program} does not run with ${module || 'its njs'}: ${explainRefusal(program, module)}`);
   if (!isAtLeast(runtime.njsVersion, oldestNjs)) {
-    throw new RuntimeFault(
-      `njs ${runtime.njsVersion} of ${program} is too old: expected ${oldestNjs} or newer: update njs`,
-    );
+    throw new Fault(`njs ${runtime.njsVersion} of ${program} is too old: expected ${oldestNjs} or newer: update njs`);
   }
   return { ...runtime, configuration, configurationFault };
 }

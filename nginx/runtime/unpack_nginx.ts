@@ -5,9 +5,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { RuntimeFault } from './find_nginx.js';
-
-export type Suite = 'trixie' | 'forky';
+import type { Suite } from '../versions.js';
+import { moduleFile } from './nginx_runtime.js';
+import { Fault } from '../../node/fault.js';
 
 export interface UnpackedNginx {
   command: string[];
@@ -31,9 +31,7 @@ export async function unpackNginx(suite: Suite): Promise<UnpackedNginx> {
   const architecture = run('dpkg', ['--print-architecture'], {}).trim();
   const names = loaders[architecture];
   if (names === undefined)
-    throw new RuntimeFault(
-      `no nginx to unpack for the architecture ${architecture}: set NGINX_RUNTIME=system, ${dockerWay}`,
-    );
+    throw new Fault(`no nginx to unpack for the architecture ${architecture}: set NGINX_RUNTIME=system, ${dockerWay}`);
   const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'keygate');
   const home = join(cache, `nginx-${suite}-${architecture}`);
   if (!existsSync(home)) unpackInto(home, cache, suite);
@@ -46,7 +44,7 @@ export async function unpackNginx(suite: Suite): Promise<UnpackedNginx> {
   const program = loader.find((path) => existsSync(path)) ?? (loader[0] as string);
   return {
     command: [program, '--library-path', libraries, join(home, 'usr/sbin/nginx')],
-    modulePath: join(home, 'usr/lib/nginx/modules/ngx_http_js_module.so'),
+    modulePath: join(home, 'usr/lib/nginx/modules', moduleFile),
   };
 }
 
@@ -71,7 +69,7 @@ function unpackInto(home: string, cache: string, suite: Suite): void {
 function aptOptions(work: string, suite: Suite): string[] {
   mkdirSync(join(work, 'lists', 'partial'), { recursive: true });
   if (!existsSync(keyring)) {
-    throw new RuntimeFault(
+    throw new Fault(
       `${keyring} is missing: install debian-archive-keyring, an nginx with njs 1.0.1 or newer, ${dockerWay}`,
     );
   }
@@ -100,7 +98,7 @@ function findMirror(): string {
     .filter(([uri, component]) => component === 'main' && !/security|ubuntu/i.test(uri ?? ''));
   const mirror = main[0]?.[0];
   if (mirror === undefined)
-    throw new RuntimeFault(
+    throw new Fault(
       `apt knows no Debian mirror to take nginx from: install an nginx with njs 1.0.1 or newer, ${dockerWay}`,
     );
   return mirror;
@@ -116,12 +114,12 @@ function packages(options: string[]): string[] {
 function run(program: string, args: string[], options: { cwd?: string }): string {
   const { status, stdout, stderr, error } = spawnSync(program, args, { ...options, encoding: 'utf8' });
   if (error !== undefined)
-    throw new RuntimeFault(
+    throw new Fault(
       `${program} is not on this machine, so nginx can't be unpacked: install an nginx with njs 1.0.1 or newer, ` +
         `${dockerWay}`,
     );
   if (status !== 0)
-    throw new RuntimeFault(
+    throw new Fault(
       `${program} failed: ${stderr.trim().split('\n').pop() ?? ''}: install an nginx with njs 1.0.1 or newer, ` +
         `${dockerWay}`,
     );

@@ -1,5 +1,6 @@
 // One fetch of JWKS_URL: https, no redirects, bounded in size; each failure says why in one log line.
 
+import { jsonMediaType } from '../../auth/media_types.js';
 import { complain } from './source_faults.js';
 import { oneLine } from '../log.js';
 import { readState, switchGeneration, writeState } from './shared_state.js';
@@ -29,7 +30,7 @@ async function fetchText(url: string): Promise<{ text: string } | { fault: strin
   if (url.slice(0, 8) !== 'https://') return { fault: 'expected an https URL' };
   const startedMs = Date.now();
   try {
-    const response = await ngx.fetch(encodeURI(decodeURI(url)), { headers: { Accept: 'application/json' } });
+    const response = await ngx.fetch(encodeURI(decodeURI(url)), { headers: { Accept: jsonMediaType } });
     if (response.status !== 200) return { fault: `expected status 200, got ${response.status}` };
     const text = await response.text();
     if (text.length > maxBytes) return { fault: 'more than 256 KB' };

@@ -2,7 +2,7 @@
 // request meets a set that is not complete.
 
 import { parseDenyList } from '../../auth/deny_list.js';
-import { parseList } from '../../auth/location_settings.js';
+import { chooseMintIssuer } from '../../auth/issuers.js';
 import { complain, isFaulty, recover, type Source } from './source_faults.js';
 import { forgetLook, lookAt } from './watched_file.js';
 import { log, oneLine } from '../log.js';
@@ -88,12 +88,10 @@ function refreshMinting(variables: NginxVariables, nowMs: number): void {
   if (readState('minting') === undefined) writeState('minting', JSON.stringify({ configured: true }));
 }
 
-// Our own issuer is the one of JWT_ISSUER only where nobody else's keys verify it.
 function mintIssuer(variables: NginxVariables): string {
   const { keygate_mint_issuer, keygate_jwks_path, keygate_jwks_url, keygate_jwt_issuer } = variables;
-  if (keygate_mint_issuer) return keygate_mint_issuer;
-  const issuers = keygate_jwks_path || keygate_jwks_url ? 'any' : parseList(keygate_jwt_issuer || '');
-  return issuers === 'any' ? 'keygate' : issuers[0] || 'keygate';
+  const hasJwks = Boolean(keygate_jwks_path || keygate_jwks_url);
+  return chooseMintIssuer({ mintIssuer: keygate_mint_issuer, hasJwks, jwtIssuer: keygate_jwt_issuer });
 }
 
 function refreshLocal(variables: NginxVariables, nowMs: number): void {

@@ -1,5 +1,6 @@
 // GET /health/ready: which parts can do their work. No names, paths or reasons: those are in the log.
 
+import { jsonMediaType } from '../../auth/media_types.js';
 import { isFaulty, type Source } from '../keys/source_faults.js';
 import { currentKeySet } from '../keys/key_set.js';
 import { askSidecar } from '../sidecar/sidecar.js';
@@ -20,7 +21,7 @@ export async function ready(r: NginxHTTPRequest): Promise<void> {
   const isLost = keys === 'failing' && (jwks === 'failing' || hasNoJwks());
   const conditions: Condition[] = [keys, jwks, verifier === 'failing' && needsSidecar ? 'degraded' : 'ok'];
   const status: Condition = isLost ? 'failing' : worstOf(conditions) === 'ok' ? 'ok' : 'degraded';
-  r.headersOut['Content-Type'] = 'application/json';
+  r.headersOut['Content-Type'] = jsonMediaType;
   r.headersOut['Cache-Control'] = 'no-store';
   if (isLost) r.headersOut['Retry-After'] = '1';
   r.return(isLost ? 503 : 200, JSON.stringify({ status, components: { keys, jwks, verifier } }));

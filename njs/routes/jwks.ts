@@ -1,6 +1,7 @@
 // GET /.well-known/jwks.json: the public halves of the minting keys (RFC 7517 section 5).
 
-import type { Jwk } from '../../auth/jwk.js';
+import { jsonMediaType } from '../../auth/media_types.js';
+import { publishedJwk } from '../../auth/public_jwk.js';
 import { sendRouteRefusal } from '../decision/refusal.js';
 import { readStoredJwks } from '../keys/trusted_keys.js';
 
@@ -11,13 +12,7 @@ export function jwks(r: NginxHTTPRequest): void {
     return;
   }
   const keys = readStoredJwks('minting').keys || [];
-  r.headersOut['Content-Type'] = 'application/json';
+  r.headersOut['Content-Type'] = jsonMediaType;
   r.headersOut['Cache-Control'] = 'public, max-age=300';
-  r.return(200, JSON.stringify({ keys: keys.map(publicJwk) }));
-}
-
-// Named member by member: what is not named here can't get out.
-function publicJwk(jwk: Jwk): object {
-  const { kid, kty, alg, n, e, crv, x, y } = jwk;
-  return { kty, use: 'sig', alg, kid, n, e, crv, x, y };
+  r.return(200, JSON.stringify({ keys: keys.map(publishedJwk) }));
 }

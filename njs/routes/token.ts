@@ -1,6 +1,7 @@
 // POST /token: an API key in, a JWT out. nginx passes the credential on; the sidecar looks it up and mints.
 
 import { chooseCredential, readCredential } from '../../auth/credential.js';
+import { jsonMediaType } from '../../auth/media_types.js';
 import { isReason, type Reason } from '../../auth/refusals.js';
 import { failureLimit } from '../decision/failure_limit.js';
 import { readKeySet } from '../keys/key_set.js';
@@ -29,7 +30,7 @@ function refuse(reason: Reason): RefusedOutcome {
 }
 
 function sendToken(r: NginxHTTPRequest, body: string): void {
-  r.headersOut['Content-Type'] = 'application/json';
+  r.headersOut['Content-Type'] = jsonMediaType;
   r.headersOut['Cache-Control'] = 'no-store';
   r.return(200, body);
 }

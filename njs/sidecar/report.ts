@@ -1,5 +1,6 @@
 // Tells the sidecar which keys nginx uses, once after each change, so that the admin command can say so.
 
+import { sidecarMediaType } from '../../auth/media_types.js';
 import { currentKeySet } from '../keys/key_set.js';
 import { readState, writeState } from '../keys/shared_state.js';
 
@@ -12,7 +13,7 @@ export async function report(session: NginxPeriodicSession): Promise<void> {
   if (Date.now() - Number(readState('report_failed_ms') || 0) < apartMs) return;
   if (keySet === undefined || address.slice(0, 5) !== 'unix:' || readState('reported') === keySet.generation) return;
   const generation = keySet.generation;
-  const headers = { Host: 'keygate', 'Content-Type': 'application/vnd.keygate+json' };
+  const headers = { Host: 'keygate', 'Content-Type': sidecarMediaType };
   const body = JSON.stringify({ generation });
   try {
     const response = await ngx.fetch(`http://${address}:/health`, { method: 'POST', headers, body });

@@ -1,9 +1,8 @@
 // Asking the sidecar. Its answer counts only with status 200, our content type and the shape that was asked
 // for; anything else, and no answer within 2 s, is no answer (rule 2).
 
+import { sidecarMediaType } from '../../auth/media_types.js';
 import type { SignatureCheck, SignatureResult } from '../../auth/platform.js';
-
-const contentType = 'application/vnd.keygate+json';
 
 /** A JSON object of which nothing is known yet. */
 export type Unverified = { [name: string]: unknown };
@@ -36,7 +35,7 @@ function hintAbout(reply: NginxHTTPRequest): string {
 }
 
 function readReply(reply: NginxHTTPRequest): Unverified | undefined {
-  if (reply.status !== 200 || reply.headersOut['Content-Type'] !== contentType) return undefined;
+  if (reply.status !== 200 || reply.headersOut['Content-Type'] !== sidecarMediaType) return undefined;
   try {
     const answer: unknown = JSON.parse(reply.responseText || '');
     return isObject(answer) ? answer : undefined;

@@ -6,7 +6,7 @@ import { hashSync, verifySync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { parseKeyId } from '../../auth/api_key.js';
 import { decide, type Gate } from '../../auth/decide.js';
-import type { Jwk } from '../../auth/jwk.js';
+import type { Jwk } from '../../auth/public_jwk.js';
 import type { KeyEntry } from '../../auth/key_entry.js';
 import { parseKeyFile } from '../../auth/key_file.js';
 import { decideRecord, recordOf, type KeyRecord } from '../../auth/key_record.js';

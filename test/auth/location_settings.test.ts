@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parseList, parseLocationSettings } from '../../auth/location_settings.js';
+import { parseList } from '../../auth/issuers.js';
+import { parseLocationSettings } from '../../auth/location_settings.js';
 
 const conf = readFileSync(join(import.meta.dirname, '../../nginx/snippets/asking.conf'), 'utf8');
 const joined = /\$keygate_settings \{[^}]*default "([^"]*)";/.exec(conf)?.[1]?.replaceAll('\\t', '\t') ?? '';

@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { parseJwks, type Jwk, type Jwks } from '../../auth/jwk.js';
+import { parseJwks, type Jwks } from '../../auth/jwk.js';
+import type { Jwk } from '../../auth/public_jwk.js';
 import type { SignatureAlgorithm } from '../../auth/algorithms.js';
 import { parseToken } from '../../auth/jwt.js';
 import { hasSignatureForm } from '../../auth/signature.js';

@@ -79,7 +79,7 @@ describe('npm start', { timeout: 60000 }, () => {
     [
       'an njs too old for js_access',
       { NGINX_RUNTIME: 'debian13', AUTH_ENTRY: 'access' },
-      [/AUTH_ENTRY=access: njs 0\.8\.9 is too old/],
+      [/AUTH_ENTRY=access needs njs 1\.0\.1 or newer, not njs 0\.8\.9/],
     ],
     [
       'an engine that is not there',
@@ -89,7 +89,7 @@ describe('npm start', { timeout: 60000 }, () => {
     [
       'js_access on the engine that can not run it',
       { AUTH_ENTRY: 'access', JS_ENGINE: 'njs' },
-      [/AUTH_ENTRY=access needs the engine qjs, and JS_ENGINE=njs is chosen/],
+      [/AUTH_ENTRY=access needs the engine qjs, not njs/],
     ],
     ['a GitHub token without a key', { GITHUB_TOKEN: 'ghp_x' }, [/keygate key new/]],
     ['a placeholder for a key', { API_KEY: 'your_api_key_here' }, [/API_KEY: a placeholder from an example/]],

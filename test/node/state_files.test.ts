@@ -4,7 +4,7 @@ import { chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { writeSigningKeys } from '../../verifier/signing/signing_keys.js';
+import { writeSigningKeys } from '../../verifier/signing/stored_keys.js';
 import { loadSecret, writeAtomically } from '../../node/state_files.js';
 
 const isRoot = process.getuid?.() === 0;

@@ -1,7 +1,7 @@
 // How signing keys come and go: published before they sign, kept until the last token they signed has expired.
 
-import type { SigningAlgorithm, StoredSigningKey } from './signing_keys.js';
-import { makeSigningKey } from './signing_keys.js';
+import type { SigningAlgorithm, StoredSigningKey } from './stored_keys.js';
+import { makeSigningKey } from './stored_keys.js';
 import type { JWK } from 'jose';
 
 /** As long as others may keep our JWKS (its max-age), a new key does not sign. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { InstalledNginx } from '../../../nginx/runtime/installed_nginx.js';
 import { readConfiguration } from '../../../nginx/configuration/configuration.js';
 import { readOperatorConfig } from '../../../nginx/configuration/operator_config.js';
-import { chooseEngine, findBypass } from '../../../cli/install/install_choice.js';
+import { chooseEngine, checkAccessGuard } from '../../../cli/install/install_choice.js';
 
 const nginx: InstalledNginx = {
   name: 'yours',
@@ -13,11 +13,10 @@ const nginx: InstalledNginx = {
   nginxVersion: '1.30.6',
   njsVersion: '1.0.2',
   engines: ['qjs', 'njs'],
-  hasJsAccess: true,
   configuration: '',
   configurationFault: '',
 };
-const debian13: InstalledNginx = { ...nginx, njsVersion: '0.8.9', engines: ['njs'], hasJsAccess: false };
+const debian13: InstalledNginx = { ...nginx, njsVersion: '0.8.9', engines: ['njs'] };
 
 describe('chooseEngine', () => {
   it('takes the best engine that this njs has', () => {
@@ -35,20 +34,20 @@ describe('chooseEngine', () => {
   });
 });
 
-describe('findBypass', () => {
+describe('checkAccessGuard', () => {
   const guarded = readOperatorConfig(
     readConfiguration('http { server { location / { js_access keygate.access; } } }', '/k'),
   );
 
   it.each(['0.9.9', '1.0.0'])('names js_access on njs %s, which can be bypassed', (njsVersion) => {
-    const found = findBypass({ ...nginx, njsVersion, hasJsAccess: false }, guarded);
+    const found = checkAccessGuard({ ...nginx, njsVersion }, guarded);
     expect(found).toMatch(/guard_access\.conf.*CVE-2026-18329.*include guard_location\.conf instead/);
     expect(found).toContain(`njs ${njsVersion}`);
   });
 
   it('finds nothing where js_access holds, is not used, or the configuration is not known', () => {
-    expect(findBypass(nginx, guarded)).toBeUndefined();
-    expect(findBypass(debian13, readOperatorConfig(readConfiguration('http { }', '/k')))).toBeUndefined();
-    expect(findBypass(debian13, undefined)).toBeUndefined();
+    expect(checkAccessGuard(nginx, guarded)).toBeUndefined();
+    expect(checkAccessGuard(debian13, readOperatorConfig(readConfiguration('http { }', '/k')))).toBeUndefined();
+    expect(checkAccessGuard(debian13, undefined)).toBeUndefined();
   });
 });

@@ -297,12 +297,12 @@ describe('keygate install --check', () => {
     expect(check()).toEqual({
       code: 1,
       found: [
-        expect.stringMatching(
-          /^guard_access\.conf: .*bypassed with njs 1\.0\.0 \(0\.9\.9 to 1\.0\.0: CVE-2026-18329\)/,
-        ),
+        expect.stringMatching(/^guard_access\.conf: .*needs njs 1\.0\.1 or newer, not njs 1\.0\.0 .*CVE-2026-18329/),
       ],
     });
-    expect(install().out).toMatch(/note: your nginx\.conf includes guard_access\.conf, which can be bypassed/);
+    expect(install().out).toMatch(
+      /note: your nginx\.conf includes guard_access\.conf, which needs njs 1\.0\.1 or newer/,
+    );
   });
 
   it('finds lines of Keygate that stand where they do not hold', () => {

@@ -80,7 +80,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const facts = await gatewayFacts(options, {
     dir,
     stateDir,
-    keysFile: all.API_KEYS_FILE,
     socket,
     upstreamUrl: all.UPSTREAM_URL,
   });
@@ -139,15 +138,14 @@ function makeEmbedded(files: RenderedGateway['files'], facts: GatewayFacts): voi
 interface Places {
   dir: string;
   stateDir: string;
-  keysFile: string;
   socket: string;
   upstreamUrl: string;
 }
 
 async function gatewayFacts(options: GatewayOptions, places: Places): Promise<GatewayFacts> {
   const { variant } = options;
-  const runtime = await findNginx({ runtime: variant.runtime });
-  const { dir, stateDir, keysFile } = places;
+  const runtime = await findNginx(variant.runtime);
+  const { dir, stateDir } = places;
   const certificate = await testCertificate();
   mkdirSync(join(dir, 'temp'), { recursive: true });
   return {
@@ -166,9 +164,7 @@ async function gatewayFacts(options: GatewayOptions, places: Places): Promise<Ga
     certificate: certificate.certificate,
     certificateKey: certificate.key,
     upstreamUrl: places.upstreamUrl,
-    apiKeysFile: keysFile,
     stateDir,
-    jwksPath: options.env?.['JWKS_PATH'] ?? '',
     sidecarAddress: options.env?.['VERIFIER_LISTEN'] ?? `unix:${places.socket}`,
     sidecarSecret:
       options.env?.['VERIFIER_LISTEN'] === undefined ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),

@@ -29,7 +29,7 @@ export interface NginxPlace {
 
 /** Starts nginx and waits until it answers; a failure shows its error log. */
 export async function spawnNginx(variant: Variant, place: NginxPlace): Promise<RunningNginx> {
-  const { command } = await findNginx({ runtime: variant.runtime });
+  const { command } = await findNginx(variant.runtime);
   const [program, ...rest] = (place.command?.(command) ?? command) as [string, ...string[]];
   const args = [
     ...rest,

@@ -48,7 +48,7 @@ const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 /** Makes a folder for an nginx of the variant, with a configuration that is the operator's alone. */
 export async function makeOperator(variant: Variant, upstreamUrl: string): Promise<Operator> {
   const dir = mkdtempSync(join(tmpdir(), 'keygate-operator-'));
-  const { command, modulePath, nginxVersion, njsVersion } = await findNginx({ runtime: variant.runtime });
+  const { command, modulePath, nginxVersion, njsVersion } = await findNginx(variant.runtime);
   const port = await freePort();
   const program = join(dir, 'nginx-program');
   const conf = join(dir, 'nginx', 'nginx.conf');

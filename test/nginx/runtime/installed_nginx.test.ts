@@ -51,14 +51,13 @@ describe('findInstalledNginx', () => {
       built: `--modules-path=${dir} --add-module=/src/njs/nginx`,
     });
     rmSync(module);
-    expect(await findInstalledNginx({ program })).toMatchObject({ modulePath: '', hasJsAccess: true });
+    expect(await findInstalledNginx({ program })).toMatchObject({ modulePath: '' });
   });
 
   it('goes on without a configuration that nginx refuses, and tells why', async () => {
     const { program, module } = fakeNginx(dir, { njs: '0.9.0' });
     const found = await findInstalledNginx({ program, module });
     expect(found).toMatchObject({
-      hasJsAccess: false,
       configurationFault: 'open() "/etc/nginx/nginx.conf" failed',
     });
     expect(found.configuration).toBeUndefined();

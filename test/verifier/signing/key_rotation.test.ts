@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { activate, addNext, advanceKeys, publishSeconds, removeKey } from '../../../verifier/signing/key_rotation.js';
-import type { StoredSigningKey } from '../../../verifier/signing/signing_keys.js';
+import type { StoredSigningKey } from '../../../verifier/signing/stored_keys.js';
 
 const key = (kid: string, state: StoredSigningKey['state'], sinceSeconds = 1000): StoredSigningKey => ({
   state,

@@ -1,0 +1,28 @@
+// Faults of whoever starts a program here, and how a program tells them.
+
+/** A fault that the person at the shell can mend: the message names the place and what was expected. */
+export class Fault extends Error {
+  /** @param hint what to do next, where the message does not say it. An empty message: everything was said already. */
+  constructor(
+    message: string,
+    readonly hint?: string,
+  ) {
+    super(message);
+  }
+}
+
+/**
+ * What a program prints before it ends with an error.
+ * @returns lines for standard error: each fault, then its hint; for what nobody foresaw, where it happened
+ */
+export function explainError(error: unknown): string[] {
+  if (!(error instanceof Fault)) return [`keygate: ${describeUnforeseen(error)}`];
+  const lines = error.message === '' ? [] : error.message.split('\n').map((line) => `keygate: ${line}`);
+  return error.hint === undefined ? lines : [...lines, `hint: ${error.hint}`];
+}
+
+// A failed system call names its file; anything else is told with the place in our code.
+function describeUnforeseen(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return 'code' in error ? error.message : (error.stack ?? error.message);
+}
