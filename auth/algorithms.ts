@@ -1,4 +1,5 @@
-// Everything about one signature algorithm in one place (RFC 7518 section 3.1, RFC 8037 section 3.1).
+// Everything about a signature algorithm in one place, and the public keys that algorithms take (RFC 7518 sections 3.1
+// and 6, RFC 8037 section 3.1).
 
 export type SignatureAlgorithm =
   'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA';
@@ -59,4 +60,53 @@ export const algorithms: { readonly [name in SignatureAlgorithm]: Algorithm } = 
 /** Whether a value names an accepted algorithm, to the letter. */
 export function isAlgorithm(value: unknown): value is SignatureAlgorithm {
   return typeof value === 'string' && Object.prototype.hasOwnProperty.call(algorithms, value);
+}
+
+/** A public key that was checked (jwk.ts); what is not named here was left behind. */
+export interface Jwk {
+  kty: 'RSA' | 'EC' | 'OKP';
+  kid?: string;
+  /** The only algorithm that the key is for, where its owner names an algorithm. */
+  alg?: SignatureAlgorithm;
+  n?: string;
+  e?: string;
+  crv?: string;
+  x?: string;
+  y?: string;
+  /** Bytes of an RSA modulus, and so of its signatures. */
+  modulusBytes?: number;
+}
+
+/** What a public key is made of, whoever describes it: a JWK of ours, of jose or of WebCrypto. */
+export interface PublicMembers {
+  kty?: string;
+  n?: string;
+  e?: string;
+  crv?: string;
+  x?: string;
+  y?: string;
+}
+
+/**
+ * Builds a key anew from the public members that its type has. Nothing else reaches importKey (rule 5 in
+ * docs/nginx-traps.md), and no private member gets out.
+ */
+export function publicMembers(jwk: PublicMembers): PublicMembers {
+  const { kty, n, e, crv, x, y } = jwk;
+  if (kty === 'RSA') return { kty, n: n as string, e: e as string };
+  if (kty === 'OKP') return { kty, crv: crv as string, x: x as string };
+  return { kty: 'EC', crv: crv as string, x: x as string, y: y as string };
+}
+
+/** A key of ours as others get it (RFC 7517 section 4): its public members, its name and its use. */
+export interface PublishedJwk extends PublicMembers {
+  kid: string | undefined;
+  alg: string | undefined;
+  use: 'sig';
+}
+
+/** Makes the public half of a signing key, to be published. */
+export function publishedJwk(jwk: PublicMembers & { kid?: string; alg?: string }): PublishedJwk {
+  const { kid, alg } = jwk;
+  return Object.assign(publicMembers(jwk), { kid, alg, use: 'sig' as const });
 }

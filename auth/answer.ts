@@ -1,7 +1,9 @@
 // A reason put on the wire: status, headers and JSON body (RFC 6750 section 3, RFC 9110 section 11.6.1).
 
-import { jsonMediaType } from './media_types.js';
 import { refusals, type Reason, type Refusal } from './refusals.js';
+
+/** The media type of what the gateway answers itself. */
+export const jsonMediaType = 'application/json';
 
 /** An answer that the gateway gives itself. */
 export interface Answer {

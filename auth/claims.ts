@@ -2,8 +2,7 @@
 
 import { ownMember, type UnverifiedObject } from './json.js';
 import type { Reason } from './refusals.js';
-import { parseScope } from './scopes.js';
-import { encodeSubject } from './subject.js';
+import { parseScope, encodeSubject } from './verdict.js';
 
 /** What a location asks of tokens. */
 export interface JwtSettings {

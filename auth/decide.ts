@@ -1,17 +1,19 @@
 // The decision, step by step, for both entry points: target, credential, JWT or API key, scopes. Nothing else admits.
 
-import { checkKeyForm } from './api_key.js';
-import type { CredentialHeaders, PresentedCredential } from './credential.js';
-import { chooseCredential, readCredential } from './credential.js';
+import {
+  checkKeyForm,
+  type CredentialHeaders,
+  type PresentedCredential,
+  chooseCredential,
+  readCredential,
+} from './credential.js';
 import { decideRecord, type KeyRecord } from './key_record.js';
 import type { LocationSettings } from './location_settings.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
-import { holdsScopes } from './scopes.js';
+import { holdsScopes, admit, refuse, type Principal, type Verdict } from './verdict.js';
 import { checkTarget } from './target.js';
-import type { TrustedKeys } from './token_verdict.js';
-import { decideToken } from './token_verdict.js';
-import { admit, refuse, type Principal, type Verdict } from './verdict.js';
+import { type TrustedKeys, decideToken } from './token_verdict.js';
 
 /** What is looked at of a request. */
 export interface RequestFacts {

@@ -1,9 +1,8 @@
 // JWKs: which keys of a set can be used, each built anew from its public members (RFC 7517, RFC 7518 section 6).
 
-import { algorithms, isAlgorithm, type SignatureAlgorithm } from './algorithms.js';
+import { algorithms, isAlgorithm, type SignatureAlgorithm, type Jwk } from './algorithms.js';
 import { isJsonObject, ownMember, type UnverifiedObject } from './json.js';
 import type { Platform } from './platform.js';
-import type { Jwk } from './public_jwk.js';
 
 export interface JwkProblem {
   /** Place in the set, from 0. */

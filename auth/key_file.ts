@@ -1,7 +1,7 @@
 // The key file: one entry a line. A line that can't be used is reported by its number, never by its content,
 // and never stops the others. Read alike by nginx and by the sidecar.
 
-import type { KeyEntry } from './key_entry.js';
+import type { KeyEntry } from './key_record.js';
 import { parseKeyLine } from './key_line.js';
 import type { Platform } from './platform.js';
 

@@ -1,9 +1,9 @@
 // One line of a key file: `[name:]hash attributes...`, or a plaintext key.
 
-import type { KeyEntry } from './key_entry.js';
+import type { KeyEntry } from './key_record.js';
 import type { Platform } from './platform.js';
 import { parseRfc3339 } from './rfc3339.js';
-import { parseScope } from './scopes.js';
+import { parseScope } from './verdict.js';
 
 const bcrypt = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const sha256 = /^\$sha256\$([A-Za-z0-9_-]{43})$/;

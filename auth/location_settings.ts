@@ -1,7 +1,6 @@
 // The settings of one location, as nginx joins them (`$keygate_settings` in nginx/snippets/asking.conf).
 
 import type { JwtSettings } from './claims.js';
-import { parseList } from './issuers.js';
 import type { TargetSettings } from './target.js';
 
 export interface LocationSettings extends TargetSettings {
@@ -12,18 +11,23 @@ export interface LocationSettings extends TargetSettings {
   requiredScope: string;
 }
 
-const fields = 5;
+/**
+ * The settings that go with each question, by their nginx variables without `keygate_`, in the order in which nginx
+ * joins them (asking.conf is filled from this list).
+ */
+export const askedSettings = ['jwt_audience', 'jwt_issuer', 'jwt_leeway', 'require_scope', 'hide_token_route'] as const;
+
 const maxScopeCharacters = 512; // a refusal names them, in the one small buffer that nginx has for a verdict
 
 /**
  * Parses the joined settings of a location.
- * @param joined JWT_AUDIENCE, JWT_ISSUER, JWT_LEEWAY, REQUIRE_SCOPE and HIDE_TOKEN_ROUTE, with tabs between them
+ * @param joined the values of `askedSettings`, with tabs between them
  * @param hasJwksUrl whether JWKS_URL is set
  * @returns the settings, or the fault: the name of the setting and what was expected
  */
 export function parseLocationSettings(joined: string, hasJwksUrl: boolean): LocationSettings | { fault: string } {
   const parts = joined.split('\t');
-  if (parts.length !== fields) return { fault: 'a keygate setting holds a tab' };
+  if (parts.length !== askedSettings.length) return { fault: 'a keygate setting holds a tab' };
   const [audience, issuer, leeway, scope, hidden] = parts as [string, string, string, string, string];
   if (!/^\d{1,4}$/.test(leeway)) return { fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' };
   if (hidden !== 'on' && hidden !== 'off') return { fault: '$keygate_hide_token_route: expected on or off' };
@@ -41,4 +45,30 @@ export function parseLocationSettings(joined: string, hasJwksUrl: boolean): Loca
     requiredScope: scope,
     hidesTokenRoute: hidden === 'on',
   };
+}
+
+/** Splits a comma-separated list; `any`, and an unset list where that is allowed, mean any value. */
+export function parseList(text: string): string[] | 'any' {
+  if (text === '') return 'any';
+  const values = text.split(',').map((value) => value.replace(/^ +| +$/g, ''));
+  const named = values.filter((value) => value !== '');
+  return named.length === 1 && named[0] === 'any' ? 'any' : named;
+}
+
+/** What the issuer of our own tokens follows from; undefined or empty where a setting is unset. */
+export interface MintIssuerSettings {
+  mintIssuer: string | undefined;
+  /** Whether JWKS_PATH or JWKS_URL is set. */
+  hasJwks: boolean;
+  jwtIssuer: string | undefined;
+}
+
+/**
+ * Chooses the `iss` of the tokens that POST /token mints: MINT_ISSUER, else the first JWT_ISSUER where nobody else's
+ * keys verify it, else `keygate`.
+ */
+export function chooseMintIssuer({ mintIssuer, hasJwks, jwtIssuer }: MintIssuerSettings): string {
+  if (mintIssuer) return mintIssuer;
+  const issuers = hasJwks ? 'any' : parseList(jwtIssuer || '');
+  return issuers === 'any' ? 'keygate' : issuers[0] || 'keygate';
 }

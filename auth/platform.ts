@@ -1,8 +1,7 @@
 // What auth/ needs from the engine it runs in: primitives that nginx's JavaScript and Node.js name
 // differently. njs/platform.ts and node/crypto.ts implement it.
 
-import type { SignatureAlgorithm } from './algorithms.js';
-import type { Jwk } from './public_jwk.js';
+import type { SignatureAlgorithm, Jwk } from './algorithms.js';
 
 export interface Platform {
   /**

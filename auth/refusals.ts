@@ -65,7 +65,7 @@ const makeTable = () =>
       400,
       'The request target holds a backslash, a space, a fragment or a control character.',
     ),
-    identity_header: invalidRequest(400, 'X-Auth-User, X-Auth-Issuer and X-Auth-Method are not for clients to send.'),
+    identity_header: invalidRequest(400, 'Identity headers such as X-Auth-User are not for clients to send.'),
     bad_host: invalidRequest(400, 'The Host header holds a character other than letters, digits and . - _ : [ ].'),
     bad_request: invalidRequest(400, 'The request could not be understood.'),
     not_found: nothingHere,

@@ -1,15 +1,13 @@
 // The verdict on a JWT: form, issuer, key, signature, claims, revocation, in this order.
 
-import type { SignatureAlgorithm } from './algorithms.js';
+import type { SignatureAlgorithm, Jwk } from './algorithms.js';
 import { checkClaims, readUnverifiedIssuer, type JwtSettings } from './claims.js';
 import type { UnverifiedObject } from './json.js';
 import { fitsAlgorithm } from './jwk.js';
-import type { Jwk } from './public_jwk.js';
 import { checkEntry, type KeyTerms } from './key_record.js';
-import { parseToken, type UnverifiedToken } from './jwt.js';
+import { parseToken, type UnverifiedToken, hasSignatureForm } from './jwt.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
-import { hasSignatureForm } from './signature.js';
 import { admit, refuse, type Principal, type Verdict } from './verdict.js';
 
 /** The keys that verify tokens, each set bound to its issuers. */

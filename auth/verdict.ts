@@ -1,4 +1,6 @@
-// What a decision is: a value, never an exception. Only njs/ turns it into nginx calls.
+// What a decision is: a value, never an exception. Only njs/ turns it into nginx calls. Subjects are made safe for
+// headers and logs here, so that no two look alike (RFC 3986 section 2.1), and scopes are compared (RFC 6749 section
+// 3.3).
 
 import type { Reason } from './refusals.js';
 
@@ -39,4 +41,49 @@ export function admit(principal: Principal): Admitted {
 /** Refuses for one reason of the table in refusals.ts. */
 export function refuse(reason: Reason): Refused {
   return { admitted: false, reason };
+}
+
+const scopeTokens = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
+/**
+ * @param separator between scopes; several in a row count as one
+ * @returns the scopes, or undefined when one holds a character that none may have
+ */
+export function parseScope(text: string, separator = ' '): string[] | undefined {
+  if (!scopeTokens.test(text)) return undefined;
+  const scopes = text.split(separator);
+  return scopes.indexOf('') < 0 ? scopes : scopes.filter((scope) => scope !== '');
+}
+
+/** Whether all required scopes are held; none required is always held. */
+export function holdsScopes(held: string[], required: string[]): boolean {
+  return required.every((scope) => held.indexOf(scope) >= 0);
+}
+
+/** The longest encoded subject, in bytes. */
+const maxSubjectBytes = 256;
+
+const plain = /^[\x21-\x24\x26-\x7e]*$/;
+
+/**
+ * Encodes a subject or an issuer for a header.
+ * @returns at most 256 bytes, or undefined for a text that can't be one: with control characters, lone surrogates or
+ * U+FFFD, or too long
+ */
+export function encodeSubject(text: string): string | undefined {
+  const encoded = plain.test(text) ? text : encodeUnusual(text);
+  return encoded === undefined || encoded.length > maxSubjectBytes ? undefined : encoded;
+}
+
+function encodeUnusual(text: string): string | undefined {
+  // U+FFFD: the old engine's JSON.parse puts it in the place of a lone surrogate.
+  if (/[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffd]/.test(text) || hasLoneSurrogate(text)) return undefined;
+  return encodeURIComponent(text).replace(/%(2[1-46-9A-F]|3[A-F]|40|5[B-F]|60|7[B-E])/g, (_, hex: string) =>
+    String.fromCharCode(parseInt(hex, 16)),
+  );
+}
+
+function hasLoneSurrogate(text: string): boolean {
+  const withoutPairs = text.replace(/[\ud800-\udbff][\udc00-\udfff]/g, '');
+  return /[\ud800-\udfff]/.test(withoutPairs);
 }

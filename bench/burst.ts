@@ -3,7 +3,7 @@
 // the others wait in the socket's backlog (net.core.somaxconn), and one too many fails.
 
 import { join } from 'node:path';
-import { findFreePort, openFileLimit } from '../launcher/machine.js';
+import { findFreePort, openFileLimit } from '../launcher/facts.js';
 import type { Subject } from './comparison.js';
 import * as configurations from './configurations.js';
 import { openConnections } from './connections.js';

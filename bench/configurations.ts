@@ -2,8 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { sidecarMediaType } from '../auth/media_types.js';
-import { openFileLimit } from '../launcher/machine.js';
+import { sidecarMediaType } from '../auth/key_record.js';
+import { openFileLimit } from '../launcher/facts.js';
 import { snippetFiles } from '../nginx/snippet_files.js';
 
 export interface Place {

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findFreePort } from '../launcher/machine.js';
+import { findFreePort } from '../launcher/facts.js';
 import { compare, type Subject } from './comparison.js';
 import * as configurations from './configurations.js';
 import { startProgram } from './processes.js';

@@ -1,6 +1,6 @@
 // The rows of the main table: what a known, a new and a forged credential cost, each beside plain nginx.
 
-import { findFreePort } from '../launcher/machine.js';
+import { findFreePort } from '../launcher/facts.js';
 import { compare, type Aim, type Comparison, type Subject, type Trial } from './comparison.js';
 import { withoutSignature } from './credentials.js';
 import { runWrk } from './load.js';

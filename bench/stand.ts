@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findNginx } from '../nginx/runtime/find_nginx.js';
 import type { NginxRuntime } from '../nginx/runtime/nginx_runtime.js';
-import { findFreePort } from '../launcher/machine.js';
+import { findFreePort } from '../launcher/facts.js';
 import type { Aim, Subject } from './comparison.js';
 import * as configurations from './configurations.js';
 import { makeKeys, makeSigner, signTokens, type Signer } from './credentials.js';

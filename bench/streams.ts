@@ -3,7 +3,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { openFileLimit } from '../launcher/machine.js';
+import { openFileLimit } from '../launcher/facts.js';
 import { measureRun, type Aim, type Subject } from './comparison.js';
 import * as configurations from './configurations.js';
 import { askEach, openConnections } from './connections.js';

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { CertificateFiles } from '../launcher/certificate.js';
-import { sharedFacts } from '../launcher/shared_facts.js';
+import { sharedFacts } from '../launcher/facts.js';
 import type { GatewayFacts } from '../nginx/gateway/render.js';
 import type { Engine } from '../nginx/versions.js';
 import type { Settings } from '../settings/read.js';

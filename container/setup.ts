@@ -2,7 +2,7 @@
 // nginx's configuration. A gateway that runs already may reload it, so nothing is written before the keys are in order.
 
 import { join } from 'node:path';
-import { describeLimit } from '../launcher/machine.js';
+import { describeLimit } from '../launcher/facts.js';
 import { findCertificate } from '../launcher/preparations.js';
 import { renderGateway } from '../nginx/gateway/render.js';
 import { readSettings } from '../settings/read.js';

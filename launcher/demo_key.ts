@@ -1,8 +1,7 @@
 // The demo key: there only as long as nobody has set up anything else to let clients in.
 
 import { maxKeyFileBytes, parseKeyFile } from '../auth/key_file.js';
-import { makeKey } from '../cli/keys/new_key.js';
-import { demoComment, withoutDemoKey } from '../cli/keys/demo_line.js';
+import { makeKey, demoComment, withoutDemoKey } from '../cli/keys/new_key.js';
 import { nodePlatform } from '../node/crypto.js';
 import { describeFault, FileFault, readRegularFile } from '../node/regular_file.js';
 import { writeAtomically } from '../node/state_files.js';

@@ -10,9 +10,8 @@ import { checkJsAccess, type Engine } from '../nginx/versions.js';
 import { renderGateway, type GatewayFacts } from '../nginx/gateway/render.js';
 import type { CertificateFiles } from './certificate.js';
 import type { Settings } from '../settings/read.js';
-import { describeLimit, findCaFile, findFreePort, findResolver, fitsSocket } from './machine.js';
+import { describeLimit, findCaFile, findFreePort, findResolver, fitsSocket, sharedFacts } from './facts.js';
 import { findCertificate } from './preparations.js';
-import { sharedFacts } from './shared_facts.js';
 import { Fault } from '../node/fault.js';
 
 export interface ChosenGateway {

@@ -7,9 +7,8 @@ import { Children } from './children.js';
 import { prepareDemoKey } from './demo_key.js';
 import { chooseGateway, nginxCommand, nginxDir, testConfiguration, writeGateway } from './gateway_files.js';
 import { endNginxOf } from './nginx_processes.js';
-import { checkPortIsFree, checkSidecarSocket } from './preparations.js';
+import { checkPortIsFree, checkSidecarSocket, holdStateDir, prepareStateDir } from './preparations.js';
 import { waitUntilServed } from './readiness.js';
-import { holdStateDir, prepareStateDir } from './state_dir.js';
 import { explainError } from '../node/fault.js';
 
 const children = new Children();

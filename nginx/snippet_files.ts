@@ -4,9 +4,11 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
+import { carriedValues, identityHeaders } from '../auth/identity_headers.js';
 import { isReason } from '../auth/refusals.js';
+import { askedSettings } from '../auth/location_settings.js';
 import { requestIdPattern } from '../auth/request_id.js';
-import { sidecarMediaType } from '../auth/media_types.js';
+import { sidecarMediaType } from '../auth/key_record.js';
 import { usualTargetPattern } from '../auth/target.js';
 import { directivesSince, isAtLeast, type Engine } from './versions.js';
 
@@ -31,7 +33,8 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   const { decisionAddress, decisionSecret, engine } = facts;
   const files: SnippetFiles = {};
   const folder = join(facts.sourceDir, 'snippets');
-  for (const name of readdirSync(folder)) files[name] = fillBodies(readFileSync(join(folder, name), 'utf8'));
+  for (const name of readdirSync(folder))
+    files[name] = fillTables(fillBodies(readFileSync(join(folder, name), 'utf8')));
   const change = changerOf(files);
   change('decision_address.conf', /^ +server .*\n/m, eachAddress(decisionAddress));
   change('decision_listen.conf', /^listen .*\n/m, eachAddress(decisionAddress));
@@ -77,4 +80,49 @@ export function fillBodies(text: string): string {
     if (!isReason(reason)) throw new Error(`@${reason}@ is no reason of auth/refusals.ts`);
     return formatRefusal(reason).body;
   });
+}
+
+const joinedSettings = askedSettings.map((name) => `$keygate_${name}`).join('\\t');
+const joinedIdentities = identityHeaders.map(({ header }) => `$http_${variablePart(header)}`).join('');
+
+/**
+ * Fills in what tables of auth/ hold: the settings that go with a question (location_settings.ts), and for each line
+ * that stands for identity headers a line for each row of identity_headers.ts.
+ */
+export function fillTables(text: string): string {
+  const lines = text
+    .replace('ASKED_SETTINGS', joinedSettings)
+    .replace('$http_IDENTITY_NAME', joinedIdentities)
+    .split('\n');
+  return lines.flatMap(eachIdentity).join('\n');
+}
+
+function eachIdentity(line: string): string[] {
+  if (line.includes('IDENTITY_SPELLING')) {
+    const spellings = identityHeaders.flatMap(({ header }) => underscoreSpellings(header));
+    return spellings.map((spelling) => line.replace('IDENTITY_SPELLING', spelling));
+  }
+  if (line.includes('IDENTITY_')) {
+    return identityHeaders.map(({ header, variable }) =>
+      line
+        .replace('IDENTITY_HEADER', header)
+        .replace('IDENTITY_PARAM', variablePart(header).toUpperCase())
+        .replace('IDENTITY_VARIABLE', variable),
+    );
+  }
+  if (!line.includes('CARRIED_')) return [line];
+  return carriedValues.map(({ answerHeader, variable }) =>
+    line.replace('CARRIED_ANSWER', variablePart(answerHeader)).replace('CARRIED_VARIABLE', variable),
+  );
+}
+
+function variablePart(header: string): string {
+  return header.toLowerCase().replaceAll('-', '_');
+}
+
+/** A header's spellings with an underscore in the place of some of its dashes. */
+function underscoreSpellings(header: string): string[] {
+  const [first = '', ...rest] = header.split('-');
+  const all = rest.reduce((begun, part) => begun.flatMap((one) => [`${one}_${part}`, `${one}-${part}`]), [first]);
+  return all.filter((spelling) => spelling !== header);
 }

@@ -1,12 +1,11 @@
 // What nginx may call: each name here stands in a directive of nginx/snippets.
 
-import { access } from './decision/access.js';
-import { ask } from './decision/ask.js';
+import { access, ask } from './decision/ask.js';
 import { refresh } from './keys/refresh.js';
 import { fetchWantedJwks, refreshJwks } from './keys/remote_jwks.js';
 import { ready } from './routes/health.js';
 import { jwks } from './routes/jwks.js';
 import { token } from './routes/token.js';
-import { report } from './sidecar/report.js';
+import { report } from './keys/report.js';
 
 export default { access, ask, token, jwks, ready, refresh, refreshJwks, fetchWantedJwks, report };

@@ -18,8 +18,8 @@ interface NginxHTTPRequest {
 interface NginxVariables {
   keygate_client_request_id?: string;
   keygate_admitted?: string;
-  keygate_user?: string;
-  keygate_issuer?: string;
+  /** Those of auth/identity_headers.ts among them. */
+  [identity: `keygate_${string}`]: string | undefined;
   keygate_reason?: string;
 }
 

@@ -1,10 +1,9 @@
 // auth/'s platform inside nginx: hashes, encodings and WebCrypto of njs.
 
 import nodeCrypto from 'crypto'; // named `crypto` it would hide WebCrypto
-import { publicMembers, type Jwk } from '../auth/public_jwk.js';
+import { publicMembers, type Jwk, algorithms } from '../auth/algorithms.js';
 import type { Platform, SignatureCheck, SignatureResult } from '../auth/platform.js';
-import { algorithms } from '../auth/algorithms.js';
-import { askSignature } from './sidecar/sidecar.js';
+import { askSignature } from './sidecar.js';
 
 /** @returns SHA-256 as base64url */
 export function sha256(text: string | Buffer): string {
@@ -168,4 +167,15 @@ async function importKey({ jwk, algorithm }: SignatureCheck): Promise<CryptoKey>
   // A settled value: a promise kept here could outlive its request (rule 3)
   importedKeys.keys.push({ jwk, algorithm, key });
   return key;
+}
+
+/** @returns a text, or that of an exception, on one line; the old engine may throw undefined */
+export function oneLine(e: unknown): string {
+  const text = String((e && (e as Error).message) || e);
+  return text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, 500);
+}
+
+/** Logs outside of any request. */
+export function log(level: number, text: string): void {
+  ngx.log(level, 'keygate: ' + text.replace(/[^\x20-\x7e]/g, '?'));
 }

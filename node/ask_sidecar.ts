@@ -1,7 +1,7 @@
 // Asking the sidecar as nginx does, for programs that run beside it.
 
 import { request } from 'node:http';
-import { sidecarMediaType } from '../auth/media_types.js';
+import { sidecarMediaType } from '../auth/key_record.js';
 import { readIfThere, verifierSecretPath } from './state_files.js';
 
 /** Where the sidecar listens, as Node.js takes it for a server or a request. */

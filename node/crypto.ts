@@ -1,8 +1,7 @@
 // auth/'s platform on Node.js.
 
 import { createHash, createHmac, webcrypto } from 'node:crypto';
-import { algorithms } from '../auth/algorithms.js';
-import { publicMembers } from '../auth/public_jwk.js';
+import { algorithms, publicMembers } from '../auth/algorithms.js';
 import type { Platform, SignatureCheck, SignatureResult } from '../auth/platform.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

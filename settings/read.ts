@@ -3,13 +3,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { chooseMintIssuer } from '../auth/issuers.js';
+import { chooseMintIssuer } from '../auth/location_settings.js';
 import { parseEnvironmentKeys } from '../auth/key_file.js';
 import { Fault } from '../node/fault.js';
 import type { SidecarPlace } from '../node/ask_sidecar.js';
 import { nodePlatform } from '../node/crypto.js';
 import type { DebianRelease, Engine } from '../nginx/versions.js';
-import { findConflicts, splitList } from './conflicts.js';
 import { fromFiles, nginxVariable, parseListen, table, type Setting, type SettingName, type Values } from './table.js';
 
 export interface RateLimit {
@@ -208,4 +207,28 @@ function nginxVariables(values: Values): { [name: string]: string } {
   const rows = Object.entries(table) as [SettingName, Setting][];
   const ofNginx = rows.filter(([, row]) => row.nginx !== undefined);
   return Object.fromEntries(ofNginx.map(([name]) => [nginxVariable(name), values[name] ?? '']));
+}
+
+/** @returns a line for each conflict */
+export function findConflicts(values: Values): string[] {
+  const faults: string[] = [];
+  const { JWKS_URL, JWKS_PATH, JWT_ISSUER, JWT_AUDIENCE, MINT_ISSUER } = values;
+  if (JWKS_URL !== undefined && JWT_ISSUER === undefined) {
+    faults.push('JWT_ISSUER: expected the issuers to accept, or the word any, as JWKS_URL is set');
+  }
+  if (JWKS_URL !== undefined && JWT_AUDIENCE === undefined) {
+    faults.push('JWT_AUDIENCE: expected the audiences to accept, or the word any, as JWKS_URL is set');
+  }
+  const hasJwks = JWKS_URL !== undefined || JWKS_PATH !== undefined;
+  const mintIssuer = MINT_ISSUER ?? 'keygate';
+  if (hasJwks && splitList(JWT_ISSUER).includes(mintIssuer)) {
+    faults.push(`MINT_ISSUER: expected another issuer than those of JWT_ISSUER, whose tokens other keys verify`);
+  }
+  return faults;
+}
+
+/** The parts of a comma-separated list, without empty ones. */
+export function splitList(text: string | undefined): string[] {
+  const parts = (text ?? '').split(',').map((one) => one.trim());
+  return parts.filter((one) => one !== '');
 }

@@ -3,17 +3,14 @@
 
 import { timingSafeEqual, createHash } from 'node:crypto';
 import fastify, { LogController, type FastifyInstance } from 'fastify';
-import type { KeyEntry } from '../auth/key_entry.js';
-import { recordOf } from '../auth/key_record.js';
-import { sidecarMediaType } from '../auth/media_types.js';
+import { type KeyEntry, recordOf, sidecarMediaType } from '../auth/key_record.js';
 import type { CheckKey, KeyCheck } from './keys/check_key.js';
 import type { KeyStore } from './keys/key_store.js';
 import type { LoadedKeys } from './keys/loaded_keys.js';
-import { mintToken } from './signing/minting.js';
+import { mintToken, parseTokenRequest } from './signing/minting.js';
 import { nodePlatform } from '../node/crypto.js';
 import { checkSignature } from './signature_route.js';
 import type { SigningKey } from './signing/signing_keys.js';
-import { parseTokenRequest } from './signing/token_request.js';
 
 export interface Sidecar {
   keys: KeyStore;

@@ -3,7 +3,7 @@
 import { isAlgorithm } from '../auth/algorithms.js';
 import { isJsonObject } from '../auth/json.js';
 import { fitsAlgorithm, parseJwks } from '../auth/jwk.js';
-import { hasSignatureForm } from '../auth/signature.js';
+import { hasSignatureForm } from '../auth/jwt.js';
 import { nodePlatform } from '../node/crypto.js';
 
 /** Answers `{ valid }`; a question that makes no sense is not valid. */

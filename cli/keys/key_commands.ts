@@ -1,16 +1,15 @@
 // `keygate key ...`: what an admin does with API keys.
 
 import type { Command } from 'commander';
-import { parseKeyId } from '../../auth/api_key.js';
+import { parseKeyId } from '../../auth/credential.js';
 import { parseKeyFile, type KeyFile } from '../../auth/key_file.js';
 import { checkEntry } from '../../auth/key_record.js';
 import { parseRfc3339 } from '../../auth/rfc3339.js';
 import { readSettings } from '../../settings/read.js';
-import { withoutDemoKey } from './demo_line.js';
+import { withoutDemoKey, formatLine, hashKey, makeKey, type KeyAttributes } from './new_key.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { readKeyText } from './key_text.js';
 import { editLocked, lineEndOf } from '../../node/locked_file.js';
-import { formatLine, hashKey, makeKey, type KeyAttributes } from './new_key.js';
 import { print } from '../output.js';
 import { revokeKeys } from './revoke_keys.js';
 import { readSecret } from '../secret_input.js';

@@ -2,7 +2,7 @@
 
 import { randomInt } from 'node:crypto';
 import { hash } from '@node-rs/bcrypt';
-import { idCharacters, maxBcryptBytes, secretCharacters } from '../../auth/api_key.js';
+import { idCharacters, maxBcryptBytes, secretCharacters } from '../../auth/credential.js';
 import { isKeyName, parseKeyLine } from '../../auth/key_line.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { Fault } from '../../node/fault.js';
@@ -58,4 +58,15 @@ export function formatLine(name: string, hashed: string, attributes: KeyAttribut
   if ('problem' in parsed) throw new Fault(parsed.problem);
   if (parsed.name !== name) throw new Fault('the name may have letters, digits and . _ @ + - and 128 characters');
   return line;
+}
+
+export const demoComment = '# The demo key that npm start made. `keygate key new NAME` takes it out; so may you.';
+
+const demoLine = /^demo:\$sha256\$\S+$/;
+
+/** A key file's text without the demo key. */
+export function withoutDemoKey(text: string): string {
+  const lines = text.split('\n');
+  if (!lines.includes(demoComment)) return text;
+  return lines.filter((line) => line !== demoComment && !demoLine.test(line)).join('\n');
 }

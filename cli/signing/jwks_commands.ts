@@ -25,16 +25,12 @@ const takeUpMs = 1500; // in which nginx has seen a published key
 export function addJwksCommands(program: Command): void {
   const jwks = program.command('jwks').description('keys that sign the tokens of POST /token');
   jwks
-    .command('new')
-    .description('make and publish a key that does not sign yet')
-    .action((_, command: Command) => rotate(command, false, true));
-  jwks
     .command('rotate')
     .description(
       `publish a new key, let it sign after ${publishSeconds} s, keep the old one until its last token has expired`,
     )
     .option('--now', 'let it sign as soon as nginx has it')
-    .action((options: { now?: boolean }, command: Command) => rotate(command, options.now === true, false));
+    .action((options: { now?: boolean }, command: Command) => rotate(command, options.now === true));
   jwks
     .command('revoke')
     .description('stop trusting a key at once: its tokens are refused')
@@ -60,14 +56,13 @@ async function change(
   });
 }
 
-async function rotate(command: Command, isNow: boolean, isNewOnly: boolean): Promise<void> {
+async function rotate(command: Command, isNow: boolean): Promise<void> {
   const settings = readSettings(process.env);
   const jwk = await makeSigningKey(settings.jwtAlg);
   await publish(settings, jwk, isNow);
   const signsFrom = new Date(Date.now() + (isNow ? 0 : publishSeconds * 1000)).toISOString();
-  const verb = isNewOnly ? 'Made' : 'Rotating to';
   print(command, { kid: jwk.kid, alg: jwk.alg, signsFrom }, [
-    `${verb} ${jwk.kid}: published now, signs from ${signsFrom}.`,
+    `Rotating to ${jwk.kid}: published now, signs from ${signsFrom}.`,
   ]);
 }
 

@@ -3,12 +3,12 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { parseDenyList } from '../../auth/deny_list.js';
-import { entryFingerprint } from '../../auth/key_entry.js';
+import { entryFingerprint } from '../../auth/key_record.js';
 import { maxKeyFileBytes, parseKeyFile } from '../../auth/key_file.js';
 import { parseJwks } from '../../auth/jwk.js';
-import type { Jwk } from '../../auth/public_jwk.js';
+import type { Jwk } from '../../auth/algorithms.js';
 import { parseToken } from '../../auth/jwt.js';
-import { parseList } from '../../auth/issuers.js';
+import { parseList } from '../../auth/location_settings.js';
 import { refusals } from '../../auth/refusals.js';
 import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
 import { readSettings, type Settings } from '../../settings/read.js';

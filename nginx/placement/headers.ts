@@ -4,6 +4,7 @@
 
 import { join } from 'node:path';
 import type { Configuration } from '../configuration/configuration.js';
+import { identityHeaders } from '../../auth/identity_headers.js';
 import { unquote, type Directive } from '../configuration/directives.js';
 import {
   askedIn,
@@ -99,7 +100,7 @@ function explainDropping(level: Level, { from, lines: [first], protocol }: Passi
 
 const keyHeaders = ['authorization', 'x-api-key', 'api-key'];
 const keyVariable = /\$\{?http_(?:authorization|x_api_key|api_key)\b/i;
-const identityHeaders = ['x-auth-user', 'x-auth-issuer', 'x-auth-method', 'remote-user'];
+const identityNames = [...identityHeaders.map(({ header }) => header.toLowerCase()), 'remote-user'];
 
 /** The header that a line sends, in lower case: of HTTP_X_API_KEY, x-api-key. */
 function headerOf({ words }: Directive): string {
@@ -123,7 +124,7 @@ function nearest(level: Level, directive: string): string | undefined {
 
 /** Whether a header line of the operator's has no place beside Keygate's file. */
 export function isForeign(one: Directive): boolean {
-  const names = [...keyHeaders, ...identityHeaders, 'x-request-id'];
+  const names = [...keyHeaders, ...identityNames, 'x-request-id'];
   return names.includes(headerOf(one)) || keyVariable.test(valueOf(one));
 }
 
@@ -146,7 +147,7 @@ function checkBeside({ from, lines, protocol }: Passing, forwards: boolean): Fin
       ];
     // Of two parameters, applications take the last
     const isTaken = protocol.header.endsWith('_header') ? name !== 'remote-user' : from.lines.indexOf(at) > file;
-    if (!identityHeaders.includes(name) || !isTaken) return [];
+    if (!identityNames.includes(name) || !isTaken) return [];
     return [{ at, problem: `${line} names another client than ${protocol.file} does: take it out` }];
   });
 }

@@ -1,12 +1,13 @@
 // Keygate's settings in an operator's locations: `set` holds in the very location in which it stands, so not in those
 // nested in it, nor where a regular expression takes a path (docs/nginx-traps.md, rule 6).
 
+import { askedSettings } from '../../auth/location_settings.js';
 import type { Configuration } from '../configuration/configuration.js';
 import { unquote, type Directive } from '../configuration/directives.js';
 import { askedIn, quote, readPath, serverOf, type Finding, type Level } from '../configuration/levels.js';
 
 /** Settings that go with a question; a question of one's own has values for all of them. */
-const asked = ['jwt_audience', 'jwt_issuer', 'jwt_leeway', 'require_scope', 'hide_token_route'];
+const asked: readonly string[] = askedSettings;
 const inLocations = [...asked, 'forward_credential', 'identity_headers', 'cors_preflight'];
 
 /** The value of a setting in a level, as far as the configuration says it; undefined where that has no word on it. */

@@ -1,21 +1,176 @@
-// The decision server's answer to a guarded location: 204 admits, 401 and 403 refuse (rules 2 and 4 in
-// docs/nginx-traps.md). js_content begins with a 500, so whatever goes wrong here admits nobody.
+// The two ways in, and the decision between question and answer. A verdict belongs to one generation of keys. While a
+// request waits (for the sidecar, for a JWKS) the keys may change, and the zone that it reads from be cleared for the
+// set after the next: then it is decided again.
+//
+// No function is made for a request, here and in what it calls: QuickJS takes longer for that than for a step of the
+// decision. What belongs to a request is in objects with methods.
 
-import { decideAndAnswer, type Outcome } from './attempts.js';
-import { askedSource } from './question.js';
-import { sendVerdict } from './refusal.js';
+import { decide } from '../../auth/decide.js';
+import { refusals } from '../../auth/refusals.js';
+import { carriedValues, type CarriedValue } from '../../auth/identity_headers.js';
+import { refuse, type Admitted, type Verdict } from '../../auth/verdict.js';
+import { readGeneration, lookEveryMs, maxWaitMs, mayWait, pause } from '../keys/shared_state.js';
+import { oneLine } from '../platform.js';
+import { failureLimit, isFailure } from './failure_limit.js';
+import { NginxGate } from './gate.js';
+import { parseSettings, Question, readAsked, type QuestionSource, askedSource, ownSource } from './question.js';
+import { type RefusedOutcome, sendVerdict, sendRefusal } from './refusal.js';
+import { recallHere } from './verdict_cache.js';
+import { isRequestId } from '../../auth/request_id.js';
 
-/** js_content of the decision server. */
+/** What comes of a request: a verdict, and what its answer says beside it. */
+type Outcome = Admitted | RefusedOutcome;
+
+/** Called once, with whatever comes of the request. */
+type Answer = (r: NginxHTTPRequest, outcome: Outcome) => void;
+
+const maxAttempts = 3;
+
+/** js_content of the decision server: answers the question that a guarded location's auth_request asks. */
 export function ask(r: NginxHTTPRequest): Promise<void> | void {
-  return decideAndAnswer(r, askedSource, answer);
+  return decideAndAnswer(r, askedSource, sendOutcome);
 }
 
-function answer(r: NginxHTTPRequest, outcome: Outcome): void {
+// 204 admits, 401 and 403 refuse (rules 2 and 4 in docs/nginx-traps.md). js_content begins with a 500, so whatever goes
+// wrong here admits nobody.
+function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
   if (outcome.admitted !== true) return sendVerdict(r, outcome);
-  const { method, subject, issuer } = outcome.principal;
+  const { principal } = outcome;
   const headersOut = r.headersOut;
-  headersOut['X-Keygate-Admitted'] = method || 'preflight';
-  if (subject !== '') headersOut['X-Keygate-User'] = subject;
-  if (issuer !== '') headersOut['X-Keygate-Issuer'] = issuer;
+  headersOut['X-Keygate-Admitted'] = principal.method || 'preflight';
+  for (let i = 0; i < carriedValues.length; i++) {
+    const { answerHeader, read } = carriedValues[i] as CarriedValue;
+    const value = read(principal);
+    if (value !== '') headersOut[answerHeader] = value;
+  }
   r.return(204);
+}
+
+/**
+ * js_access of a guarded location (nginx/snippets/guard_access.conf). js_access admits whatever does not refuse, also a
+ * handler that never ends, so a refusal comes first and `r.decline()` is the only way past it (rule 1).
+ */
+export function access(r: NginxHTTPRequest): Promise<void> | void {
+  r.return(500);
+  const variables = r.variables;
+  const clientsId = variables.http_x_request_id;
+  if (clientsId && isRequestId(clientsId)) variables.keygate_client_request_id = clientsId;
+  return decideAndAnswer(r, ownSource, declineOrRefuse);
+}
+
+function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
+  const variables = r.variables;
+  if (outcome.admitted !== true) {
+    variables.keygate_reason = outcome.reason;
+    sendRefusal(r, outcome);
+    return;
+  }
+  const { principal } = outcome;
+  variables.keygate_admitted = principal.method || 'preflight';
+  for (let i = 0; i < carriedValues.length; i++) {
+    const { variable, read } = carriedValues[i] as CarriedValue;
+    const value = read(principal);
+    if (value !== '') variables[variable] = value;
+  }
+  r.decline();
+}
+
+/** Decides about a request and has it answered, at once where that takes no signature and no sidecar. */
+export function decideAndAnswer(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): void | Promise<void> {
+  let outcome: Outcome | Promise<void>;
+  try {
+    outcome = begin(r, source, answer);
+  } catch (e) {
+    outcome = noDecision(r, source.requestId(r.variables) || '', e);
+  }
+  if (!('admitted' in outcome)) return outcome;
+  answer(r, outcome);
+}
+
+function noDecision(r: NginxHTTPRequest, requestId: string, e: unknown): Outcome {
+  r.error(`keygate: no decision (request id ${requestId}): ${oneLine(e)}`);
+  return refuse('internal_error');
+}
+
+function begin(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): Outcome | Promise<void> {
+  const variables = r.variables; // each `r.variables` makes an object
+  const asked = readAsked(variables, source);
+  const remembered = recallHere(asked, readGeneration());
+  if (remembered !== undefined) return remembered;
+  const settings = parseSettings(asked.settings, variables);
+  if ('fault' in settings) {
+    const id = source.requestId(variables);
+    r.error(`keygate: location_not_configured (request id ${id}): ${settings.fault}`);
+    return refuse('location_not_configured');
+  }
+  return new Attempt(new Question(r, asked, { source, settings }), answer).decide();
+}
+
+/** A request on its way to an outcome. */
+class Attempt {
+  private number = 0;
+  private gate: NginxGate | undefined;
+
+  constructor(
+    private readonly question: Question,
+    private readonly answer: Answer,
+  ) {}
+
+  decide(): Outcome | Promise<void> {
+    const isEarly = readGeneration() === undefined;
+    const verdict = isEarly ? this.reachOnceThereAreKeys() : this.reach();
+    return 'admitted' in verdict ? this.settle(verdict) : this.decideLater(verdict);
+  }
+
+  private reach(): Verdict | Promise<Verdict> {
+    const generation = readGeneration();
+    if (generation === undefined) return refuse('keys_unavailable');
+    this.number++;
+    this.gate = new NginxGate(this.question, generation);
+    return decide(this.question, this.gate);
+  }
+
+  // Shared memory is new at a start, and with a new binary (USR2): the first look at the files is over in milliseconds.
+  private async reachOnceThereAreKeys(): Promise<Verdict> {
+    const sinceMs = Date.now();
+    const waits = mayWait(sinceMs);
+    while (waits && readGeneration() === undefined && Date.now() - sinceMs < maxWaitMs) await pause(lookEveryMs);
+    return this.reach();
+  }
+
+  private async decideLater(waiting: Promise<Verdict>): Promise<void> {
+    const { r } = this.question;
+    let outcome: Outcome | Promise<void>;
+    try {
+      const verdict = await waiting;
+      outcome = this.settle(verdict);
+    } catch (e) {
+      outcome = noDecision(r, this.question.requestId(), e);
+    }
+    if (!('admitted' in outcome)) return outcome;
+    this.answer(r, outcome);
+  }
+
+  private settle(verdict: Verdict): Outcome | Promise<void> {
+    const { gate, number } = this;
+    const isOver = gate === undefined || number >= maxAttempts || !haveKeysChanged(verdict, gate.generation);
+    if (!isOver) return this.decide();
+    return verdict.admitted ? verdict : this.refusal(verdict.reason);
+  }
+
+  // A wrong credential spends the limit of its sender, who is told so once it is spent.
+  private refusal(reason: RefusedOutcome['reason']): Outcome {
+    const { question } = this;
+    const { requiredScope } = question.settings;
+    if (!isFailure(reason) && reason !== 'rate_limited') return { admitted: false, reason, requiredScope };
+    const limit = failureLimit(question.r.variables, question.client());
+    if (reason !== 'rate_limited' && limit.spend()) return refuse(reason);
+    return { admitted: false, reason: 'rate_limited', retryAfterSeconds: limit.retryAfterSeconds() };
+  }
+}
+
+// Of a failure of ours, after a wait of up to 2 s, there is nothing to gain by another.
+function haveKeysChanged(verdict: Verdict, generation: string): boolean {
+  const isOurFailure = !verdict.admitted && refusals()[verdict.reason].status >= 500;
+  return !isOurFailure && readGeneration() !== generation;
 }

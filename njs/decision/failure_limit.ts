@@ -3,7 +3,7 @@
 
 import { clientNetwork } from '../../auth/client_network.js';
 import { refusals, type Reason } from '../../auth/refusals.js';
-import { log } from '../log.js';
+import { log } from '../platform.js';
 
 export interface FailureLimit {
   /** @returns whether nothing is left, without spending any */

@@ -1,6 +1,6 @@
 // What nginx knows and can do for a decision: sets of keys in shared memory, the sidecar, the verdict cache.
 
-import { parseKeyId } from '../../auth/api_key.js';
+import { parseKeyId } from '../../auth/credential.js';
 import type { Decided, Gate, JwksRefresh } from '../../auth/decide.js';
 import { decideRecord, readRecord, type KeyRecord } from '../../auth/key_record.js';
 import { isReason } from '../../auth/refusals.js';
@@ -11,8 +11,7 @@ import { refreshForUnknownKid } from '../keys/remote_jwks.js';
 import { readGeneration } from '../keys/shared_state.js';
 import { lacksJwks, readTrustedKeys } from '../keys/trusted_keys.js';
 import { NginxPlatform } from '../platform.js';
-import { isQueueFull, noteQueue } from '../sidecar/queue.js';
-import { askSidecar, type Unverified } from '../sidecar/sidecar.js';
+import { isQueueFull, noteQueue, askSidecar, type Unverified } from '../sidecar.js';
 import { failureLimit } from './failure_limit.js';
 import type { Question } from './question.js';
 import { recallShared, rememberHere, rememberShared, sharedName } from './verdict_cache.js';

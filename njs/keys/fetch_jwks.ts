@@ -1,8 +1,8 @@
 // One fetch of JWKS_URL: https, no redirects, bounded in size; each failure says why in one log line.
 
-import { jsonMediaType } from '../../auth/media_types.js';
+import { jsonMediaType } from '../../auth/answer.js';
 import { complain } from './source_faults.js';
-import { oneLine } from '../log.js';
+import { oneLine } from '../platform.js';
 import { readState, switchGeneration, writeState } from './shared_state.js';
 import { storeJwksText } from './store_jwks.js';
 

@@ -1,8 +1,7 @@
 // The API keys in shared memory, found by the digest of a key: one lookup however many there are. Two zones: a
 // new set is written completely into the unused one, then switched to.
 
-import type { KeyEntry } from '../../auth/key_entry.js';
-import { recordOf, type KeyRecord, type KeyTerms } from '../../auth/key_record.js';
+import { type KeyEntry, recordOf, type KeyRecord, type KeyTerms } from '../../auth/key_record.js';
 import type { Platform } from '../../auth/platform.js';
 import { clearState, readState, writeState } from './shared_state.js';
 

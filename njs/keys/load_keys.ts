@@ -2,7 +2,7 @@
 // no key file at all keeps the last good set for KEYS_MAX_STALE seconds.
 
 import { keysGeneration, maxKeyFileBytes, parseEnvironmentKeys, parseKeyFile } from '../../auth/key_file.js';
-import type { KeyEntry } from '../../auth/key_entry.js';
+import type { KeyEntry } from '../../auth/key_record.js';
 import { complain, recover } from './source_faults.js';
 import { forgetLook, isLatestLook, lookAt } from './watched_file.js';
 import { currentKeySet, retireKeySet, storeKeySet } from './key_set.js';

@@ -2,10 +2,10 @@
 // request meets a set that is not complete.
 
 import { parseDenyList } from '../../auth/deny_list.js';
-import { chooseMintIssuer } from '../../auth/issuers.js';
+import { chooseMintIssuer } from '../../auth/location_settings.js';
 import { complain, isFaulty, recover, type Source } from './source_faults.js';
 import { forgetLook, lookAt } from './watched_file.js';
-import { log, oneLine } from '../log.js';
+import { log, oneLine } from '../platform.js';
 import { refreshKeys } from './load_keys.js';
 import { clearState, readState, switchGeneration, writeState } from './shared_state.js';
 import { storeJwksText } from './store_jwks.js';

@@ -5,9 +5,17 @@
 import type { JwksRefresh } from '../../auth/decide.js';
 import { isFaulty } from './source_faults.js';
 import { fetchSet } from './fetch_jwks.js';
-import { readState, switchGeneration, writeState, type StateName } from './shared_state.js';
+import {
+  readState,
+  switchGeneration,
+  writeState,
+  type StateName,
+  lookEveryMs,
+  maxWaitMs,
+  mayWait,
+  pause,
+} from './shared_state.js';
 import { readStoredJwks } from './trusted_keys.js';
-import { lookEveryMs, maxWaitMs, mayWait, pause } from './waiting.js';
 
 const windowMs = 10000; // one fetch for unknown kids in this time
 const listenMs = 1500; // with the timeouts of server.conf it stays below the tick's interval

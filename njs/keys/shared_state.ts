@@ -86,3 +86,29 @@ export function readHmacSecret(): string {
   ngx.shared.keygate_state.add('hmac_secret', randomText(32));
   return readState('hmac_secret') as string;
 }
+
+/** How long anybody waits. */
+export const maxWaitMs = 2000;
+/** How often a waiting request looks. */
+export const lookEveryMs = 50;
+const maxWaiting = 32; // of a worker
+
+/**
+ * Counts a request in among those that wait.
+ * @returns false when too many do. Counted by spans of time: a request that its client gives up on leaves nothing to be
+ * taken back.
+ */
+export function mayWait(nowMs: number): boolean {
+  const budgets = ngx.shared.keygate_budgets;
+  const span = Math.floor(nowMs / maxWaitMs);
+  const name = (number: number) => `waiting:${ngx.worker_id}:${number}`;
+  const earlier = (budgets.get(name(span - 1)) as number | undefined) || 0;
+  return earlier + budgets.incr(name(span), 1, 0, 3 * maxWaitMs) <= maxWaiting;
+}
+
+/** Resolves after so many milliseconds. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

@@ -1,7 +1,7 @@
 // The JWKs to trust, by source: our own minting keys, JWKS_PATH, JWKS_URL; and what is denied. Stored as JSON by
 // refresh.ts and remote_jwks.ts, parsed once per context and generation.
 
-import type { Jwk } from '../../auth/public_jwk.js';
+import type { Jwk } from '../../auth/algorithms.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
 import { findByFingerprint, readKeySet } from './key_set.js';
 import { forgetImportedKeys } from '../platform.js';

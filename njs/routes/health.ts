@@ -1,9 +1,9 @@
 // GET /health/ready: which parts can do their work. No names, paths or reasons: those are in the log.
 
-import { jsonMediaType } from '../../auth/media_types.js';
+import { jsonMediaType } from '../../auth/answer.js';
 import { isFaulty, type Source } from '../keys/source_faults.js';
 import { currentKeySet } from '../keys/key_set.js';
-import { askSidecar } from '../sidecar/sidecar.js';
+import { askSidecar } from '../sidecar.js';
 import { readState, writeState } from '../keys/shared_state.js';
 import { readStoredJwks, type StoredJwks } from '../keys/trusted_keys.js';
 

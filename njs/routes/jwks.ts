@@ -1,7 +1,7 @@
 // GET /.well-known/jwks.json: the public halves of the minting keys (RFC 7517 section 5).
 
-import { jsonMediaType } from '../../auth/media_types.js';
-import { publishedJwk } from '../../auth/public_jwk.js';
+import { jsonMediaType } from '../../auth/answer.js';
+import { publishedJwk } from '../../auth/algorithms.js';
 import { sendRouteRefusal } from '../decision/refusal.js';
 import { readStoredJwks } from '../keys/trusted_keys.js';
 

@@ -1,14 +1,14 @@
 // POST /token: an API key in, a JWT out. nginx passes the credential on; the sidecar looks it up and mints.
 
 import { chooseCredential, readCredential } from '../../auth/credential.js';
-import { jsonMediaType } from '../../auth/media_types.js';
+import { jsonMediaType } from '../../auth/answer.js';
 import { isReason, type Reason } from '../../auth/refusals.js';
 import { failureLimit } from '../decision/failure_limit.js';
 import { readKeySet } from '../keys/key_set.js';
-import { oneLine } from '../log.js';
+import { oneLine } from '../platform.js';
 import { askedSource, readAsked } from '../decision/question.js';
 import { sendRouteRefusal, type RefusedOutcome } from '../decision/refusal.js';
-import { askSidecar, isObject } from '../sidecar/sidecar.js';
+import { askSidecar, isObject } from '../sidecar.js';
 import { readGeneration } from '../keys/shared_state.js';
 
 const maxTypeCharacters = 200; // the sidecar looks at the media type alone, and refuses to read 20 KB of it

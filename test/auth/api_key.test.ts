@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { checkKeyForm, parseKeyId } from '../../auth/api_key.js';
+import { checkKeyForm, parseKeyId } from '../../auth/credential.js';
 
 const secret = 's'.repeat(43);
 

@@ -4,12 +4,11 @@
 
 import { hashSync, verifySync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { parseKeyId } from '../../auth/api_key.js';
+import { parseKeyId } from '../../auth/credential.js';
 import { decide, type Gate } from '../../auth/decide.js';
-import type { Jwk } from '../../auth/public_jwk.js';
-import type { KeyEntry } from '../../auth/key_entry.js';
+import type { Jwk } from '../../auth/algorithms.js';
+import { type KeyEntry, decideRecord, recordOf, type KeyRecord } from '../../auth/key_record.js';
 import { parseKeyFile } from '../../auth/key_file.js';
-import { decideRecord, recordOf, type KeyRecord } from '../../auth/key_record.js';
 import { parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
 import { refuse, type Verdict } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';

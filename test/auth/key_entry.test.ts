@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { entryFingerprint, entrySubject, type KeyEntry } from '../../auth/key_entry.js';
+import { entryFingerprint, entrySubject, type KeyEntry } from '../../auth/key_record.js';
 import { nodePlatform } from '../../node/crypto.js';
 
 const entry: KeyEntry = {

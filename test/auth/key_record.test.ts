@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { KeyEntry } from '../../auth/key_entry.js';
-import { checkEntry, decideRecord, readRecord, recordOf, type KeyRecord } from '../../auth/key_record.js';
+import {
+  type KeyEntry,
+  checkEntry,
+  decideRecord,
+  readRecord,
+  recordOf,
+  type KeyRecord,
+} from '../../auth/key_record.js';
 import { refuse } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
 

@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parseList } from '../../auth/issuers.js';
-import { parseLocationSettings } from '../../auth/location_settings.js';
+import { readSnippet } from '../nginx/filled_snippets.js';
+import { parseList, parseLocationSettings } from '../../auth/location_settings.js';
 
-const conf = readFileSync(join(import.meta.dirname, '../../nginx/snippets/asking.conf'), 'utf8');
-const joined = /\$keygate_settings \{[^}]*default "([^"]*)";/.exec(conf)?.[1]?.replaceAll('\\t', '\t') ?? '';
+const joined =
+  /\$keygate_settings \{[^}]*default "([^"]*)";/.exec(readSnippet('asking.conf'))?.[1]?.replaceAll('\\t', '\t') ?? '';
 
 /** Joins settings as nginx does: what is not given has the default of settings.conf. */
 const joinSettings = (given: { [name: string]: string }) =>

@@ -2,8 +2,7 @@
 // request's variables and for the sidecar.
 
 import { expect, vi } from 'vitest';
-import type { KeyEntry } from '../../auth/key_entry.js';
-import type { KeyRecord, KeyTerms } from '../../auth/key_record.js';
+import type { KeyEntry, KeyRecord, KeyTerms } from '../../auth/key_record.js';
 import type { Verdict } from '../../auth/verdict.js';
 
 /** nginx's shared dictionary: entries end, and may be driven out by others at any time. */
@@ -72,7 +71,7 @@ export async function openContext(isQuickJs: boolean): Promise<Context> {
   vi.stubGlobal('KEYGATE_QUICKJS', isQuickJs);
   const load = (file: string) => import(/* @vite-ignore */ `../../njs/${file}`) as Promise<Partial<Context>>;
   const files = [
-    'decision/attempts.ts',
+    'decision/ask.ts',
     'decision/question.ts',
     'keys/key_set.ts',
     'keys/shared_state.ts',

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { holdsScopes, parseScope } from '../../auth/scopes.js';
+import { holdsScopes, parseScope } from '../../auth/verdict.js';
 
 it('reads scopes separated by spaces', () => {
   expect(parseScope('a  b:c ')).toEqual(['a', 'b:c']);

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { hasSignatureForm } from '../../auth/signature.js';
-import type { Jwk } from '../../auth/public_jwk.js';
+import { hasSignatureForm } from '../../auth/jwt.js';
+import type { Jwk } from '../../auth/algorithms.js';
 
 const order = Buffer.from('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551', 'hex');
 const lessOne = Buffer.from(order);

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { encodeSubject } from '../../auth/subject.js';
+import { encodeSubject } from '../../auth/verdict.js';
 
 it.each([
   ['alice@example.org', 'alice@example.org'],

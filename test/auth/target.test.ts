@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { readSnippet } from '../nginx/filled_snippets.js';
 import { checkTarget, isUsualTarget, namesTokenRoute, usualTarget, usualTargetPattern } from '../../auth/target.js';
 
 describe('namesTokenRoute', () => {
@@ -57,7 +56,7 @@ describe('namesTokenRoute', () => {
 });
 
 // The target as nginx joins it.
-const conf = readFileSync(join(import.meta.dirname, '../../nginx/snippets/asking.conf'), 'utf8');
+const conf = readSnippet('asking.conf');
 const joined = /\$keygate_target \{[^}]*default "([^"]*)";/.exec(conf)?.[1] ?? '';
 
 interface Sent {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWTPayload } from 'jose';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
-import type { Jwk } from '../../auth/public_jwk.js';
+import type { Jwk } from '../../auth/algorithms.js';
 import type { KeyTerms } from '../../auth/key_record.js';
 import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
 import type { Platform } from '../../auth/platform.js';

@@ -4,10 +4,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
-import type { Jwk } from '../../auth/public_jwk.js';
-import type { SignatureAlgorithm } from '../../auth/algorithms.js';
-import { parseToken } from '../../auth/jwt.js';
-import { hasSignatureForm } from '../../auth/signature.js';
+import type { Jwk, SignatureAlgorithm } from '../../auth/algorithms.js';
+import { parseToken, hasSignatureForm } from '../../auth/jwt.js';
 import { decideToken } from '../../auth/token_verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
 

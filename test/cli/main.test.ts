@@ -267,9 +267,9 @@ describe('keygate jwks', () => {
       keys: { kid: string; d?: string }[];
     };
 
-  it('new publishes a key that does not sign; rotate --now lets a new one sign and keeps the old', () => {
+  it('rotate publishes a key that does not sign yet; with --now it signs, and the old one verifies on', () => {
     expect(keygate(['jwks', 'rotate', '--now']).code).toBe(0);
-    expect(keygate(['jwks', 'new']).code).toBe(0);
+    expect(keygate(['jwks', 'rotate']).code).toBe(0);
     expect(list().map((key) => key.state)).toEqual(['active', 'next']);
     expect(keygate(['jwks', 'rotate', '--now']).code).toBe(0);
     expect(

@@ -1,32 +1,23 @@
 // The same names in code, configuration and documentation.
 
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refusals } from '../../auth/refusals.js';
-import { table } from '../../settings/table.js';
+import { fillCompose, fillReadme } from '../../build/settings_lists.js';
+import { nginxVariable, table, type Setting, type SettingName } from '../../settings/table.js';
+import { filledSnippets } from '../nginx/filled_snippets.js';
 
 const root = join(import.meta.dirname, '../..');
 const read = (...path: string[]) => readFileSync(join(root, ...path), 'utf8');
 const all = (text: string, pattern: RegExp) =>
   [...new Set([...text.matchAll(pattern)].map((match) => match[1] as string))].sort();
 const settings = Object.keys(table).sort();
-const snippets = readdirSync(join(root, 'nginx/snippets'))
-  .map((name) => read('nginx/snippets', name))
-  .join('\n');
+const command = join(root, 'dist/keygate_command.js');
+const snippets = Object.values(filledSnippets).join('\n');
 
 const dockerSettings = all(read('docs/docker.md'), /^\| `([A-Z_]+)` +\|/gm);
-// What a container has its own idea of.
-const notPassedOn = [
-  'LISTEN_ADDRESS',
-  'LISTEN_PORT',
-  'STATE_DIR',
-  'NGINX_RUNTIME',
-  'VERIFIER_SOCKET',
-  'VERIFIER_LISTEN',
-  'GITHUB_TOKEN',
-];
-
 describe('names', () => {
   it.each([
     ['docs/settings.md', all(read('docs/settings.md'), /^## ([A-Z_]+)$/gm)],
@@ -42,11 +33,59 @@ describe('names', () => {
     for (const name of dockerSettings) expect(read('docker-compose.yml')).toContain(name);
   });
 
-  it('passes every other setting on to the containers', () => {
-    const anchor = /^x-settings:.*\n((?: {2}.*\n)+)/m.exec(read('docker-compose.yml'))?.[1] ?? '';
-    const passed = all(anchor, /^ {2}([A-Z_]+):/gm);
-    expect(passed).toEqual(expect.arrayContaining(settings.filter((name) => !notPassedOn.includes(name))));
-    expect(passed.filter((name) => notPassedOn.includes(name))).toEqual([]);
+  it('has the lists that `npm run format` makes of docs/settings.md', () => {
+    const docs = read('docs/settings.md');
+    expect(fillReadme(read('README.md'), docs)).toBe(read('README.md'));
+    expect(fillCompose(read('docker-compose.yml'), docs)).toBe(read('docker-compose.yml'));
+  });
+
+  it('has a default in .env.example that is the one of the code', () => {
+    for (const [, name = '', value] of read('.env.example').matchAll(/^#([A-Z_]+)=(.*)$/gm)) {
+      const { standard } = (table as { [name: string]: Setting })[name] ?? {};
+      if (standard !== undefined) expect(value, name).toBe(standard);
+    }
+  });
+
+  it('gives nginx the variables that the table of settings names', () => {
+    const rows = Object.entries(table) as [SettingName, Setting][];
+    const given = rows.filter(([, { nginx }]) => nginx !== undefined).map(([name]) => nginxVariable(name));
+    const onlyInNginx = [
+      'keygate_hide_token_route',
+      'keygate_identity_headers',
+      'keygate_sidecar',
+      'keygate_state_dir',
+    ];
+    expect([...given, ...onlyInNginx].sort()).toEqual(
+      all(read('nginx/snippets/settings.conf'), /^js_var \$(keygate_\w+)/gm),
+    );
+    const context = (name: string) =>
+      new RegExp(`^## ${name}\n[^#]*?^    Context:  (.*)$`, 'm').exec(read('docs/settings.md'));
+    for (const [name, { nginx }] of rows) if (nginx !== undefined) expect(context(name)?.[1], name).toBe(nginx);
+  });
+
+  it('documents every value that a setting takes, where they are counted', () => {
+    const docs = read('docs/settings.md');
+    for (const [name, { expected }] of Object.entries(table)) {
+      const values = /^one of (.*)$/.exec(expected)?.[1]?.split(', ');
+      if (values === undefined) continue;
+      const syntax = new RegExp(`^    Syntax:   ${name}=(.*)$`, 'm').exec(docs)?.[1] ?? '';
+      expect(syntax.split(' | ').sort(), name).toEqual(values.sort());
+    }
+  });
+
+  it('documents every admin command, and no other', () => {
+    const help = (args: string[]) =>
+      spawnSync(process.execPath, [command, ...args, '--help'], { encoding: 'utf8' }).stdout;
+    const commandsIn = (text: string) =>
+      all(text.split('Commands:')[1] ?? '', /^ {2}([a-z]+)/gm).filter((name) => name !== 'help');
+    const groups = commandsIn(help([]));
+    const known = groups.flatMap((group) => {
+      const inner = commandsIn(help([group]));
+      return inner.length === 0 ? [group] : inner.map((name) => `${group} ${name}`);
+    });
+    expect(known.length).toBeGreaterThan(10);
+    const documented = all(read('docs/admin.md'), /keygate ((?:key|jwks|token) [a-z]+|install)\b/g);
+    expect(documented).toEqual(known.sort());
   });
 
   it('documents the nginx variables that settings.conf sets, and no other', () => {

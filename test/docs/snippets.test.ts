@@ -5,12 +5,12 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refusals, type Reason } from '../../auth/refusals.js';
+import { readSnippet } from '../nginx/filled_snippets.js';
 import { flatten, parseDirectives, type Directive } from '../../nginx/configuration/directives.js';
 
 const root = join(import.meta.dirname, '../..');
-const folder = join(root, 'nginx/snippets');
-const names = readdirSync(folder);
-const read = (name: string) => readFileSync(join(folder, name), 'utf8');
+const names = readdirSync(join(root, 'nginx/snippets'));
+const read = readSnippet;
 const template = readFileSync(join(root, 'nginx/gateway/nginx.conf.template'), 'utf8');
 
 /** Directives at the top of a snippet, with what follows their name. */

@@ -6,9 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { formatRefusal } from '../../auth/answer.js';
 import type { Reason } from '../../auth/refusals.js';
 import { requestIdPattern } from '../../auth/request_id.js';
-import { sidecarMediaType } from '../../auth/media_types.js';
+import { sidecarMediaType } from '../../auth/key_record.js';
 import { usualTargetPattern } from '../../auth/target.js';
-import { fillBodies, snippetFiles, type SnippetFacts } from '../../nginx/snippet_files.js';
+import { fillBodies, fillTables, snippetFiles, type SnippetFacts } from '../../nginx/snippet_files.js';
 
 const sourceDir = join(import.meta.dirname, '../../nginx');
 const shipped = readdirSync(join(sourceDir, 'snippets'));
@@ -40,7 +40,7 @@ describe('snippetFiles', () => {
         .replace('SIDECAR_MEDIA_TYPE', sidecarMediaType)
         .replace('"~TARGET"', () => `"~${usualTargetPattern}"`)
         .replace('"~REQUEST_ID"', () => `"~${requestIdPattern}"`);
-      expect(files[name], name).toBe(fillBodies(text));
+      expect(files[name], name).toBe(fillTables(fillBodies(text)));
     }
   });
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openBcryptPool, type BcryptPool } from '../../verifier/bcrypt/bcrypt_pool.js';
 import { makeCheckKey } from '../../verifier/keys/check_key.js';
-import { sidecarMediaType as contentType } from '../../auth/media_types.js';
+import { sidecarMediaType as contentType } from '../../auth/key_record.js';
 import { openKeyStore } from '../../verifier/keys/key_store.js';
 import { buildServer, type Sidecar } from '../../verifier/server.js';
 import { ensureSigningKey, openSigningKeys } from '../../verifier/signing/signing_keys.js';

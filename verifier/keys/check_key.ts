@@ -3,9 +3,8 @@
 // nobody who gave up waiting starts from the first hash again.
 
 import { randomBytes } from 'node:crypto';
-import { checkKeyForm, parseKeyId } from '../../auth/api_key.js';
-import type { KeyEntry } from '../../auth/key_entry.js';
-import { checkEntry } from '../../auth/key_record.js';
+import { checkKeyForm, parseKeyId } from '../../auth/credential.js';
+import { type KeyEntry, checkEntry } from '../../auth/key_record.js';
 import type { Reason } from '../../auth/refusals.js';
 import type { BcryptPool } from '../bcrypt/bcrypt_pool.js';
 import type { LoadedKeys } from './loaded_keys.js';

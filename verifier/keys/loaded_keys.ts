@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { keysGeneration, parseEnvironmentKeys, parseKeyFile, type LineProblem } from '../../auth/key_file.js';
-import type { KeyEntry } from '../../auth/key_entry.js';
+import type { KeyEntry } from '../../auth/key_record.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { FileFault } from '../../node/regular_file.js';
 

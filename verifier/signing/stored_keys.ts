@@ -5,7 +5,7 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
-import { publishedJwk } from '../../auth/public_jwk.js';
+import { publishedJwk } from '../../auth/algorithms.js';
 import { readIfThere, writeAtomically } from '../../node/state_files.js';
 
 export type SigningAlgorithm = 'RS256' | 'ES256' | 'EdDSA';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../../node/crypto.js';
-import { revokeLines } from '../../../cli/keys/revoked_lines.js';
+import { revokeLines } from '../../../cli/keys/revoke_keys.js';
 
 const hash = (key: string) => `$sha256$${nodePlatform.sha256(key)}`;
 

@@ -1,8 +1,8 @@
 // Tells the sidecar which keys nginx uses, once after each change, so that the admin command can say so.
 
-import { sidecarMediaType } from '../../auth/media_types.js';
-import { currentKeySet } from '../keys/key_set.js';
-import { readState, writeState } from '../keys/shared_state.js';
+import { sidecarMediaType } from '../../auth/key_record.js';
+import { currentKeySet } from './key_set.js';
+import { readState, writeState } from './shared_state.js';
 
 const apartMs = 10000; // nginx logs each connection that fails
 

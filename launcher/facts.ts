@@ -2,7 +2,12 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
-import { fitConnections } from '../nginx/gateway/render.js';
+import { fitConnections, type GatewayFacts } from '../nginx/gateway/render.js';
+import { join } from 'node:path';
+import { formatSidecarAddress } from '../node/ask_sidecar.js';
+import { loadSecret, verifierSecretPath } from '../node/state_files.js';
+import type { Settings } from '../settings/read.js';
+import type { CertificateFiles } from './certificate.js';
 
 const wantedOpenFiles = 65536;
 
@@ -58,4 +63,37 @@ const bundles = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bu
 /** The machine's own certificate authorities. */
 export function findCaFile(): string | undefined {
   return bundles.find((path) => existsSync(path));
+}
+
+const packageDir = join(import.meta.dirname, '..');
+
+type SharedFacts = Pick<
+  GatewayFacts,
+  | 'sourceDir'
+  | 'distDir'
+  | 'openFiles'
+  | 'guard'
+  | 'certificate'
+  | 'certificateKey'
+  | 'upstreamUrl'
+  | 'stateDir'
+  | 'sidecarAddress'
+  | 'sidecarSecret'
+>;
+
+/** Derives them from the settings; over TCP this makes the sidecar's secret where there is none yet. */
+export function sharedFacts(settings: Settings, certificate: CertificateFiles, upstreamUrl: string): SharedFacts {
+  const { sidecar, stateDir } = settings;
+  return {
+    sourceDir: join(packageDir, 'nginx'),
+    distDir: join(packageDir, 'dist'),
+    openFiles: openFileLimit(),
+    guard: settings.authEntry === 'access' ? 'access' : 'auth_request',
+    certificate: certificate.certificate,
+    certificateKey: certificate.key,
+    upstreamUrl,
+    stateDir,
+    sidecarAddress: formatSidecarAddress(sidecar),
+    sidecarSecret: 'path' in sidecar ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),
+  };
 }

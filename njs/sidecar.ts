@@ -1,8 +1,9 @@
 // Asking the sidecar. Its answer counts only with status 200, our content type and the shape that was asked
 // for; anything else, and no answer within 2 s, is no answer (rule 2).
 
-import { sidecarMediaType } from '../../auth/media_types.js';
-import type { SignatureCheck, SignatureResult } from '../../auth/platform.js';
+import { sidecarMediaType } from '../auth/key_record.js';
+import type { SignatureCheck, SignatureResult } from '../auth/platform.js';
+import type { Verdict } from '../auth/verdict.js';
 
 /** A JSON object of which nothing is known yet. */
 export type Unverified = { [name: string]: unknown };
@@ -56,4 +57,24 @@ export async function askSignature(r: NginxHTTPRequest, check: SignatureCheck): 
 /** Whether a value is a JSON object. */
 export function isObject(value: unknown): value is Unverified {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const longestMs = 200; // keys whose askers have given up waiting leave the queue without a word
+
+const zone = () => ngx.shared.keygate_refused;
+const name = 'queue_full'; // all other names there are digests
+
+/** Whether the sidecar has told any worker that its queue is full, and no key has been checked since. */
+export function isQueueFull(): boolean {
+  return zone().get(name) !== undefined;
+}
+
+/** Notes what an answer about a key says of the queue; one about a key that waited in vain says nothing. */
+export function noteQueue(verdict: Verdict, isFull: boolean): void {
+  try {
+    if (isFull) zone().set(name, name, longestMs);
+    else if (verdict.admitted || verdict.reason !== 'verifier_busy') zone().delete(name);
+  } catch (_) {
+    // Not noted: the next request asks.
+  }
 }

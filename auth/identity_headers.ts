@@ -1,0 +1,39 @@
+// What the upstream is told of a principal: one row a header. The snippets of nginx/snippets, the decision's answer,
+// the refusal of clients that send such headers themselves and `keygate install --check` are made from these rows.
+
+import type { Principal } from './verdict.js';
+
+export interface IdentityHeader {
+  /** As the upstream gets it. */
+  header: string;
+  /** The nginx variable that holds it, without the dollar sign; documented in docs/settings.md. */
+  variable: `keygate_${string}`;
+  /** Which member of the principal it is; absent where nginx derives it from `$keygate_admitted` (asking.conf). */
+  member?: 'subject' | 'issuer';
+}
+
+export const identityHeaders: IdentityHeader[] = [
+  { header: 'X-Auth-User', variable: 'keygate_user', member: 'subject' },
+  { header: 'X-Auth-Issuer', variable: 'keygate_issuer', member: 'issuer' },
+  { header: 'X-Auth-Method', variable: 'keygate_method' },
+];
+
+/** A value of the principal that the decision server sends to the nginx that asks. */
+export interface CarriedValue {
+  /** The header of the decision server's answer. */
+  answerHeader: string;
+  variable: `keygate_${string}`;
+  read: (principal: Principal) => string;
+}
+
+/** The rows that a verdict carries; nginx knows the others by itself. */
+export const carriedValues: CarriedValue[] = [];
+identityHeaders.forEach(({ variable, member }) => {
+  if (member !== undefined) carriedValues.push(carried(variable, member));
+});
+
+function carried(variable: IdentityHeader['variable'], member: 'subject' | 'issuer'): CarriedValue {
+  const name = variable.slice('keygate_'.length);
+  const answerHeader = 'X-Keygate-' + name.charAt(0).toUpperCase() + name.slice(1);
+  return { answerHeader, variable, read: (principal) => principal[member] };
+}
