@@ -9,11 +9,11 @@ export interface FileFacts {
   ino: number;
 }
 
-/** What is known of a file from earlier looks. */
-export interface SeenFile {
-  /** As `markOf` gave it when the file was last read. */
-  mark: string;
-  /** When a file of this mark was first read, and when last, by our own clock. */
+/** What is known of a file from earlier reads. */
+export interface LastRead {
+  /** As `versionOf` gave it when the file was last read. */
+  version: string;
+  /** When a file of this version was first read, and when last, by our own clock. */
   firstReadMs: number;
   lastReadMs: number;
 }
@@ -24,7 +24,7 @@ const coarseGrainMs = 2000; // the same where times are kept in whole seconds (F
 const apartMs = 500;
 
 /** Names a state of the file: whoever writes to it changes its ctime, if not its mtime and size. */
-export function markOf({ mtimeMs, ctimeMs, size, ino }: FileFacts): string {
+export function versionOf({ mtimeMs, ctimeMs, size, ino }: FileFacts): string {
   return `${mtimeMs}:${ctimeMs}:${size}:${ino}`;
 }
 
@@ -35,11 +35,11 @@ export function markOf({ mtimeMs, ctimeMs, size, ino }: FileFacts): string {
  */
 export function judgeChange(
   facts: FileFacts,
-  seen: SeenFile | undefined,
+  seen: LastRead | undefined,
   nowMs: number,
 ): 'same' | 'unsettled' | 'read' {
   if (seen === undefined) return 'read';
-  if (seen.mark !== markOf(facts)) {
+  if (seen.version !== versionOf(facts)) {
     const ageMs = nowMs - facts.mtimeMs; // slightly below zero for a file of this very millisecond
     return Math.abs(ageMs) < settleMs ? 'unsettled' : 'read';
   }
@@ -50,7 +50,7 @@ export function judgeChange(
 }
 
 /** What to remember after a file was read. */
-export function noteRead(mark: string, seen: SeenFile | undefined, nowMs: number): SeenFile {
-  const firstReadMs = seen !== undefined && seen.mark === mark ? seen.firstReadMs : nowMs;
-  return { mark, firstReadMs, lastReadMs: nowMs };
+export function noteRead(version: string, seen: LastRead | undefined, nowMs: number): LastRead {
+  const firstReadMs = seen !== undefined && seen.version === version ? seen.firstReadMs : nowMs;
+  return { version, firstReadMs, lastReadMs: nowMs };
 }

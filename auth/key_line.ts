@@ -117,33 +117,59 @@ function parseAttributes(words: string[], hasHash: boolean): Attributes | { prob
     const equals = word.indexOf('=');
     const name = equals < 0 ? '' : word.slice(0, equals);
     const value = word.slice(equals + 1);
-    if ((name !== 'id' && name !== 'expires' && name !== 'scope') || value === '') {
-      return {
-        problem: hasHash
-          ? 'an attribute that is not id=, expires= or scope='
-          : 'a plaintext key may not hold white space',
-      };
-    }
+    const attribute = findAttribute(name);
+    if (attribute === undefined || value === '')
+      return { problem: hasHash ? unknownAttribute() : 'a plaintext key may not hold white space' };
     if (seen.indexOf(` ${name} `) >= 0) return { problem: `${name}= stands twice` };
     seen += name + ' ';
-    const problem = setAttribute(attributes, name, value);
-    if (problem !== undefined) return { problem };
+    if (!attribute.read(attributes, value)) return { problem: `${name}= expects ${attribute.expected}` };
   }
   return attributes;
 }
 
-function setAttribute(attributes: Attributes, name: 'id' | 'expires' | 'scope', value: string): string | undefined {
-  if (name === 'id') {
-    attributes.id = value;
-    return goodId.test(value) ? undefined : 'id= expects 8 letters or digits';
-  }
-  if (name === 'expires') {
-    const expiresSeconds = parseRfc3339(value);
-    if (expiresSeconds === undefined) return 'expires= expects a date such as 2027-01-31, or RFC 3339';
-    attributes.expiresSeconds = expiresSeconds;
-    return undefined;
-  }
+/** An attribute of a line: `NAME=VALUE`. docs/keys.md and `keygate key new --help` have the same names. */
+export interface Attribute {
+  name: string;
+  /** What a value must be, for messages. */
+  expected: string;
+  /** Puts a value among the attributes; @returns false for a value that is none. */
+  read: (attributes: Attributes, value: string) => boolean;
+}
+
+export const keyAttributes: Attribute[] = [
+  { name: 'id', expected: '8 letters or digits', read: readId },
+  { name: 'expires', expected: 'a date such as 2027-01-31, or RFC 3339', read: readExpiry },
+  { name: 'scope', expected: 'names separated by commas', read: readScopes },
+];
+
+function readId(attributes: Attributes, value: string): boolean {
+  attributes.id = value;
+  return goodId.test(value);
+}
+
+function readExpiry(attributes: Attributes, value: string): boolean {
+  const expiresSeconds = parseRfc3339(value);
+  if (expiresSeconds === undefined) return false;
+  attributes.expiresSeconds = expiresSeconds;
+  return true;
+}
+
+function readScopes(attributes: Attributes, value: string): boolean {
   const scopes = parseScope(value, ',');
   attributes.scopes = scopes === undefined ? [] : scopes;
-  return scopes === undefined || scopes.length === 0 ? 'scope= expects names separated by commas' : undefined;
+  return attributes.scopes.length > 0;
+}
+
+function findAttribute(name: string): Attribute | undefined {
+  for (let i = 0; i < keyAttributes.length; i++) {
+    const attribute = keyAttributes[i] as Attribute;
+    if (attribute.name === name) return attribute;
+  }
+  return undefined;
+}
+
+function unknownAttribute(): string {
+  const names = keyAttributes.map(({ name }) => `${name}=`);
+  const last = names.pop() as string;
+  return `an attribute that is not ${names.join(', ')} or ${last}`;
 }

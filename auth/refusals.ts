@@ -68,7 +68,6 @@ const makeTable = () =>
     identity_header: invalidRequest(400, 'Identity headers such as X-Auth-User are not for clients to send.'),
     bad_host: invalidRequest(400, 'The Host header holds a character other than letters, digits and . - _ : [ ].'),
     bad_request: invalidRequest(400, 'The request could not be understood.'),
-    not_found: nothingHere,
     hidden_route: nothingHere,
     method_not_allowed: {
       status: 405,

@@ -34,8 +34,8 @@ function prepare(settings: Settings): DemoKey {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EACCES' && code !== 'EROFS') throw error;
     throw new Fault(
-      'API_KEYS_DIR_HOST: ' +
-        `${dir} can't be used by uid ${process.getuid?.()}, gid ${process.getgroups?.().join(' ')} (${code}): it ` +
+      `API_KEYS_DIR_HOST: ${dir} can't be used by uid ${process.getuid?.()}, gid ` +
+        `${process.getgroups?.().join(' ')} (${code}): it ` +
         `has ${describe(statSync(dir))}`,
     );
   }

@@ -3,13 +3,13 @@
 
 import { join } from 'node:path';
 import { describeLimit } from '../launcher/facts.js';
-import { findCertificate } from '../launcher/preparations.js';
 import { renderGateway } from '../nginx/gateway/render.js';
 import { readSettings } from '../settings/read.js';
 import { writeAtomically } from '../node/state_files.js';
 import { chooseUpstream, configurationDir, containerFacts, fileMode } from './facts.js';
 import { announceKeys, prepareKeys } from './keys.js';
 import { runOnce } from './run_once.js';
+import { findCertificate } from '../launcher/certificate.js';
 
 async function setUp(env: NodeJS.ProcessEnv): Promise<void> {
   const hasCopilot = (env['COPILOT_API'] ?? '') !== '';

@@ -23,8 +23,8 @@ export function describeLimit(openFiles: number): string | undefined {
   if (openFiles === wantedOpenFiles) return undefined;
   const streams = Math.floor(fitConnections(openFiles) / 2);
   return (
-    'streams are limited to ' +
-    `${streams} at once in each worker of nginx: a process may open ${openFiles} files here (ulimit -Hn), and ` +
+    `streams are limited to ${streams} at once in each worker of nginx: a process may open ${openFiles} files ` +
+    'here (ulimit -Hn), and ' +
     `${wantedOpenFiles} are wanted`
   );
 }

@@ -8,10 +8,9 @@ import { findNginx } from '../nginx/runtime/find_nginx.js';
 import type { NginxRuntime } from '../nginx/runtime/nginx_runtime.js';
 import { checkJsAccess, type Engine } from '../nginx/versions.js';
 import { renderGateway, type GatewayFacts } from '../nginx/gateway/render.js';
-import type { CertificateFiles } from './certificate.js';
+import { type CertificateFiles, findCertificate } from './certificate.js';
 import type { Settings } from '../settings/read.js';
 import { describeLimit, findCaFile, findFreePort, findResolver, fitsSocket, sharedFacts } from './facts.js';
-import { findCertificate } from './preparations.js';
 import { Fault } from '../node/fault.js';
 
 export interface ChosenGateway {

@@ -1,11 +1,10 @@
 // What must be in order before anything is started; each fault is one line that says what to do.
 
-import { existsSync, readFileSync, accessSync, constants, mkdirSync, realpathSync } from 'node:fs';
-import { createPrivateKey, X509Certificate, createHash } from 'node:crypto';
+import { accessSync, constants, mkdirSync, realpathSync } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Settings } from '../settings/read.js';
-import { ensureCertificate, type CertificateFiles } from './certificate.js';
 import { fitsSocket, maxSocketPathBytes } from './facts.js';
 import { Fault } from '../node/fault.js';
 
@@ -23,8 +22,8 @@ function explainListen(code: string | undefined, address: string, port: number):
     return `LISTEN_PORT ${port} is taken on ${address}: stop what listens there, or set LISTEN_PORT to another port`;
   if (code === 'EACCES') return `LISTEN_PORT ${port} needs privileges: set LISTEN_PORT to 1024 or more`;
   return (
-    'LISTEN_ADDRESS ' +
-    `${address} port ${port} can't be listened on (${code}): set LISTEN_ADDRESS to an address of this machine`
+    `LISTEN_ADDRESS ${address} port ${port} can't be listened on (${code}): set LISTEN_ADDRESS to an address of ` +
+    'this machine'
   );
 }
 
@@ -34,37 +33,10 @@ function explainListen(code: string | undefined, address: string, port: number):
 export function checkSidecarSocket({ sidecar }: Settings): void {
   if (!('path' in sidecar) || fitsSocket(sidecar.path)) return;
   throw new Fault(
-    'VERIFIER_SOCKET ' +
-      `${sidecar.path} is longer than the ${maxSocketPathBytes} bytes of a Unix socket's path: set it to a shorter one, ` +
+    `VERIFIER_SOCKET ${sidecar.path} is longer than the ${maxSocketPathBytes} bytes of a Unix socket's path: set ` +
+      'it to a shorter one, ' +
       'or STATE_DIR to another folder',
   );
-}
-
-/** The operator's certificate, checked; or a self-signed one under STATE_DIR. */
-export async function findCertificate(settings: Settings): Promise<CertificateFiles> {
-  const { hostCertsDir, stateDir } = settings;
-  if (hostCertsDir === undefined) return ensureCertificate(join(stateDir, 'certs'));
-  const files = { certificate: join(hostCertsDir, 'copilot.crt'), key: join(hostCertsDir, 'copilot.key') };
-  for (const path of [files.certificate, files.key]) {
-    if (!existsSync(path))
-      throw new Fault(
-        `HOST_CERTS_DIR: ${path} is missing: put it there, or unset HOST_CERTS_DIR for a self-signed certificate`,
-      );
-  }
-  if (!doMatch(files))
-    throw new Fault(
-      'HOST_CERTS_DIR: copilot.key is not the key of copilot.crt in ' +
-        `${hostCertsDir}, or one of them can't be read: replace them`,
-    );
-  return files;
-}
-
-function doMatch({ certificate, key }: CertificateFiles): boolean {
-  try {
-    return new X509Certificate(readFileSync(certificate)).checkPrivateKey(createPrivateKey(readFileSync(key)));
-  } catch {
-    return false;
-  }
 }
 
 /** Makes STATE_DIR and what is always in it. */
@@ -94,8 +66,8 @@ export function holdStateDir({ stateDir }: Settings): Promise<void> {
       reject(
         isHeld
           ? new Fault(
-              'STATE_DIR ' +
-                `${stateDir}: a gateway runs on it already: stop that one first, or set STATE_DIR and LISTEN_PORT ` +
+              `STATE_DIR ${stateDir}: a gateway runs on it already: stop that one first, or set STATE_DIR and ` +
+                'LISTEN_PORT ' +
                 'to others',
             )
           : error,

@@ -3,12 +3,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSettings, type Settings } from '../settings/read.js';
-import { Children } from './children.js';
+import { Children, waitUntilServed } from './children.js';
 import { prepareDemoKey } from './demo_key.js';
 import { chooseGateway, nginxCommand, nginxDir, testConfiguration, writeGateway } from './gateway_files.js';
 import { endNginxOf } from './nginx_processes.js';
 import { checkPortIsFree, checkSidecarSocket, holdStateDir, prepareStateDir } from './preparations.js';
-import { waitUntilServed } from './readiness.js';
 import { explainError } from '../node/fault.js';
 
 const children = new Children();

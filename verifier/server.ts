@@ -89,7 +89,7 @@ async function findEntry(sidecar: Sidecar, question: Question): Promise<Found> {
     // Whoever kept a place in the queue for so long has spent something: a refusal would have cost as much.
     let spends = false;
     const checking = sidecar.checkKey(question.credential, keys, () => (spends = true));
-    const check = await Promise.race([checking, late()]);
+    const check = await Promise.race([checking, timeOut()]);
     if ('reason' in check && check.reason === 'verifier_busy') {
       const { reason, isQueueFull = false } = check;
       const busy = { generation, admitted: false, reason };
@@ -104,7 +104,7 @@ async function findEntry(sidecar: Sidecar, question: Question): Promise<Found> {
   }
 }
 
-function late(): Promise<KeyCheck> {
+function timeOut(): Promise<KeyCheck> {
   return new Promise((resolve) => {
     setTimeout(() => resolve({ reason: 'verifier_busy' }), patienceMs).unref();
   });

@@ -55,14 +55,14 @@ export function adviceFor(config: OperatorConfig | undefined): string[] {
     forUrl.length === 0 ? [] : [`with $keygate_jwks_url, http also needs, for example: ${forUrl.join(' ')}`];
   if (config?.headerBuffers !== undefined && !isRoomy(config.headerBuffers)) {
     advice.push(
-      'large_client_header_buffers ' +
-        `${config.headerBuffers} stands in your configuration: 4 32k makes room for tokens of up to 12 KB`,
+      `large_client_header_buffers ${config.headerBuffers} stands in your configuration: 4 32k makes room for ` +
+        'tokens of up to 12 KB',
     );
   }
   if (config?.talkativeLog !== undefined) {
     advice.push(
-      'error_log at ' +
-        `${config.talkativeLog}: nginx then logs both values of a doubled Authorization header; notice does not`,
+      `error_log at ${config.talkativeLog}: nginx then logs both values of a doubled Authorization header; ` +
+        'notice does not',
     );
   }
   return advice;

@@ -1,7 +1,7 @@
 // One fetch of JWKS_URL: https, no redirects, bounded in size; each failure says why in one log line.
 
 import { jsonMediaType } from '../../auth/answer.js';
-import { complain } from './source_faults.js';
+import { reportFault } from './source_faults.js';
 import { oneLine } from '../platform.js';
 import { readState, switchGeneration, writeState } from './shared_state.js';
 import { storeJwksText } from './store_jwks.js';
@@ -16,7 +16,7 @@ export async function fetchSet(url: string): Promise<boolean> {
   const fetched = await fetchText(url);
   const nowMs = Date.now();
   if (readState('remote_url') !== url) return false; // a reload named another while this one was under way
-  if ('fault' in fetched) complain('remote', `JWKS_URL: ${fetched.fault}; keys loaded before stay in use`, nowMs);
+  if ('fault' in fetched) reportFault('remote', `JWKS_URL: ${fetched.fault}; keys loaded before stay in use`, nowMs);
   if ('fault' in fetched || !storeJwksText('remote', fetched.text, { nowMs })) {
     writeState('fetch_failed_ms', String(nowMs));
     return false;

@@ -3,8 +3,8 @@
 
 import { keysGeneration, maxKeyFileBytes, parseEnvironmentKeys, parseKeyFile } from '../../auth/key_file.js';
 import type { KeyEntry } from '../../auth/key_record.js';
-import { complain, recover } from './source_faults.js';
-import { forgetLook, isLatestLook, lookAt } from './watched_file.js';
+import { reportFault, recover } from './source_faults.js';
+import { forgetFile, isLatestRead, readIfChanged } from './watched_file.js';
 import { currentKeySet, retireKeySet, storeKeySet } from './key_set.js';
 import { parsingPlatform } from '../platform.js';
 import { clearState, readHmacSecret, readState, writeState } from './shared_state.js';
@@ -22,7 +22,7 @@ interface Keeping {
 }
 
 /**
- * Looks at the key file and stores a new set when it has changed.
+ * Reads the key file and stores a new set when it has changed.
  * @param isNewSource the set in use came from another file: it may not stay
  */
 export function refreshKeys(variables: NginxVariables, nowMs: number, isNewSource: boolean): void {
@@ -36,11 +36,11 @@ export function refreshKeys(variables: NginxVariables, nowMs: number, isNewSourc
     if (isDue || isNewSource) takeUp(noFile, keeping);
     return;
   }
-  if (isDue) forgetLook('keys');
-  const look = lookAt({ path, name: 'keys', maxBytes: maxKeyFileBytes }, nowMs);
-  if (look.found === 'changed') noteFault(takeUp(look, keeping));
+  if (isDue) forgetFile('keys');
+  const reading = readIfChanged({ path, name: 'keys', maxBytes: maxKeyFileBytes }, nowMs);
+  if (reading.found === 'changed') noteFault(takeUp(reading, keeping));
   // What was wrong with the content that was read last is still wrong with it.
-  const fault = look.found === 'unusable' ? look.why : readState('keys_fault');
+  const fault = reading.found === 'unusable' ? reading.why : readState('keys_fault');
   if (fault !== undefined) keepLastGood(`API_KEYS_FILE ${path}: ${fault}`, keeping);
 }
 
@@ -60,7 +60,7 @@ function takeUp(file: { text: string; digest: string }, keeping: Keeping): strin
   const entries = fromEnvironment.entries.concat(withoutThose(fromFile.entries, fromEnvironment.entries));
   const generation = keysGeneration({ apiKey, apiKeys, fileDigest: file.digest }, platform);
   const { secret, nowMs, isNewSource } = keeping;
-  const isLatest = () => file === noFile || isLatestLook('keys', file.digest);
+  const isLatest = () => file === noFile || isLatestRead('keys', file.digest);
   const outcome = storeKeySet(entries, { generation, secret, platform, nowMs, isLatest });
   if (outcome === 'full') return `${entries.length} keys do not fit into the zones keygate_keys_a and _b`;
   if (outcome === 'outdated') return undefined;
@@ -93,11 +93,11 @@ function keepLastGood(fault: string, keeping: Keeping): void {
   const { variables, nowMs } = keeping;
   if (keeping.isNewSource) {
     takeUp(noFile, keeping);
-    complain('keys', fault, nowMs);
+    reportFault('keys', fault, nowMs);
     if (!process.env['API_KEY'] && !process.env['API_KEYS']) retireKeySet();
     return;
   }
-  const sinceMs = complain('keys', `${fault}; keys loaded before stay in use`, nowMs);
+  const sinceMs = reportFault('keys', `${fault}; keys loaded before stay in use`, nowMs);
   const current = currentKeySet();
   const maxStaleMs = Number(variables.keygate_keys_max_stale) * 1000;
   if (current !== undefined && current.available && !(nowMs - sinceMs < maxStaleMs)) {
@@ -109,9 +109,9 @@ function keepLastGood(fault: string, keeping: Keeping): void {
 // The secret under which entries get their fingerprints. Without a sidecar there is none, and a random one serves.
 function readEntrySecret(variables: NginxVariables, nowMs: number): { text: string; changed: boolean } {
   const path = `${variables.keygate_state_dir}/public/entry_secret`;
-  const look = lookAt({ path, name: 'entry_secret', maxBytes: maxSecretBytes }, nowMs);
-  if (look.found === 'changed') {
-    writeState('entry_secret', look.text.replace(/\s+/g, ''));
+  const reading = readIfChanged({ path, name: 'entry_secret', maxBytes: maxSecretBytes }, nowMs);
+  if (reading.found === 'changed') {
+    writeState('entry_secret', reading.text.replace(/\s+/g, ''));
     return { text: readState('entry_secret') as string, changed: true };
   }
   return { text: readState('entry_secret') || readHmacSecret(), changed: false };

@@ -3,8 +3,8 @@
 
 import { parseDenyList } from '../../auth/deny_list.js';
 import { chooseMintIssuer } from '../../auth/location_settings.js';
-import { complain, isFaulty, recover, type Source } from './source_faults.js';
-import { forgetLook, lookAt } from './watched_file.js';
+import { reportFault, isFaulty, recover, type Source } from './source_faults.js';
+import { forgetFile, readIfChanged } from './watched_file.js';
 import { log, oneLine } from '../platform.js';
 import { refreshKeys } from './load_keys.js';
 import { clearState, readState, switchGeneration, writeState } from './shared_state.js';
@@ -13,14 +13,14 @@ import { readStoredJwks, type StoredDenials } from './trusted_keys.js';
 
 const files = ['keys', 'entry_secret', 'minting', 'local', 'denied'];
 const maxBytes = 1048576; // of each of them but the key file
-const apartMs = 200; // several servers include the snippet; the first look of a moment is enough
+const apartMs = 200; // several servers include the snippet; the first run of a moment is enough
 
 /** Looks at every file once. */
 export function refresh(session: NginxPeriodicSession): void {
   const nowMs = Date.now();
-  const looked = Number(readState('looked_ms'));
+  const looked = Number(readState('refreshed_ms'));
   if (nowMs - looked >= 0 && nowMs - looked < apartMs) return;
-  writeState('looked_ms', String(nowMs));
+  writeState('refreshed_ms', String(nowMs));
   const variables = session.variables;
   const areNew = startAnewWithOtherSources(variables);
   guard('keys', nowMs, () => refreshKeys(variables, nowMs, areNew));
@@ -35,7 +35,7 @@ function guard(source: Source, nowMs: number, refreshOne: () => void): void {
   try {
     refreshOne();
   } catch (e) {
-    complain(source, `not taken up: ${oneLine(e) || 'no memory'}`, nowMs);
+    reportFault(source, `not taken up: ${oneLine(e) || 'no memory'}`, nowMs);
   }
 }
 
@@ -47,7 +47,7 @@ function startAnewWithOtherSources(variables: NginxVariables): boolean {
   if (readState('sources') === sources) return false;
   writeState('sources', sources);
   checkAtStart(variables);
-  files.forEach(forgetLook);
+  files.forEach(forgetFile);
   clearState('minting');
   clearState('local');
   clearState('denied');
@@ -81,10 +81,13 @@ function checkAtStart(variables: NginxVariables): void {
 // The sidecar makes its keys when it first starts, so a missing file is no fault.
 function refreshMinting(variables: NginxVariables, nowMs: number): void {
   const issuer = mintIssuer(variables);
-  const look = lookAt({ path: `${variables.keygate_state_dir}/public/jwks.json`, name: 'minting', maxBytes }, nowMs);
-  if (look.found === 'changed') storeJwksText('minting', look.text, { issuer, nowMs });
-  if (look.found !== 'unusable') return;
-  if (look.why !== 'ENOENT') complain('minting', `public/jwks.json of the sidecar: ${look.why}`, nowMs);
+  const reading = readIfChanged(
+    { path: `${variables.keygate_state_dir}/public/jwks.json`, name: 'minting', maxBytes },
+    nowMs,
+  );
+  if (reading.found === 'changed') storeJwksText('minting', reading.text, { issuer, nowMs });
+  if (reading.found !== 'unusable') return;
+  if (reading.why !== 'ENOENT') reportFault('minting', `public/jwks.json of the sidecar: ${reading.why}`, nowMs);
   if (readState('minting') === undefined) writeState('minting', JSON.stringify({ configured: true }));
 }
 
@@ -102,25 +105,25 @@ function refreshLocal(variables: NginxVariables, nowMs: number): void {
     }
     return;
   }
-  const look = lookAt({ path, name: 'local', maxBytes }, nowMs);
-  if (look.found === 'changed') storeJwksText('local', look.text, { nowMs });
-  if (look.found !== 'unusable') return;
-  complain('local', `JWKS_PATH ${path}: ${look.why}; keys loaded before stay in use`, nowMs);
+  const reading = readIfChanged({ path, name: 'local', maxBytes }, nowMs);
+  if (reading.found === 'changed') storeJwksText('local', reading.text, { nowMs });
+  if (reading.found !== 'unusable') return;
+  reportFault('local', `JWKS_PATH ${path}: ${reading.why}; keys loaded before stay in use`, nowMs);
   if (readState('local') === undefined) writeState('local', JSON.stringify({ configured: true }));
 }
 
 function refreshDenied(variables: NginxVariables, nowMs: number): void {
   const keysFile = variables.keygate_api_keys_file || '';
   const path = keysFile.slice(0, keysFile.lastIndexOf('/') + 1) + 'denied.txt';
-  const look = keysFile === '' ? undefined : lookAt({ path, name: 'denied', maxBytes }, nowMs);
-  if (look === undefined || look.found === 'same') return;
-  if (look.found === 'unusable') {
+  const reading = keysFile === '' ? undefined : readIfChanged({ path, name: 'denied', maxBytes }, nowMs);
+  if (reading === undefined || reading.found === 'same') return;
+  if (reading.found === 'unusable') {
     // Absent from the start is the rule; one that has vanished or was emptied keeps its last content.
-    const isExpected = look.why === 'ENOENT' && readState('denied') === undefined;
-    if (!isExpected) complain('denied', `${path}: ${look.why}; the last good list stays in use`, nowMs);
+    const isExpected = reading.why === 'ENOENT' && readState('denied') === undefined;
+    if (!isExpected) reportFault('denied', `${path}: ${reading.why}; the last good list stays in use`, nowMs);
     return;
   }
-  const list = parseDenyList(look.text);
+  const list = parseDenyList(reading.text);
   const stored: StoredDenials = { jtis: list.jtis, kids: list.kids };
   writeState('denied', JSON.stringify(stored));
   const problems = list.problems.map((one) => `line ${one.line}: ${one.problem}`);

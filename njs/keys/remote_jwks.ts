@@ -10,7 +10,7 @@ import {
   switchGeneration,
   writeState,
   type StateName,
-  lookEveryMs,
+  pollEveryMs,
   maxWaitMs,
   mayWait,
   pause,
@@ -45,7 +45,7 @@ export async function fetchWantedJwks(session: NginxPeriodicSession): Promise<vo
       await fetchSet(url);
       return;
     }
-    await pause(lookEveryMs);
+    await pause(pollEveryMs);
   }
 }
 
@@ -68,7 +68,7 @@ async function waitForFetch(sinceMs: number): Promise<JwksRefresh> {
   while (Date.now() - sinceMs < maxWaitMs) {
     if (readTime('fetched_ms') >= sinceMs) return 'current';
     if (readTime('fetch_failed_ms') >= sinceMs) return 'failed';
-    await pause(lookEveryMs);
+    await pause(pollEveryMs);
   }
   return 'failed';
 }

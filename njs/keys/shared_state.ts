@@ -19,10 +19,10 @@ export type StateName =
   | 'entry_secret'
   | 'sources'
   | 'remote_url'
-  | 'looked_ms'
+  | 'refreshed_ms'
   | `seen:${string}`
   | `fault:${string}`
-  | `complained:${string}`
+  | `reported:${string}`
   | 'verifier_ready'
   | 'fetched_ms'
   | 'fetch_started_ms'
@@ -55,7 +55,7 @@ interface Found {
 // Found once per context.
 const found: Found = { dictionary: undefined, hmacSecret: undefined };
 
-/** @returns the generation, or undefined until the first look at the files is over */
+/** @returns the generation, or undefined until the files were read for the first time */
 export function readGeneration(): string | undefined {
   if (found.dictionary === undefined) found.dictionary = ngx.shared.keygate_state;
   return found.dictionary.get('generation') as string | undefined;
@@ -89,8 +89,8 @@ export function readHmacSecret(): string {
 
 /** How long anybody waits. */
 export const maxWaitMs = 2000;
-/** How often a waiting request looks. */
-export const lookEveryMs = 50;
+/** How often a waiting request reads. */
+export const pollEveryMs = 50;
 const maxWaiting = 32; // of a worker
 
 /**

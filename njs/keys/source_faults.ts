@@ -14,15 +14,15 @@ const anotherMs = 5000; // a fault of another kind is told sooner
  * @param text fit for a log: no credential, no content of a file
  * @returns since when it lasts, in Unix milliseconds
  */
-export function complain(source: Source, text: string, nowMs: number): number {
+export function reportFault(source: Source, text: string, nowMs: number): number {
   const fault = readState(`fault:${source}`);
   const sinceMs = fault === undefined ? nowMs : Number(fault);
   if (fault === undefined) writeState(`fault:${source}`, String(nowMs));
-  const last = readState(`complained:${source}`) || '0 ';
+  const last = readState(`reported:${source}`) || '0 ';
   const space = last.indexOf(' ');
   const isSame = last.slice(space + 1) === text;
   if (nowMs - Number(last.slice(0, space)) >= (isSame ? everyMs : anotherMs)) {
-    writeState(`complained:${source}`, `${nowMs} ${text}`);
+    writeState(`reported:${source}`, `${nowMs} ${text}`);
     ngx.log(ngx.ERR, 'keygate: ' + text.replace(/[^\x20-\x7e]/g, '?'));
   }
   return sinceMs;
@@ -32,7 +32,7 @@ export function complain(source: Source, text: string, nowMs: number): number {
 export function recover(source: Source): void {
   if (readState(`fault:${source}`) === undefined) return;
   clearState(`fault:${source}`);
-  clearState(`complained:${source}`);
+  clearState(`reported:${source}`);
   ngx.log(ngx.WARN, 'keygate: ' + source + ': recovered');
 }
 

@@ -2,7 +2,7 @@
 // leaves the last good set in use.
 
 import { parseJwks } from '../../auth/jwk.js';
-import { complain, recover } from './source_faults.js';
+import { reportFault, recover } from './source_faults.js';
 import { parsingPlatform } from '../platform.js';
 import { writeState } from './shared_state.js';
 import type { StoredJwks } from './trusted_keys.js';
@@ -21,7 +21,7 @@ export function storeJwksText(
   const platform = parsingPlatform();
   const parsed = parseJwks(text, platform);
   if ('fault' in parsed) {
-    complain(name, `${sources[name]}: ${parsed.fault}; keys loaded before stay in use`, about.nowMs);
+    reportFault(name, `${sources[name]}: ${parsed.fault}; keys loaded before stay in use`, about.nowMs);
     return false;
   }
   const problems = parsed.problems
@@ -29,7 +29,7 @@ export function storeJwksText(
     .map((one) => `key ${one.index + 1} (kid ${one.kid || 'none'}): ${one.problem}`);
   if (problems.length > 0) log(`${sources[name]}: ${problems.slice(0, 20).join('; ')}`);
   if (parsed.keys.length === 0) {
-    complain(name, `${sources[name]}: no usable key; keys loaded before stay in use`, about.nowMs);
+    reportFault(name, `${sources[name]}: no usable key; keys loaded before stay in use`, about.nowMs);
     return false;
   }
   const stored: StoredJwks = { configured: true, keys: parsed.keys };

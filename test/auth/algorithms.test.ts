@@ -1,3 +1,5 @@
+// An attacker who names an algorithm that nobody meant to accept.
+
 import { expect, it } from 'vitest';
 import { algorithms, isAlgorithm } from '../../auth/algorithms.js';
 

@@ -1,3 +1,5 @@
+// A client whose SDK reads our refusals.
+
 import { describe, expect, it } from 'vitest';
 import { formatRefusal } from '../../auth/answer.js';
 import { refusals, type Reason } from '../../auth/refusals.js';

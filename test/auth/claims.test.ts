@@ -1,3 +1,5 @@
+// A client with a token that is expired, early, for somebody else, or made up by an issuer that bends the standard.
+
 import { describe, expect, it } from 'vitest';
 import { checkClaims, readUnverifiedIssuer, type JwtSettings } from '../../auth/claims.js';
 

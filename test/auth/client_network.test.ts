@@ -1,3 +1,5 @@
+// A client with many addresses of one network.
+
 import { expect, it } from 'vitest';
 import { clientNetwork } from '../../auth/client_network.js';
 

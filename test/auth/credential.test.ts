@@ -1,5 +1,14 @@
+// A client that sends its credential in a header of its choice, or in several.
+
 import { describe, expect, it } from 'vitest';
-import { chooseCredential, maxCredentialBytes, readCredential, type CredentialHeaders } from '../../auth/credential.js';
+import {
+  chooseCredential,
+  maxCredentialBytes,
+  readCredential,
+  type CredentialHeaders,
+  checkKeyForm,
+  parseKeyId,
+} from '../../auth/credential.js';
 
 const choose = (headers: Partial<CredentialHeaders>) =>
   chooseCredential({ authorization: '', xApiKey: '', apiKey: '', ...headers });
@@ -82,4 +91,29 @@ describe('what is shaped like a token', () => {
   it.each(['abc', 'a.b', 'a.b.c.d', '.'])('takes %j for an API key', (text) => {
     expect(readCredential(text)).toEqual({ credential: text, tokenParts: undefined });
   });
+});
+
+const secret = 's'.repeat(43);
+
+it('reads the id of a generated key', () => {
+  expect(parseKeyId(`kg_Ab3dE6gH_${secret}`)).toBe('Ab3dE6gH');
+});
+
+it.each([
+  '',
+  'kg_',
+  `kg_Ab3dE6g_${secret}`,
+  `kg_Ab3dE6gH_${secret}x`,
+  `kg_Ab3dE6gH_${secret.slice(1)}-`,
+  `KG_Ab3dE6gH_${secret}`,
+  `x kg_Ab3dE6gH_${secret}`,
+])('reads no id in %j', (key) => {
+  expect(parseKeyId(key)).toBe('');
+});
+
+it('lets keys of up to 72 bytes be tried against bcrypt, and none with a NUL', () => {
+  expect(checkKeyForm('k'.repeat(72))).toBeUndefined();
+  expect(checkKeyForm('k'.repeat(73))).toBe('unknown_key');
+  expect(checkKeyForm('abc\0def')).toBe('unknown_key');
+  expect(checkKeyForm('schlüssel')).toBe('unknown_key');
 });

@@ -1,3 +1,5 @@
+// A client whose request is decided, with every kind of credential, in the order of the checks.
+
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { decide, type Decided, type Gate, type RequestFacts } from '../../auth/decide.js';

@@ -1,3 +1,5 @@
+// An admin who denies a token or a signing key.
+
 import { expect, it } from 'vitest';
 import { parseDenyList } from '../../auth/deny_list.js';
 

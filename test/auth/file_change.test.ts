@@ -1,11 +1,13 @@
+// An admin who edits a file while it is read.
+
 import { describe, expect, it } from 'vitest';
-import { judgeChange, markOf, noteRead, type FileFacts } from '../../auth/file_change.js';
+import { judgeChange, versionOf, noteRead, type FileFacts } from '../../auth/file_change.js';
 
 const now = 1_800_000_000_500;
 const old: FileFacts = { mtimeMs: now - 9000.25, ctimeMs: now - 9000.25, size: 10, ino: 1 };
 const readAt = (facts: FileFacts, ...timesMs: number[]) => {
-  let seen = noteRead(markOf(facts), undefined, timesMs[0] as number);
-  for (const timeMs of timesMs.slice(1)) seen = noteRead(markOf(facts), seen, timeMs);
+  let seen = noteRead(versionOf(facts), undefined, timesMs[0] as number);
+  for (const timeMs of timesMs.slice(1)) seen = noteRead(versionOf(facts), seen, timeMs);
   return seen;
 };
 

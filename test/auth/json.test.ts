@@ -1,3 +1,5 @@
+// An attacker who sends JSON that is deep, doubled or of the wrong type.
+
 import { expect, it } from 'vitest';
 import { isJsonObject, maxDepth, ownMember, parseJsonObject } from '../../auth/json.js';
 

@@ -1,3 +1,5 @@
+// An issuer whose key set holds keys that can not be used.
+
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { fitsAlgorithm, parseJwks, type Jwks } from '../../auth/jwk.js';

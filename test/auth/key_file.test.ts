@@ -1,3 +1,5 @@
+// An admin whose key file has lines that can not be used.
+
 import { describe, expect, it } from 'vitest';
 import { keysGeneration, parseEnvironmentKeys, parseKeyFile } from '../../auth/key_file.js';
 import { nodePlatform } from '../../node/crypto.js';

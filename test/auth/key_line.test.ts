@@ -1,3 +1,5 @@
+// An admin who writes a line of the key file by hand.
+
 import { describe, expect, it } from 'vitest';
 import { parseKeyLine } from '../../auth/key_line.js';
 import { nodePlatform } from '../../node/crypto.js';

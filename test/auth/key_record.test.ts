@@ -1,3 +1,5 @@
+// An admin whose key expires, and a sidecar that answers with something else than a record.
+
 import { describe, expect, it } from 'vitest';
 import {
   type KeyEntry,
@@ -6,9 +8,12 @@ import {
   readRecord,
   recordOf,
   type KeyRecord,
+  entryFingerprint,
+  entrySubject,
 } from '../../auth/key_record.js';
 import { refuse } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
+import { createHmac } from 'node:crypto';
 
 const now = 1_800_000_000;
 const entry: KeyEntry = {
@@ -107,4 +112,33 @@ describe('decideRecord', () => {
   it('refuses an entry that has ended', () => {
     expect(decideRecord(record, now + 60)).toEqual(refuse('expired_key'));
   });
+});
+
+const plain: KeyEntry = {
+  kind: 'plaintext',
+  name: '',
+  hash: 'h',
+  id: '',
+  expiresSeconds: null,
+  scopes: [],
+  text: 'the line',
+  line: 1,
+};
+
+it('fingerprints an entry with 16 bytes of HMAC-SHA-256 of its text', () => {
+  const lastCharacters = new Set<string>();
+  for (let i = 0; i < 500; i++) {
+    const text = `the line ${i}`;
+    const mac = createHmac('sha256', 'secret').update(text).digest();
+    lastCharacters.add(mac.toString('base64url').charAt(21));
+    expect(entryFingerprint({ ...plain, text }, 'secret', nodePlatform)).toBe(
+      mac.subarray(0, 16).toString('base64url'),
+    );
+  }
+  expect(lastCharacters.size).toBe(64);
+});
+
+it('names an entry by its name, or by eight characters of its fingerprint', () => {
+  expect(entrySubject({ ...plain, name: 'alice' }, 'abcdefghijkl')).toBe('alice');
+  expect(entrySubject(plain, 'abcdefghijkl')).toBe('key-abcdefgh');
 });

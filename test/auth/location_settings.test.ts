@@ -1,3 +1,5 @@
+// An nginx operator who sets a location up, rightly and wrongly.
+
 import { describe, expect, it } from 'vitest';
 import { readSnippet } from '../nginx/filled_snippets.js';
 import { parseList, parseLocationSettings } from '../../auth/location_settings.js';

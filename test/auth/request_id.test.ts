@@ -1,3 +1,5 @@
+// A client that sends a request id, harmless or not.
+
 import { expect, it } from 'vitest';
 import { isRequestId, requestIdPattern } from '../../auth/request_id.js';
 

@@ -1,3 +1,5 @@
+// An admin who writes a date.
+
 import { expect, it } from 'vitest';
 import { parseRfc3339 } from '../../auth/rfc3339.js';
 

@@ -1,3 +1,5 @@
+// An attacker who spells a path so that the upstream's own /token is reached, or sends a strange Host.
+
 import { describe, expect, it } from 'vitest';
 import { readSnippet } from '../nginx/filled_snippets.js';
 import { checkTarget, isUsualTarget, namesTokenRoute, usualTarget, usualTargetPattern } from '../../auth/target.js';

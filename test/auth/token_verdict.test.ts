@@ -1,3 +1,5 @@
+// A client with a token of ours or of another issuer, and an attacker who mixes keys and issuers.
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWTPayload } from 'jose';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';

@@ -55,8 +55,8 @@ describeWithEngine('a hardened stack', () => {
     expect(users.length).toBeGreaterThan(0);
     for (const line of users) expect(line).toMatch(/ [1-9]\d*$/);
     const written = stack.run(
-      'docker exec -u 0 ' +
-        `${container} sh -c 'for d in / /etc /usr/bin /opt /root /var; do touch $d/x 2>/dev/null && echo $d; done'`,
+      `docker exec -u 0 ${container} sh -c 'for d in / /etc /usr/bin /opt /root /var; do touch $d/x 2>/dev/null ` +
+        `&& echo $d; done'`,
     );
     expect(written.stdout).toBe('');
   });
@@ -78,8 +78,8 @@ describeWithEngine('a hardened stack', () => {
 
   it.each(running)('%s: no package manager', (service) => {
     const { stdout } = stack.run(
-      'docker exec ' +
-        `${stack.project}-${service}-1 sh -c 'for p in apt apt-get dpkg npm npx yarn corepack pip bun git; do ` +
+      `docker exec ${stack.project}-${service}-1 sh -c 'for p in apt apt-get dpkg npm npx yarn corepack pip ` +
+        'bun git; do ' +
         `command -v $p; done; ls -d /usr/lib/node_modules /usr/share/nodejs/npm 2>/dev/null'`,
     );
     expect(stdout).toBe('');
@@ -111,8 +111,8 @@ describeWithEngine('a hardened stack', () => {
   it('shows the GitHub token to copilot-api alone', () => {
     const look = (service: string) =>
       stack.run(
-        'docker exec ' +
-          `${stack.project}-${service}-1 sh -c 'cat /proc/[0-9]*/environ /run/secrets/* 2>/dev/null | tr "\\0" "\\n"'`,
+        `docker exec ${stack.project}-${service}-1 sh -c 'cat /proc/[0-9]*/environ /run/secrets/* 2>/dev/null | ` +
+          `tr "\\0" "\\n"'`,
       ).stdout;
     expect(look('copilot-api')).toContain(token);
     for (const service of ['nginx', 'verifier']) {

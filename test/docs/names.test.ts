@@ -6,6 +6,10 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refusals } from '../../auth/refusals.js';
 import { fillCompose, fillReadme } from '../../build/settings_lists.js';
+import { readSources } from '../../build/sizes.js';
+import { keyAttributes } from '../../auth/key_line.js';
+import { debianSuites } from '../../nginx/versions.js';
+import { variants } from '../gateway/harness/variants.js';
 import { nginxVariable, table, type Setting, type SettingName } from '../../settings/table.js';
 import { filledSnippets } from '../nginx/filled_snippets.js';
 
@@ -16,6 +20,7 @@ const all = (text: string, pattern: RegExp) =>
 const settings = Object.keys(table).sort();
 const command = join(root, 'dist/keygate_command.js');
 const snippets = Object.values(filledSnippets).join('\n');
+const template = read('nginx/gateway/nginx.conf.template');
 
 const dockerSettings = all(read('docs/docker.md'), /^\| `([A-Z_]+)` +\|/gm);
 describe('names', () => {
@@ -73,6 +78,31 @@ describe('names', () => {
     }
   });
 
+  it('documents every attribute of a line of the key file, and has an option of `key new` for each', () => {
+    const names = keyAttributes.map(({ name }) => name).sort();
+    expect(all(read('docs/keys.md'), /^- `(\w+)=` /gm)).toEqual(names);
+    const { stdout } = spawnSync(process.execPath, [command, 'key', 'new', '--help'], { encoding: 'utf8' });
+    const byOption = names.filter((name) => name !== 'id'); // the command makes the id itself
+    for (const name of byOption) expect(stdout).toContain(`--${name} <`);
+  });
+
+  it('uses every reason of the table of refusals somewhere', () => {
+    const code = readSources()
+      .filter(({ path }) => path !== 'auth/refusals.ts')
+      .map(({ text }) => text)
+      .join('\n');
+    const used = (reason: string) =>
+      code.includes(`'${reason}'`) || new RegExp(`\\b${reason}\\b`).test(snippets + template);
+    expect(Object.keys(refusals()).filter((reason) => !used(reason))).toEqual([]);
+  });
+
+  it('runs the tests on every supported nginx, and lists it', () => {
+    const tested = [...new Set(variants.map(({ runtime }) => runtime))].sort();
+    expect(tested).toEqual(Object.keys(debianSuites).sort());
+    const table = read('docs/architecture.md').split('## The supported combinations')[1]?.split('\n## ')[0] ?? '';
+    for (const release of tested) expect(table).toContain(release.replace('debian', 'Debian '));
+  });
+
   it('documents every admin command, and no other', () => {
     const help = (args: string[]) =>
       spawnSync(process.execPath, [command, ...args, '--help'], { encoding: 'utf8' }).stdout;
@@ -109,7 +139,6 @@ describe('names', () => {
   });
 
   it('calls only handlers that main.ts exports, and calls them all', () => {
-    const template = read('nginx/gateway/nginx.conf.template');
     const called = all(snippets + template, /(?:js_content|js_access|js_periodic) keygate\.([\w.]+)/g);
     const exported = /export default \{([^}]*)\}/.exec(read('njs/main.ts'))?.[1] ?? '';
     expect(called).toEqual(all(exported, /(\w+)/g));
@@ -130,7 +159,7 @@ describe('names', () => {
     const docs = readdirSync(join(root, 'docs'))
       .filter((name) => name.endsWith('.md'))
       .map((name) => `docs/${name}`);
-    const links = ['README.md', ...docs, ...folders].flatMap((file) =>
+    const links = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...docs, ...folders].flatMap((file) =>
       all(read(file), /\]\(([^)#]+)\)/g)
         .filter((link) => !link.includes('://'))
         .map((link) => join(dirname(file), link)),

@@ -1,3 +1,5 @@
+// A client at a real nginx, with its credential in every header and form.
+
 import { hashSync } from '@node-rs/bcrypt';
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import { decideToken } from '../../auth/token_verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { audience, generateTokens, issuer, makeKeyRing, type Generated } from '../auth/token_generator.js';
+import { audience, generateTokens, issuer, makeKeyRing, type Generated } from '../properties/token_generator.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { variants } from './harness/variants.js';
 

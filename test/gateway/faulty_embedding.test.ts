@@ -64,9 +64,7 @@ describe.each(variants)('$name: a faulty configuration', (variant) => {
 
   it('admits nobody in a server without locations.conf, though every path there is answered with 200', async () => {
     const everything = 'location / { return 200 everything; }';
-    const other =
-      'server { listen ' +
-      `unix:${operator.dir}/other; ${lines.server.map((line) => line.replace(/#.*/, '')).join(' ')} }`;
+    const other = `server { listen unix:${operator.dir}/other; ${lines.server.map((line) => line.replace(/#.*/, '')).join(' ')} }`;
     const keys = join(operator.dir, 'keys.txt');
     writeFileSync(keys, 'a-key\n');
     editSettings(operator.keygateDir, { api_keys_file: keys });

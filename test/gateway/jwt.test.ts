@@ -1,3 +1,5 @@
+// A client with tokens of every algorithm at a real nginx, and an attacker who forges them.
+
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -4,7 +4,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Choices, makeKeyPair, signTexts, type KeyPair } from '../auth/token_generator.js';
+import { Choices, makeKeyPair, signTexts, type KeyPair } from '../properties/token_generator.js';
 import { sendPipelined } from './harness/client.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { inSeconds } from './harness/tokens.js';

@@ -1,3 +1,5 @@
+// An issuer behind a URL that rotates its keys, is slow, or fails.
+
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// Two admins who edit a file at the same time, and a command that was killed while it held the lock.
+
 import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// An admin who puts a directory, a FIFO or a huge file in the place of a file.
+
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,5 @@
+// An evaluator whose settings are wrong.
+
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

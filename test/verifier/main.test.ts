@@ -1,3 +1,5 @@
+// A service manager that stops the sidecar.
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync } from 'node:fs';

@@ -13,7 +13,7 @@ export interface BcryptPool {
    * @returns the place of the matching hash, -1 for none, `full` without a place in the queue, or `late` when it was
    * not begun within `patienceMs`
    */
-  findMatch: (credential: string, hashes: string[]) => Promise<number | 'full' | 'late'>;
+  findMatch: (credential: string, hashes: string[]) => Promise<number | 'full' | 'timed out'>;
   close: () => Promise<void>;
 }
 
@@ -45,11 +45,11 @@ export function openBcryptPool({ threads, queue, patienceMs, worker }: BcryptPoo
   const comparisons = new PQueue({ concurrency: threads });
   const searches = new PQueue({ concurrency: 1 });
 
-  const compareOnly = async (credential: string, hash: string): Promise<number | 'full' | 'late'> => {
+  const compareOnly = async (credential: string, hash: string): Promise<number | 'full' | 'timed out'> => {
     if (comparisons.pending >= threads && comparisons.sizeBy(first) >= queue) return 'full';
     const begin = () => pool.run({ credential, hash });
     const matches = await beginInTime(comparisons, begin, { ...first, patienceMs });
-    return matches === 'late' ? 'late' : matches ? 0 : -1;
+    return matches === 'timed out' ? 'timed out' : matches ? 0 : -1;
   };
   const compareInSearch = async (comparison: Comparison): Promise<boolean> => {
     let tookMs = 0;
@@ -92,7 +92,7 @@ async function beginInTime<T>(
   queue: PQueue,
   work: () => Promise<T>,
   { patienceMs, ...options }: { patienceMs: number; priority?: number },
-): Promise<T | 'late'> {
+): Promise<T | 'timed out'> {
   const waiting = new AbortController();
   const timer = setTimeout(() => waiting.abort(), patienceMs);
   const begin = () => {
@@ -102,7 +102,7 @@ async function beginInTime<T>(
   try {
     return await queue.add(begin, { ...options, signal: waiting.signal });
   } catch (error) {
-    if (waiting.signal.aborted) return 'late';
+    if (waiting.signal.aborted) return 'timed out';
     throw error;
   }
 }

@@ -31,7 +31,7 @@ export function makeCheckKey(pool: BcryptPool): CheckKey {
     const candidates = candidatesFor(credential, keys);
     const hashes = candidates.map((entry) => entry.hash);
     const match = hashes.length === 0 ? -1 : await pool.findMatch(credential, hashes);
-    if (match === 'full' || match === 'late') return { reason: 'verifier_busy', isQueueFull: match === 'full' };
+    if (match === 'full' || match === 'timed out') return { reason: 'verifier_busy', isQueueFull: match === 'full' };
     const entry = candidates[match];
     if (outcomes.size >= maxRemembered) outcomes.clear();
     outcomes.set(id, { entry, untilMs: Date.now() + rememberMs });

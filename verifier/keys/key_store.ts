@@ -4,7 +4,7 @@
 import { statSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
-import { judgeChange, markOf, noteRead, type SeenFile } from '../../auth/file_change.js';
+import { judgeChange, versionOf, noteRead, type LastRead } from '../../auth/file_change.js';
 import { maxKeyFileBytes } from '../../auth/key_file.js';
 import { generationOf, loadKeys, type KeySources, type LoadedKeys } from './loaded_keys.js';
 import { describeFault, FileFault, readRegularFile } from '../../node/regular_file.js';
@@ -28,18 +28,18 @@ export interface KeyStore {
   current: (wanted: string) => Promise<LoadedKeys | undefined>;
 }
 
-const complainEveryMs = 60000;
+const reportEveryMs = 60000;
 const shownProblems = 20;
 const settleEveryMs = 30;
 const settleTimes = 8;
 
 interface StoreState {
   loaded: LoadedKeys | undefined;
-  seen: SeenFile | undefined;
+  seen: LastRead | undefined;
   /** Content that was read and found to be no key file: not read again until it changes. */
-  rejected: { mark: string; why: string } | undefined;
+  rejected: { version: string; why: string } | undefined;
   failingSinceMs: number | undefined;
-  complaint: { text: string; atMs: number } | undefined;
+  reported: { text: string; atMs: number } | undefined;
 }
 
 /** Opens the store and reads it once. */
@@ -49,19 +49,19 @@ export function openKeyStore(options: KeyStoreOptions): KeyStore {
     seen: undefined,
     rejected: undefined,
     failingSinceMs: undefined,
-    complaint: undefined,
+    reported: undefined,
   };
   const current = async (wanted: string): Promise<LoadedKeys | undefined> => {
     const isNginxs = () => state.loaded !== undefined && state.loaded.generation === wanted;
-    let freshness = look(options, state);
+    let freshness = refresh(options, state);
     for (let i = 0; freshness === 'unsettled' && !isNginxs() && i < settleTimes; i++) {
       await pause(settleEveryMs);
-      freshness = look(options, state);
+      freshness = refresh(options, state);
     }
     if (freshness !== 'fresh' && !isNginxs()) return undefined;
     return isTooOld(options, state) ? undefined : state.loaded;
   };
-  look(options, state);
+  refresh(options, state);
   return { current };
 }
 
@@ -69,7 +69,7 @@ function isTooOld({ maxStaleSeconds }: KeyStoreOptions, { failingSinceMs }: Stor
   return failingSinceMs !== undefined && Date.now() - failingSinceMs >= maxStaleSeconds * 1000;
 }
 
-function look(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsettled' | 'faulty' {
+function refresh(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsettled' | 'faulty' {
   const { path, apiKey, apiKeys } = options;
   const nowMs = Date.now();
   try {
@@ -80,12 +80,12 @@ function look(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsettled
     const facts = statSync(path);
     if (!facts.isFile()) throw new FileFault('not a regular file'); // readable or not, and settled or not
     if (facts.size === 0) throw new FileFault('zero bytes long');
-    if (state.rejected?.mark === markOf(facts)) throw new FileFault(state.rejected.why);
+    if (state.rejected?.version === versionOf(facts)) throw new FileFault(state.rejected.why);
     const change = judgeChange(facts, state.seen, nowMs);
     if (change === 'unsettled') return 'unsettled';
     return change === 'read' && !read(options, state, nowMs) ? 'unsettled' : 'fresh';
   } catch (error) {
-    complain(options, state, describeFault(error));
+    reportFault(options, state, describeFault(error));
     if (state.loaded === undefined && apiKey + apiKeys !== '') take(options, state, undefined);
     return 'faulty';
   }
@@ -95,18 +95,18 @@ function look(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsettled
 function read(options: KeyStoreOptions, state: StoreState, nowMs: number): boolean {
   const { bytes, stats, isWhole } = readRegularFile(options.path, maxKeyFileBytes);
   if (!isWhole) return false;
-  const mark = markOf(stats);
+  const version = versionOf(stats);
   try {
     take(options, state, bytes);
   } catch (error) {
-    state.rejected = { mark, why: describeFault(error) };
+    state.rejected = { version, why: describeFault(error) };
     throw error;
   }
-  state.seen = noteRead(mark, state.seen, nowMs);
+  state.seen = noteRead(version, state.seen, nowMs);
   state.rejected = undefined;
   state.failingSinceMs = undefined;
-  if (state.complaint !== undefined) options.log.info({ file: options.path }, 'key file usable again');
-  state.complaint = undefined;
+  if (state.reported !== undefined) options.log.info({ file: options.path }, 'key file usable again');
+  state.reported = undefined;
   return true;
 }
 
@@ -122,12 +122,12 @@ function take(options: KeyStoreOptions, state: StoreState, fileBytes: Buffer | u
   log.info({ generation: keys.generation, unusable: problems.length }, 'keys taken up');
 }
 
-function complain({ path, log }: KeyStoreOptions, state: StoreState, why: string): void {
+function reportFault({ path, log }: KeyStoreOptions, state: StoreState, why: string): void {
   const nowMs = Date.now();
   state.failingSinceMs ??= nowMs;
-  // Once it has settled, it is read again
-  if (state.loaded !== undefined) state.seen = { mark: 'forgotten', firstReadMs: 0, lastReadMs: 0 };
-  if (state.complaint?.text === why && nowMs - state.complaint.atMs < complainEveryMs) return;
-  state.complaint = { text: why, atMs: nowMs };
+  // Once the file has settled, it is read again.
+  if (state.loaded !== undefined) state.seen = { version: 'forgotten', firstReadMs: 0, lastReadMs: 0 };
+  if (state.reported?.text === why && nowMs - state.reported.atMs < reportEveryMs) return;
+  state.reported = { text: why, atMs: nowMs };
   log.error({ file: path, why }, 'key file not usable; keys loaded before stay in use');
 }

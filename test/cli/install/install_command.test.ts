@@ -291,8 +291,8 @@ describe('keygate install --check', () => {
   it('finds a guard that the njs of today lets be bypassed, as a package that went back brings it', () => {
     install();
     const configuration =
-      'http { include ' +
-      `${dir}/http.conf; server { include ${dir}/locations.conf; location / { include ${dir}/guard_access.conf; } } }`;
+      `http { include ${dir}/http.conf; server { include ${dir}/locations.conf; location / { include ` +
+      `${dir}/guard_access.conf; } } }`;
     nginx = fakeNginx(work, { njs: '1.0.0', engines: ['qjs', 'njs'], configuration });
     expect(check()).toEqual({
       code: 1,

@@ -1,3 +1,5 @@
+// An nginx operator whose configuration uses every form of quoting.
+
 import { describe, expect, it } from 'vitest';
 import { flatten, parseDirectives, unquote } from '../../../nginx/configuration/directives.js';
 

@@ -90,8 +90,8 @@ describe("an operator's own question", () => {
     expect(faultsOf(`location /a { ${include('open')} location /a/b { auth_request /mine; } }`)).toEqual([]);
     expect(
       faultsOf(
-        'location /a { ' +
-          `${include('guard_access')} location /a/b { if ($request_length = 0) { return 403; } auth_request /mine; } }`,
+        `location /a { ${include('guard_access')} location /a/b { if ($request_length = 0) { return 403; } ` +
+          'auth_request /mine; } }',
       ),
     ).toEqual([]);
   });
@@ -156,8 +156,8 @@ describe('what a guarded location loses', () => {
   it('is our auth_request_set, by one of its own', () => {
     const line = 'auth_request_set $a $upstream_http_b';
     expect(faultsOf(`location /a {\n ${line}; location /a/b { } }`)).toEqual([
-      '3: location /a of server a: ' +
-        `\`${line}\` drops those of guard.conf: no identity reaches the application, and a 429 becomes a 403: put ` +
+      `3: location /a of server a: \`${line}\` drops those of guard.conf: no identity reaches the application, ` +
+        'and a 429 becomes a 403: put ' +
         'it beside guard.conf',
     ]);
     expect(faultsOf(`${line};`)).toEqual([]);

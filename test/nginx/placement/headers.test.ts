@@ -66,8 +66,7 @@ describe.each(protocols)('%s_pass', (protocol, line, address) => {
     ] as const) {
       const own = header(name, value);
       const fault = [
-        '3: location /a of server a: ' +
-          `\`${own}\` sends the client's key on to the application: take it out, or \`set ` +
+        `3: location /a of server a: \`${own}\` sends the client's key on to the application: take it out, or \`set ` +
           `$keygate_forward_credential on;\``,
       ];
       expect(at(`${own}; ${include(file)} ${pass}`)).toEqual(fault);

@@ -140,8 +140,7 @@ describe('placeLines', () => {
 
   it('repeats what a location inherits and then would not, but for what must not go on', () => {
     const server =
-      'server { ' +
-      `${guard} proxy_set_header Host $host; proxy_set_header Authorization ` +
+      `server { ${guard} proxy_set_header Host $host; proxy_set_header Authorization ` +
       `$http_authorization;\nproxy_set_header X-Request-Id $request_id; location / {\nproxy_pass http://app;\n} }`;
     expect(tellOf(server)).toEqual([
       '/n:3 (location / of server ): proxy_set_header Host $host, include proxy_headers.conf',

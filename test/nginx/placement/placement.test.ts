@@ -1,3 +1,5 @@
+// An nginx operator who includes a snippet in the wrong place.
+
 import { describe, expect, it } from 'vitest';
 import { readConfiguration } from '../../../nginx/configuration/configuration.js';
 import { checkPlacement } from '../../../nginx/placement/placement.js';
@@ -41,8 +43,8 @@ describe('checkPlacement', () => {
   ])('names what comes before guard.conf and locations.conf, and what it opens: %s', (line, why) => {
     for (const name of ['guard.conf', 'locations.conf'])
       expect(faultsOf(`${line} include ${dir}/${name};`)).toEqual([
-        'server a.example: ' +
-          `\`${/^\w+/.exec(line)?.[0]}\` comes before ${name}, which must be first: it could decide in Keygate's ` +
+        `server a.example: \`${/^\w+/.exec(line)?.[0]}\` comes before ${name}, which must be first: it could ` +
+          `decide in Keygate's ` +
           `place, ${why}`,
       ]);
   });
@@ -163,8 +165,8 @@ describe('checkPlacement', () => {
         faultsOf(`${by} location /a { ${line}; ${open} ${lines} }`);
       expect(opened('proxy_pass http://app;', guard)).toEqual([]);
       expect(opened('proxy_pass http://app;')).toEqual([
-        'location /a of server a.example: ' +
-          `\`${line}\` comes before open.conf, so that a client's own X-Auth-User goes on to the application`,
+        `location /a of server a.example: \`${line}\` comes before open.conf, so that a client's own X-Auth-User ` +
+          'goes on to the application',
       ]);
       expect(opened('root /x;')).toEqual([]);
       expect(faultsOf(`${guard} location /a { ${open} ${line}; proxy_pass http://app; }`)).toEqual([]);

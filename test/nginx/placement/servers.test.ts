@@ -15,8 +15,8 @@ describe('http', () => {
     expect(faultsIn(`http { ${line}; ${include('http')} }`)).toEqual([]);
     const name = /^\w+/.exec(line)?.[0];
     expect(faultsIn(`http { ${include('http')}\n${line}; }`)).toEqual([
-      '2: http: ' +
-        `\`${line}\` comes after http.conf, which has maps, and nginx says \`"${name}" directive is duplicate\`: ` +
+      `2: http: \`${line}\` comes after http.conf, which has maps, and nginx says \`"${name}" directive is ` +
+        `duplicate\`: ` +
         'put it first',
     ]);
   });
@@ -48,8 +48,8 @@ describe('a server that stays open', () => {
   it('is named where a pattern takes paths of a guarded location', () => {
     const pattern = 'location ~* \\.(js|css)$';
     const fault =
-      '3: server a: ' +
-      `\`${pattern}\` may take paths of /api/, and nobody is asked there: write \`location ^~ /api/\`, or guard it too`;
+      `3: server a: \`${pattern}\` may take paths of /api/, and nobody is asked there: write ` +
+      `\`location ^~ /api/\`, or guard it too`;
     expect(faultsOfServer(`${guarded()}${pattern} { root /x; }`)).toEqual([fault]);
     expect(faultsOfServer(`${guarded('', '^~ /api/')}${pattern} { root /x; }`)).toEqual([]);
     for (const lines of ['deny all;', 'return 404;', include('guard_location'), include('open')])

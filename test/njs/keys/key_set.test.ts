@@ -1,3 +1,5 @@
+// A worker that reads keys while another worker stores a new set.
+
 import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseKeyFile } from '../../../auth/key_file.js';
 import { recordOf } from '../../../auth/key_record.js';
 import { nodePlatform } from '../../../node/crypto.js';
-import { openContext, type Context } from '../../auth/njs_in_node.js';
+import { openContext, type Context } from '../../properties/njs_in_node.js';
 
 const secret = 'secret-of-the-fingerprints';
 const file = join(mkdtempSync(join(tmpdir(), 'keygate-keys-')), 'api_keys.txt');
@@ -50,13 +52,13 @@ describe('the stored set of keys', () => {
   it('is not replaced by a content that another worker has seen replaced', () => {
     const [old, next] = [lineOf('revoked'), lineOf('alice')];
     writeFileSync(file, old);
-    const read = context.lookAt(looking, Date.now() + 1000);
+    const read = context.readIfChanged(looking, Date.now() + 1000);
     writeFileSync(`${file}.new`, next);
     renameSync(`${file}.new`, file);
-    const readNext = context.lookAt(looking, Date.now() + 2000);
+    const readNext = context.readIfChanged(looking, Date.now() + 2000);
     expect([read.text, readNext.text]).toEqual([old, next]);
-    expect(store(next, () => context.isLatestLook('keys', readNext.digest))).toBe('stored');
-    expect(store(old, () => context.isLatestLook('keys', read.digest))).toBe('outdated');
+    expect(store(next, () => context.isLatestRead('keys', readNext.digest))).toBe('stored');
+    expect(store(old, () => context.isLatestRead('keys', read.digest))).toBe('outdated');
     expect(find('alice')).toBeDefined();
     expect(find('revoked')).toBeUndefined();
     expect(store(next), 'nothing is left locked').toBe('stored');

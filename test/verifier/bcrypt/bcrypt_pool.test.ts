@@ -79,9 +79,9 @@ describe('the pool of bcrypt threads', () => {
     const begun = search('key-11');
     const waiting = search('key-0');
     expect(await search('key-1')).toBe('full');
-    expect(await waiting).toBe('late');
+    expect(await waiting).toBe('timed out');
     const next = search('key-2');
-    expect(await Promise.race([begun, next])).toBe('late');
+    expect(await Promise.race([begun, next])).toBe('timed out');
     expect(await begun).toBe(11);
     expect(await search('key-3')).toBe(3);
   });

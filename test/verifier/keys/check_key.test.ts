@@ -11,7 +11,7 @@ const keysOf = (...lines: string[]): LoadedKeys =>
   loadKeys({ apiKey: '', apiKeys: '', fileBytes: Buffer.from(lines.join('\n')) }).keys;
 
 let tried: { credential: string; hashes: string[] }[] = [];
-let match: number | 'full' | 'late' = -1;
+let match: number | 'full' | 'timed out' = -1;
 let check: CheckKey;
 
 beforeEach(() => {
@@ -95,7 +95,7 @@ describe('a key', () => {
   it('that found no place in the queue is not remembered as wrong', async () => {
     match = 'full';
     expect(await ask('later', keys)).toEqual({ reason: 'verifier_busy', isQueueFull: true });
-    match = 'late';
+    match = 'timed out';
     expect(await ask('later', keys)).toEqual({ reason: 'verifier_busy', isQueueFull: false });
     match = 0;
     expect(await ask('later', keys)).toMatchObject({ entry: { name: 'a' } });

@@ -1,3 +1,5 @@
+// A sidecar that loads keys from a file and from the environment.
+
 import { describe, expect, it } from 'vitest';
 import { generationOf, loadKeys, type KeySources } from '../../../verifier/keys/loaded_keys.js';
 import { nodePlatform } from '../../../node/crypto.js';

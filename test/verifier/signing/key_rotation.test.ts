@@ -1,3 +1,5 @@
+// An admin who rotates signing keys.
+
 import { describe, expect, it } from 'vitest';
 import { activate, addNext, advanceKeys, publishSeconds, removeKey } from '../../../verifier/signing/key_rotation.js';
 import type { StoredSigningKey } from '../../../verifier/signing/stored_keys.js';

@@ -57,8 +57,8 @@ export interface Context {
   currentKeySet: () => object;
   findRecord: (keySet: object, digest: string) => KeyRecord | undefined;
   findByFingerprint: (keySet: object, fingerprint: string) => KeyTerms | undefined;
-  lookAt: (looking: object, nowMs: number) => { text: string; digest: string };
-  isLatestLook: (name: string, digest: string) => boolean;
+  readIfChanged: (looking: object, nowMs: number) => { text: string; digest: string };
+  isLatestRead: (name: string, digest: string) => boolean;
   retireKeySet: () => void;
   writeState: (name: string, text: string) => void;
   switchGeneration: () => void;

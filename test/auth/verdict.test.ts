@@ -1,5 +1,7 @@
+// An issuer whose subjects and scopes hold any character.
+
 import { expect, it } from 'vitest';
-import { encodeSubject } from '../../auth/verdict.js';
+import { encodeSubject, holdsScopes, parseScope } from '../../auth/verdict.js';
 
 it.each([
   ['alice@example.org', 'alice@example.org'],
@@ -39,4 +41,20 @@ it.each([
 
 it.each(['', 'x'.repeat(256), 'ä'.repeat(42), '😀'])('accepts %j', (subject) => {
   expect(encodeSubject(subject)).toBeDefined();
+});
+
+it('reads scopes separated by spaces', () => {
+  expect(parseScope('a  b:c ')).toEqual(['a', 'b:c']);
+  expect(parseScope('')).toEqual([]);
+});
+
+it.each(['a"b', 'a\\b', 'a\tb', 'ä', 'a\nb'])('refuses %j', (text) => {
+  expect(parseScope(text)).toBeUndefined();
+});
+
+it('holds required scopes only when it has them all', () => {
+  expect(holdsScopes(['a', 'b'], ['b', 'a'])).toBe(true);
+  expect(holdsScopes(['a'], ['a', 'b'])).toBe(false);
+  expect(holdsScopes([], ['a'])).toBe(false);
+  expect(holdsScopes([], [])).toBe(true);
 });

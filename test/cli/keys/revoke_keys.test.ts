@@ -1,3 +1,5 @@
+// An admin who revokes a key that stands in several lines.
+
 import { describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../../node/crypto.js';
 import { revokeLines } from '../../../cli/keys/revoke_keys.js';

@@ -1,0 +1,71 @@
+// A newcomer who looks for a file and follows its imports: folders depend on each other one way, and no files in a
+// circle.
+
+import { dirname } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { findCircles, measureMirror, readImports, readSources } from '../../build/sizes.js';
+import { followWays } from '../../build/ways.js';
+
+const imports: Map<string, string[]> = readImports(readSources());
+
+/** A folder; `main.ts`, which a folder may have as its door, is a room of its own. */
+function roomOf(file: string): string {
+  return file.endsWith('/main.ts') ? file : dirname(file);
+}
+
+const betweenRooms = new Map<string, string[]>();
+for (const [file, targets] of imports) {
+  const others = targets.map(roomOf).filter((room) => room !== roomOf(file));
+  betweenRooms.set(roomOf(file), [...(betweenRooms.get(roomOf(file)) ?? []), ...others]);
+}
+
+const topOf = (file: string) => file.split('/')[0] as string;
+const importedBy = (folder: string) =>
+  [...new Set([...imports].filter(([file]) => topOf(file) === folder).flatMap(([, targets]) => targets.map(topOf)))]
+    .filter((other) => other !== folder)
+    .sort();
+
+describe('imports', () => {
+  it('form no circle of files', () => {
+    expect(findCircles(imports)).toEqual([]);
+  });
+
+  it('point one way between folders', () => {
+    expect(findCircles(betweenRooms)).toEqual([]);
+  });
+
+  it.each([
+    ['auth', []],
+    ['njs', ['auth']],
+    ['node', ['auth']],
+    ['settings', ['auth', 'nginx', 'node']],
+    ['nginx', ['auth', 'node', 'settings']],
+    ['verifier', ['auth', 'node', 'settings']],
+    ['cli', ['auth', 'nginx', 'node', 'settings', 'verifier']],
+    ['stand_in', []],
+    ['launcher', ['auth', 'cli', 'nginx', 'node', 'settings']],
+    ['container', ['launcher', 'nginx', 'node', 'settings']],
+  ])('of %s are those that docs/architecture.md draws', (folder, expected) => {
+    expect(importedBy(folder)).toEqual(expected);
+  });
+});
+
+describe('ways', () => {
+  it.each([
+    ['an API key that was never seen', 28],
+    ['a token that was never seen', 31],
+    ['POST /token', 22],
+    ['an edit of the key file', 17],
+    ['npm start', 25],
+  ])('take a reader of %s through %i files at most', (way, most) => {
+    const files = (followWays() as { [way: string]: string[] })[way] ?? [];
+    expect(files.length, files.join('\n')).toBeLessThanOrEqual(most);
+    expect(files.length).toBeGreaterThan(5);
+  });
+});
+
+describe('tests of parts', () => {
+  it('stand where their source stands', () => {
+    expect(measureMirror().others).toEqual(['test/build/rooms.test.ts']);
+  });
+});

@@ -1,0 +1,189 @@
+// A newcomer who makes a change by CONTRIBUTING.md and forgets a place: a check fails, whichever place it is.
+
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+let copy = '';
+
+beforeAll(() => {
+  copy = mkdtempSync(join(tmpdir(), 'keygate-walk-'));
+  const listed = spawnSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: root, encoding: 'utf8' }).stdout;
+  for (const path of listed.split('\n').filter((name) => name !== '')) {
+    mkdirSync(dirname(join(copy, path)), { recursive: true });
+    cpSync(join(root, path), join(copy, path));
+  }
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+});
+
+afterAll(() => rmSync(copy, { recursive: true, force: true }));
+
+interface Place {
+  file: string;
+  before: string | RegExp;
+  after: string;
+}
+
+const place = (file: string, before: string | RegExp, after: string): Place => ({ file, before, after });
+
+const walks: { [change: string]: Place[] } = {
+  'a refusal': [
+    place(
+      'auth/refusals.ts',
+      /^( {4}bad_host: .*)$/m,
+      "$1\n    bad_age: failure(418, 'too_old', 'The request is old.'),",
+    ),
+    place(
+      'auth/target.ts',
+      'return /[^A-Za-z0-9._:[\\]-]/.test(header + host) ?',
+      "if (host === 'old') return 'bad_age';\n  return /[^A-Za-z0-9._:[\\]-]/.test(header + host) ?",
+    ),
+    place('README.md', '| 429      | `rate_limited`', '| 418      | `too_old`, `rate_limited`'),
+    place(
+      'nginx/snippets/locations.conf',
+      /( *)if \(\$keygate_status = 429\) \{/,
+      '$1if ($keygate_status = 418) {\n$1    return 418 $keygate_body;\n$1}\n$&',
+    ),
+  ],
+  'a setting': [
+    place(
+      'settings/table.ts',
+      '  STATE_DIR: {',
+      "  MAX_AGE: { nginx: 'http', standard: '60', ...whole(1, 999) },\n  STATE_DIR: {",
+    ),
+    place(
+      'docs/settings.md',
+      '## STATE_DIR\n',
+      '## MAX_AGE\n\n    Syntax:   MAX_AGE=seconds\n    Default:  60\n    Context:  http\n' +
+        '    nginx:    $keygate_max_age\n\nHow old a request may be.\n\n## STATE_DIR\n',
+    ),
+    place('.env.example', '#STATE_DIR=', '#MAX_AGE=60\n#STATE_DIR='),
+    place(
+      'nginx/snippets/settings.conf',
+      'js_var $keygate_cors_preflight',
+      'js_var $keygate_max_age "60";\njs_var $keygate_cors_preflight',
+    ),
+  ],
+  'an identity header': [
+    place(
+      'auth/identity_headers.ts',
+      "  { header: 'X-Auth-Method'",
+      "  { header: 'X-Auth-Key', variable: 'keygate_key', member: 'keyId' },\n  { header: 'X-Auth-Method'",
+    ),
+    place('auth/identity_headers.ts', "member?: 'subject' | 'issuer';", "member?: 'subject' | 'issuer' | 'keyId';"),
+    place('auth/identity_headers.ts', "member: 'subject' | 'issuer')", "member: 'subject' | 'issuer' | 'keyId')"),
+    place('nginx/snippets/asking.conf', '# Sets: $keygate_user,', '# Sets: $keygate_key, $keygate_user,'),
+    place(
+      'docs/settings.md',
+      '### $keygate_issuer\n',
+      '### $keygate_key\n\nWhat admitted the request.\n\n### $keygate_issuer\n',
+    ),
+  ],
+  'an admin subcommand': [
+    place(
+      'cli/keys/key_commands.ts',
+      "  key.command('list')",
+      "  key.command('count').description('count the keys').action(listKeys);\n  key.command('list')",
+    ),
+    place('docs/admin.md', '    keygate key list', '    keygate key count\n    keygate key list'),
+  ],
+  'an attribute of the key line': [
+    place(
+      'auth/key_line.ts',
+      "  { name: 'scope', expected",
+      "  { name: 'note', expected: 'a word', read: readNote },\n  { name: 'scope', expected",
+    ),
+    place(
+      'auth/key_line.ts',
+      'function readId(',
+      'function readNote(attributes: Attributes, value: string): boolean {\n' +
+        '  attributes.note = value;\n  return true;\n}\n\nfunction readId(',
+    ),
+    place('auth/key_line.ts', '  scopes: string[];\n}', '  scopes: string[];\n  note?: string;\n}'),
+    place('docs/keys.md', '- `scope=` ', '- `note=` is a word.\n- `scope=` '),
+    place(
+      'cli/keys/key_commands.ts',
+      "    .option('--scope <scopes>'",
+      "    .option('--note <word>', 'a word')\n    .option('--scope <scopes>'",
+    ),
+  ],
+  'a supported nginx': [
+    place('nginx/versions.ts', "debian14: 'forky' }", "debian14: 'forky', debian15: 'duke' }"),
+    place(
+      'test/gateway/harness/variants.ts',
+      "runtime: 'debian13' | 'debian14'",
+      "runtime: 'debian13' | 'debian14' | 'debian15'",
+    ),
+    place(
+      'test/gateway/harness/variants.ts',
+      '];',
+      "  { name: 'nginx 1.34 qjs', runtime: 'debian15', engine: 'qjs', entry: 'auth_request' },\n];",
+    ),
+    place(
+      'docs/architecture.md',
+      '| 1.26 (Debian 13)',
+      '| 1.34 (Debian 15) | 1.1 | qjs | guard.conf |\n| 1.26 (Debian 13)',
+    ),
+    place(
+      'docs/settings.md',
+      'NGINX_RUNTIME=auto | system | debian13 | debian14',
+      'NGINX_RUNTIME=auto | system | debian13 | debian14 | debian15',
+    ),
+  ],
+};
+
+/** Makes a change in the copy, but for some places. */
+function change(places: Place[], isLeftOut: (file: string) => boolean): void {
+  for (const file of new Set(
+    Object.values(walks)
+      .flat()
+      .map((one) => one.file),
+  )) {
+    cpSync(join(root, file), join(copy, file));
+  }
+  for (const generated of ['README.md', 'docker-compose.yml']) cpSync(join(root, generated), join(copy, generated));
+  for (const { file, before, after } of places.filter((one) => !isLeftOut(one.file))) {
+    const text = readFileSync(join(copy, file), 'utf8');
+    const changed = typeof before === 'string' ? text.replace(before, () => after) : text.replace(before, after);
+    expect(changed, `${file}: ${String(before)}`).not.toBe(text);
+    writeFileSync(join(copy, file), changed);
+  }
+  run('node', ['build/settings_lists.js']);
+}
+
+/** @returns whether types and tests of the copy are in order, and what they said */
+function check(): { isGood: boolean; said: string } {
+  const tests = run('npx', ['vitest', 'run', '--project', 'units', 'test/docs/names', 'test/docs/snippets']);
+  if (tests.status !== 0) return { isGood: false, said: tests.said };
+  const types = run('npx', ['tsc', '--noEmit', '--incremental', '--tsBuildInfoFile', '.tsbuildinfo']);
+  return { isGood: types.status === 0, said: types.said };
+}
+
+function run(program: string, args: string[]): { status: number | null; said: string } {
+  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'] };
+  const { status, stdout, stderr } = spawnSync(program, args, { cwd: copy, env, encoding: 'utf8' });
+  return { status, said: stdout + stderr };
+}
+
+describe.each(Object.entries(walks))('the change %s', (_, places) => {
+  const files = [...new Set(places.map(({ file }) => file))];
+
+  it('passes the checks when every place has it, and takes six files at most', () => {
+    change(places, () => false);
+    const { isGood, said } = check();
+    expect(isGood, said).toBe(true);
+    expect(files.length).toBeLessThanOrEqual(6);
+  }, 120000);
+
+  it.each(files)(
+    'fails a check without %s',
+    (left) => {
+      change(places, (file) => file === left);
+      expect(check().isGood).toBe(false);
+    },
+    120000,
+  );
+});
