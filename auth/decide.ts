@@ -39,8 +39,6 @@ export interface Gate {
   checkHashedKey: (credential: string) => Promise<Verdict>;
   /** The sets of JWKs to trust now; undefined when none was loaded yet. */
   trustedKeys: () => TrustedKeys | undefined;
-  /** @returns whether a configured set of JWKs could not be loaded at all */
-  lacksJwks: () => boolean;
   /** Fetches the remote JWKS for an unknown kid, within bounds. */
   refreshJwks: () => Promise<JwksRefresh>;
   /** @returns what took a signature or the sidecar before, for this credential under these settings, while it holds */
@@ -142,9 +140,12 @@ async function decideJwtLater(judging: Verdict | Promise<Verdict>, question: Que
 async function judgeAfterRefresh(question: Question): Promise<Verdict> {
   const { gate } = question;
   const refreshed = await gate.refreshJwks();
-  if (refreshed === 'failed' || (refreshed === 'none' && gate.lacksJwks())) return refuse('keys_unavailable');
-  if (refreshed === 'none') return refuse('token_unknown_kid');
-  return judgeToken(question);
+  if (refreshed === 'failed') return refuse('keys_unavailable');
+  let judged: Verdict = refuse('token_unknown_kid');
+  if (refreshed === 'current') judged = await judgeToken(question);
+  const keys = gate.trustedKeys();
+  const isUnknown = !judged.admitted && judged.reason === 'token_unknown_kid';
+  return isUnknown && keys !== undefined && keys.lacksJwks ? refuse('keys_unavailable') : judged;
 }
 
 function judgeToken({ presented, request, gate }: Question): Promise<Verdict> | Verdict {

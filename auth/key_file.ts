@@ -1,6 +1,7 @@
 // The key file: one entry a line. A line that can't be used is reported by its number, never by its content,
 // and never stops the others. Read alike by nginx and by the sidecar.
 
+import { splitLines } from './file_text.js';
 import type { KeyEntry } from './key_record.js';
 import { parseKeyLine } from './key_line.js';
 import type { Platform } from './platform.js';
@@ -17,24 +18,21 @@ export interface KeyFile {
   problems: LineProblem[];
   /** Lines that are used but should not stay as they are. */
   warnings: LineProblem[];
-  /** Why this can't be a key file at all, whatever its lines: it must not replace one. */
-  fault?: string;
 }
 
 const manyWithoutId = 64;
 const maxLineCharacters = 4096; // the old engine takes seconds for a line of 100 KB
-const byteOrderMark = 0xfeff;
 const lastOfSalt = 28; // of `$2b$12$` and 22 characters
 const saltEnds = '.Oeu'; // 128 bits leave two for the last character
 
 /** A larger file is refused unread: nginx's memory for keys holds far fewer lines than fit into it. */
 export const maxKeyFileBytes = 33554432;
 
-/** Parses a key file's text: LF or CRLF, with or without a byte order mark. */
+/** Parses a key file's text, as readFileText gives it. */
 export function parseKeyFile(text: string, platform: Platform): KeyFile {
   const file: KeyFile = { entries: [], problems: [], warnings: [] };
   const seen: Seen = { hashes: Object.create(null) as Marks, ids: Object.create(null) as Marks };
-  const lines = (text.charCodeAt(0) === byteOrderMark ? text.slice(1) : text).split('\n');
+  const lines = splitLines(text);
   for (let i = 0; i < lines.length; i++) {
     if ((lines[i] as string).length > maxLineCharacters) {
       file.problems.push({ line: i + 1, problem: `longer than ${maxLineCharacters} characters` });
@@ -46,8 +44,6 @@ export function parseKeyFile(text: string, platform: Platform): KeyFile {
     if ('problem' in parsed) file.problems.push({ line: i + 1, problem: parsed.problem });
     else addEntry(file, seen, parsed);
   }
-  if (file.entries.length === 0 && text.indexOf('\0') >= 0)
-    file.fault = 'NUL bytes and not one usable line: no key file';
   const withoutId = file.entries.filter((entry) => entry.kind === 'bcrypt' && entry.id === '').length;
   if (withoutId > manyWithoutId) {
     file.warnings.push({

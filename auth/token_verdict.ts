@@ -12,14 +12,20 @@ import { admit, refuse, type Principal, type Verdict } from './verdict.js';
 
 /** The keys that verify tokens, each set bound to its issuers. */
 export interface TrustedKeys {
-  /** Our own: they verify tokens of this issuer and no other. */
-  minting: { issuer: string; keys: Jwk[] } | undefined;
+  /** Our own: they verify tokens of this issuer and no other. Without `keys` they could not be loaded. */
+  minting: { issuer: string; keys: Jwk[] | undefined } | undefined;
   /** JWKS_PATH. */
   local: Jwk[];
   /** JWKS_URL; undefined where it is not set. */
   remote: Jwk[] | undefined;
+  /** Whether JWKS_PATH or JWKS_URL is set and no key of it could be loaded, so that a missing key is our failure. */
+  lacksJwks: boolean;
+  /** False while what is denied is not known: the list could not be read. */
+  hasDenyList: boolean;
   isDeniedKid: (kid: string) => boolean;
   isDeniedJti: (jti: string) => boolean;
+  /** Whether the entries of the key file are known and not too old. */
+  hasEntries: () => boolean;
   /** @returns the entry of the key file from which a token of ours was minted, or undefined when it is gone */
   findEntry: (fingerprint: string) => KeyTerms | undefined;
 }
@@ -45,6 +51,8 @@ export function decideToken(question: TokenQuestion): Verdict | Promise<Verdict>
   const source = sourceOf(parsed.unverifiedClaims, settings, keys);
   if (source === undefined) return refuse('token_issuer');
   const isOurs = source === 'ours';
+  if (!keys.hasDenyList || (isOurs && (keys.minting as { keys?: Jwk[] }).keys === undefined))
+    return refuse('keys_unavailable');
   const candidates = selectJwks(parsed, isOurs, keys);
   if ('reason' in candidates) return refuse(candidates.reason);
   const shaped = withSignatureForm(candidates.jwks, parsed);
@@ -81,12 +89,13 @@ function withSignatureForm(jwks: Jwk[], { algorithm, signature }: UnverifiedToke
 /** The keys that may have signed a token: of its source, with its kid, fit for its algorithm. */
 function selectJwks(token: UnverifiedToken, isOurs: boolean, keys: TrustedKeys): { jwks: Jwk[] } | { reason: Reason } {
   const { algorithm, kid } = token;
-  const ours = keys.minting === undefined ? [] : keys.minting.keys;
+  const ours = keys.minting === undefined ? [] : keys.minting.keys || [];
+  const noKey = !isOurs && keys.lacksJwks ? 'keys_unavailable' : 'token_no_fitting_key';
   const source = isOurs ? ours : keys.remote === undefined ? keys.local : keys.local.concat(keys.remote);
   if (kid === undefined) {
     const fitting = fittingKeys(source, algorithm);
     if (fitting.length === 1) return { jwks: fitting };
-    return { reason: fitting.length === 0 ? 'token_no_fitting_key' : 'token_ambiguous_key' };
+    return { reason: fitting.length === 0 ? noKey : 'token_ambiguous_key' };
   }
   if (keys.isDeniedKid(kid)) return { reason: 'token_kid_denied' };
   const named = namedKeys(source, kid);
@@ -162,6 +171,7 @@ function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging):
 
 // A token that was minted here lives no longer than the entry that it came from: leeway is for clocks of others.
 function bindToEntry(principal: Principal, fingerprint: string, { keys, nowSeconds }: Judging): Verdict {
+  if (!keys.hasEntries()) return refuse('keys_unavailable');
   const entry = keys.findEntry(fingerprint);
   if (entry === undefined || checkEntry(entry, nowSeconds) !== undefined) return refuse('token_revoked');
   const { expiresSeconds } = entry;

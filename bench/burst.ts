@@ -1,6 +1,6 @@
 // A moment in which thousands of requests arrive over kept connections: how many one worker admits, and in what time.
-// Each question opens a connection to the decision server, which accepts one a turn of nginx's event loop and socket:
-// the others wait in the socket's backlog (net.core.somaxconn), and one too many fails.
+// Each question opens a connection to the decision server, which accepts one connection per socket and turn of nginx's
+// event loop. Other connections wait in the socket's backlog (net.core.somaxconn), and beyond it they fail.
 
 import { join } from 'node:path';
 import { findFreePort, openFileLimit } from '../launcher/facts.js';

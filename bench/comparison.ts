@@ -1,4 +1,4 @@
-// One thing beside plain nginx of the same binary: round by round in turn, compared within each round.
+// Compares a subject with plain nginx of the same binary: the two run in turn, and each round is compared for itself.
 
 import type { Load, Measured } from './load.js';
 import { runWrk } from './load.js';

@@ -11,7 +11,7 @@ export interface Place {
   dir: string;
   port: number;
   upstreamPort: number;
-  /** Who answers `/stream`; nobody when it is left out. */
+  /** The port that answers `/stream`; without it there is no such location. */
   streamPort?: number | undefined;
   /** Whether nginx answers by itself, so that nothing waits for an upstream. */
   isLocal?: boolean | undefined;
@@ -29,7 +29,7 @@ export interface Gate {
   jwksPath: string;
   /** Whether RATE_LIMIT_AUTH is as shipped and X-Forwarded-For names the client; else there is no limit. */
   isLimited?: boolean;
-  /** In the place of Keygate's JavaScript. */
+  /** JavaScript in the place of Keygate's. */
   module?: string;
 }
 
@@ -72,7 +72,7 @@ function locations({ streamPort, isLocal }: Place, inEach = ''): string {
   return `location / { ${inEach} ${answer} } ${stream}`;
 }
 
-/** What stands behind all of them: a short answer. */
+/** The upstream of all configurations: it gives a short answer. */
 export function upstream(place: Place): Files {
   return { 'nginx.conf': whole(place, { server: 'location / { return 200 "{\\"ok\\":true}"; }' }) };
 }
@@ -82,7 +82,7 @@ export function plain(place: Place): Files {
   return { 'nginx.conf': whole(place, { server: locations(place) }) };
 }
 
-/** nginx's own auth_request to a location that always says yes: what any such design costs at least. */
+/** nginx's own auth_request to a location that always admits: what any auth_request costs at least. */
 export function nativeAuthRequest(place: Place): Files {
   const server = `location = /yes { internal; return 204; } ${locations(place, 'auth_request /yes;')}`;
   return { 'nginx.conf': whole(place, { server }) };

@@ -10,7 +10,7 @@ export interface Connection {
   close: () => void;
 }
 
-/** Opens connections, a few at a time; each has been answered once. */
+/** Opens connections, one after the other; each has been answered once. */
 export async function openConnections(port: number, count: number, headers: string): Promise<Connection[]> {
   const connections: Connection[] = [];
   for (let i = 0; i < count; i++) connections.push(await openOne(port, headers));
@@ -42,7 +42,7 @@ function firstStatus(socket: Socket): Promise<number> {
 }
 
 /**
- * Asks once over each connection, so many at the same time.
+ * Asks once over each connection, `atOnce` connections at the same time.
  * @throws Error when an answer was no 200
  */
 export async function askEach(connections: Connection[], path: string, atOnce: number): Promise<void> {

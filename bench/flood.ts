@@ -1,5 +1,6 @@
-// What known clients notice while others guess: wrong API keys from many addresses, each of which bcrypt would have to
-// check against every entry; and, to tell the gateway's part from the machine's, as many requests without any key.
+// What a client with a valid key (the known client) gets while others guess. A flood sends wrong API keys from many
+// addresses, and bcrypt would have to compare each with every entry. A second flood, of as many requests without a key,
+// tells the gateway's part from the machine's.
 
 import { hash } from '@node-rs/bcrypt';
 import { spawn, type ChildProcessByStdio } from 'node:child_process';

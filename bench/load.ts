@@ -35,8 +35,8 @@ export function checkWrk(): void {
   }
 }
 
-// wrk itself would sleep until its time is over, and system(3) has it ignore the signal meanwhile. A connection that
-// still waits then sends the first values again.
+// wrk itself would run until its time is over, so a signal ends it. wrk ignores the signal while system(3) runs, so
+// that a command in the background sends it 0.1 s later. Meanwhile a connection may send the first values again.
 const onceScript = `
 local answered = 0
 function response()

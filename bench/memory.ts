@@ -19,7 +19,7 @@ const batch = 50000;
 const batches = 20;
 
 /**
- * Sends different tokens, each once, and looks at the worker's memory in between.
+ * Sends different tokens, each once, and reads the worker's memory in between.
  * @returns a sample after every second batch; the first one after the worker has warmed up
  * @throws Error when a token was refused
  */
@@ -27,7 +27,7 @@ export async function measureMemory(stand: Stand): Promise<MemorySample[]> {
   const subject = await stand.start('memory', stand.gate());
   await pause(startMs);
   const sample = (tokens: number): MemorySample => ({ tokens, ...subject.process.memory() });
-  await sendBatch(stand, subject, 5000); // so that every context is there
+  await sendBatch(stand, subject, 5000); // so that every JavaScript context exists
   const samples = [sample(0)];
   for (let i = 1; i <= batches; i++) {
     await sendBatch(stand, subject, batch);

@@ -1,4 +1,4 @@
-// What else one could put in front of an upstream, under the same load.
+// What else an operator could put in front of an upstream, under the same load.
 
 import { spawnSync } from 'node:child_process';
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
@@ -11,7 +11,7 @@ import { startProgram } from './processes.js';
 import type { Figures } from './rows.js';
 import { aimKnown, type Stand } from './stand.js';
 
-/** Measures each peer that is there, by its name in the report. */
+/** Measures each peer, by its name in the report; HAProxy only where it is installed. */
 export async function measurePeers(stand: Stand): Promise<Figures> {
   const { start, gate, plain, stateDir } = stand;
   const socket = join(stateDir, 'run', 'verifier.sock');

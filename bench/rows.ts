@@ -11,7 +11,7 @@ import { aimKnown, aimList, forget, say, startMs, type Stand } from './stand.js'
 /** Figures by name; the names are those of the JSON line. */
 export type Figures = { [name: string]: Comparison };
 
-/** Measures every row, the main one's guard being guard.conf over a Unix socket. */
+/** Measures every row; `guard` is Keygate by guard.conf, with the decision server behind a Unix socket. */
 export async function measureRows(stand: Stand, guard: Subject): Promise<Figures> {
   const figures: Figures = {};
   const measure = async (name: string, subject: Subject, trial: Omit<Trial, 'subject' | 'plain'>) => {
@@ -54,7 +54,7 @@ async function measureFresh(stand: Stand, guard: Subject, measure: Measure): Pro
   await measure('deny_random', guard, { ...forged, isRefusing: true });
   const tokens = trial(aimList(stand, 'token', rsaTokens));
   await measure('rs256_fresh', guard, tokens);
-  // So many that the context has lost each when its turn comes; shared memory has it.
+  // So many tokens that a context has dropped each before its next turn; shared memory still has the token's verdict.
   const sendAll = async () => {
     await forget(stand);
     await runWrk({ ...tokens.aim, port: guard.port, isOnce: true, seconds: 60 });

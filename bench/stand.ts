@@ -15,7 +15,7 @@ export interface Scale {
   seconds: number;
   rounds: number;
   freshRounds: number;
-  /** Different tokens of each algorithm: more than are checked in a second. */
+  /** How many different tokens of each algorithm there are: more than are checked in a second. */
   freshTokens: number;
   streams: number;
   streamRounds: number;
@@ -107,8 +107,8 @@ export function makeStateDir(stateDir: string, keyLines: string): void {
 }
 
 /**
- * Makes every remembered verdict void, by a new generation. By the deny list: a small file is taken up at once, while
- * the worker that is measured would parse 16,000 keys for a while.
+ * Makes every remembered verdict void, by a new generation of keys. A line of the deny list brings the generation: the
+ * worker that is measured takes up a small file at once, but would parse 16,000 keys for a while.
  */
 export async function forget({ stateDir }: Stand): Promise<void> {
   appendFileSync(join(stateDir, 'keys', 'denied.txt'), `jti:${Date.now()}\n`);

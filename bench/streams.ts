@@ -43,7 +43,7 @@ const settleMs = 500;
  * back.
  */
 export async function measureStreams(stand: Stand): Promise<StreamFigures> {
-  // A client and the stand-in are this process; nginx has both ends of a stream too.
+  // Each stream takes two open files in this process, which is client and upstream, and two in nginx.
   const streams = Math.min(stand.scale.streams, Math.floor((openFileLimit() - 500) / 2));
   const { server, port, countHeld } = await startStreaming();
   const stateDir = join(stand.dir, 'stream-state');
@@ -86,7 +86,7 @@ interface RoundSetting {
 async function measureRound(setting: RoundSetting): Promise<Round> {
   const { subject, aim } = setting;
   await pause(startMs);
-  await measureRun(subject, { ...aim, connections: 2 * atOnce }); // so that every JavaScript context is there
+  await measureRun(subject, { ...aim, connections: 2 * atOnce }); // so that every JavaScript context exists
   const { cpuMicros: shortMicros } = await measureRun(subject, aim);
   await pause(settleMs);
   const kbBefore = subject.process.memory().anonymousKb;
@@ -117,7 +117,7 @@ async function hold({ subject, aim, streams, countHeld }: RoundSetting): Promise
   return { kbHeld, openMicros, shortMicrosMeanwhile };
 }
 
-// Sends headers and one event, and holds.
+// An upstream that sends headers and one event, and holds the stream open.
 async function startStreaming(): Promise<{ server: Server; port: number; countHeld: () => number }> {
   let held = 0;
   const server = createServer((_, response) => {

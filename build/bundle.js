@@ -35,7 +35,7 @@ function njsBundle(isQuickJs) {
     charset: 'ascii',
     define: { KEYGATE_QUICKJS: String(isQuickJs) },
     minifySyntax: true, // drops what the other engine needs
-    // The other engine knows no destructuring, and its error names this token: what to do, at `nginx -t`.
+    // The other engine has no destructuring. Its error at `nginx -t` names this identifier, which says what to do.
     banner: {
       js: isQuickJs ? 'const { keygate_js_is_for_js_engine_qjs__run_keygate_install_again } = {};' : '',
     },
@@ -79,7 +79,7 @@ async function bundleForNode() {
   });
 }
 
-// Built beside dist/ and moved there file by file: whoever runs one of them meanwhile has the old one or the new one.
+// Built beside dist/ and moved there file by file: a program that is started meanwhile is the old or the new program.
 await Promise.all([bundleForNginx(), bundleForNode()]);
 mkdirSync(dist, { recursive: true });
 const built = readdirSync(staging);

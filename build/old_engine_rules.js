@@ -1,5 +1,5 @@
-// Lint rules for code that runs in nginx's old engine (njs 0.8.9 and `js_engine njs`): what it lacks, and what it
-// compiles wrongly without a word. docs/nginx-traps.md says what was seen.
+// Lint rules for code that runs in nginx's old engine (njs 0.8.9 and `js_engine njs`): what the engine lacks, and what
+// it compiles wrongly without an error. docs/nginx-traps.md says what was seen.
 
 const syntax = [
   [

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 
-/** What a container has its own idea of, or gets under another name (x-settings in docker-compose.yml). */
+/** Settings that a container decides itself, or gets under another name (x-settings in docker-compose.yml). */
 export const notPassedOn = [
   'LISTEN_ADDRESS',
   'LISTEN_PORT',

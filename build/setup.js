@@ -15,7 +15,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
 installPackages();
 bundleSources();
 
-/** Installs what the lock file names, when it names something else than last time. */
+/** Installs what the lock file names, when the lock file or Node.js is another than last time. */
 function installPackages() {
   const lock = readFileSync(join(root, 'package-lock.json'));
   const wanted = createHash('sha256').update(lock).update(process.version).digest('hex');

@@ -45,20 +45,20 @@ export function measureMirror() {
 
 /** @returns each source file with the source files that it imports */
 export function readImports(files) {
-  const known = new Set(files.map(({ path }) => path));
+  const sources = new Set(files.map(({ path }) => path));
   return new Map(
     files.map(({ path, text }) => {
       const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => match[1]);
       const targets = specifiers.map((one) => normalize(join(dirname(path), one)));
       return [
         path,
-        targets.map((one) => [one, one.replace(/\.js$/, '.ts')].find((name) => known.has(name))).filter(Boolean),
+        targets.map((one) => [one, one.replace(/\.js$/, '.ts')].find((name) => sources.has(name))).filter(Boolean),
       ];
     }),
   );
 }
 
-/** @returns the groups of files that import each other, by way of others too */
+/** @returns the groups of files that import each other, directly or through other files */
 export function findCircles(imports) {
   const reach = (from) => {
     const found = new Set();

@@ -6,7 +6,7 @@ import ts from 'typescript';
 
 const root = join(import.meta.dirname, '..');
 
-/** Each way: where it begins, and what a reader of it need not enter since it is another way. */
+/** Each way: where it begins, and the functions that a reader need not enter, since another way has them. */
 export const ways = {
   'an API key that was never seen': {
     from: ['njs/decision/ask.ts ask', 'verifier/keys/check_key.ts makeCheckKey'],
@@ -81,7 +81,7 @@ class References {
     return found;
   }
 
-  // What the body of a declaration refers to: functions, classes and constants of ours. Types have no way of their own.
+  // What the body of a declaration refers to: functions, classes and constants of ours, but no types.
   namedBy(node, without) {
     const found = [];
     const visit = (one) => {

@@ -1,24 +1,36 @@
-// denied.txt, the deny list beside the key file: one line more.
+// denied.txt, the deny list beside the key file: a line more.
 
 import { dirname, join } from 'node:path';
-import type { Settings } from '../settings/read.js';
-import { parseDenyList } from '../auth/deny_list.js';
-import { editLocked } from '../node/locked_file.js';
+import { addDenial, parseDenyList, type DenyList } from '../auth/deny_list.js';
 import { Fault } from '../node/fault.js';
+import { editLocked } from '../node/locked_file.js';
+import { readText } from '../node/regular_file.js';
+import type { Settings } from '../settings/read.js';
+
+const maxBytes = 1048576; // as nginx reads it
+const firstLine = '# jti:VALUE and kid:VALUE, refused although they verify\n';
 
 /** Where the deny list of a gateway is. */
 export function deniedPath(settings: Settings): string {
   return join(dirname(settings.apiKeysFile), 'denied.txt');
 }
 
-/** Adds a line unless it is there. */
+/** @throws Fault where the list can't be trusted to be whole */
+export function readDenied(settings: Settings): DenyList {
+  const path = deniedPath(settings);
+  const list = parseDenyList(readText(path, maxBytes));
+  if ('fault' in list) throw new Fault(`can't use ${path}: ${list.fault}`);
+  return list;
+}
+
+/** Adds a line unless it is there, and counts the lines anew. */
 export async function denyLine(path: string, line: string): Promise<void> {
-  const { problems } = parseDenyList(line);
-  if (problems.length > 0 || /[\r\n]/.test(line))
+  const alone = parseDenyList(line);
+  if ('fault' in alone || alone.problems.length > 0 || /[\r\n]/.test(line))
     throw new Fault('a value on the deny list is one line without spaces at its start');
   await editLocked(path, (text) => {
-    if (text.split('\n').includes(line)) return text;
-    const before = text === '' ? '# jti:VALUE and kid:VALUE, refused although they verify\n' : text;
-    return `${before}${before.endsWith('\n') ? '' : '\n'}${line}\n`;
+    const whole = parseDenyList(text);
+    if ('fault' in whole) throw new Fault(`${path}: ${whole.fault}`, 'mend the file first: what it lost is not known');
+    return addDenial(text === '' ? firstLine : text, line);
   });
 }

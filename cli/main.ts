@@ -1,4 +1,4 @@
-// The admin command `keygate`: API keys, signing keys and tokens, from a shell.
+// The admin command `keygate`: installs Keygate beside an nginx, and manages API keys, signing keys and tokens.
 
 import { existsSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';

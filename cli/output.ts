@@ -1,4 +1,4 @@
-// What a command prints: lines for people, or one JSON object for scripts; and how it fails.
+// What a command prints (lines for people, or one JSON object for scripts), and its exit codes.
 
 import type { Command } from 'commander';
 

@@ -1,4 +1,4 @@
-// The processes behind `npm start`: none outlives the launcher, whatever ends it.
+// The processes behind `npm start`. Each of them ends with the launcher, however the launcher ends.
 
 import { fork, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ const restartMs = 500;
 
 /** Starts, watches and stops them. */
 export class Children {
-  /** Called when one ended that can't be started again. */
+  /** Called when a process ended that is not started again. */
   onFatal: (what: string) => void = () => undefined;
   /** Where the sidecar's log goes. */
   sidecarLog = '/dev/null';
@@ -71,10 +71,10 @@ export class Children {
     });
   }
 
-  /** Whether nginx was started and is no more. */
+  /** Whether nginx was started and has ended. */
   nginxEnded = (): boolean => this.nginx !== undefined && hasEnded(this.nginx.watcher);
 
-  /** Ends them all: nginx first, so that nobody meets a gateway without its sidecar. */
+  /** Ends them all: nginx first, so that no request reaches a gateway without its sidecar. */
   async stop(): Promise<void> {
     this.isStopping = true;
     if (this.nginx !== undefined) {
@@ -109,7 +109,10 @@ function endChild(child: ChildProcess): Promise<void> {
 
 const timeoutMs = 15000;
 
-/** Waits until the gateway has taken its keys up; a gateway that ends meanwhile is a fault. */
+/**
+ * Waits until the gateway has taken its keys up, for 15 s at most.
+ * @throws Fault when nginx ended, or answers nothing at all after that time
+ */
 export async function waitUntilServed(url: string, hasEnded: () => boolean, errorLog: string): Promise<void> {
   const endMs = Date.now() + timeoutMs;
   while (Date.now() < endMs) {

@@ -3,7 +3,7 @@
 import { maxKeyFileBytes, parseKeyFile } from '../auth/key_file.js';
 import { makeKey, demoComment, withoutDemoKey } from '../cli/keys/new_key.js';
 import { nodePlatform } from '../node/crypto.js';
-import { describeFault, FileFault, readRegularFile } from '../node/regular_file.js';
+import { describeFault, FileFault, readRegularFile, textOf } from '../node/regular_file.js';
 import { writeAtomically } from '../node/state_files.js';
 import type { Settings } from '../settings/read.js';
 import { Fault } from '../node/fault.js';
@@ -23,8 +23,7 @@ export function prepareDemoKey(
   const file = settings.apiKeysFile;
   const before = settings.isApiKeysFileNamed ? '' : readText(file);
   const others = withoutDemoKey(before);
-  const { entries, fault } = parseKeyFile(others, nodePlatform);
-  if (fault !== undefined) throw new Fault(`${file}: ${fault}: take it away, or mend it`);
+  const { entries } = parseKeyFile(others, nodePlatform);
   const hasOwnKeys = entries.length > 0;
   const hasKeys =
     hasOwnKeys || settings.isApiKeysFileNamed || settings.apiKey !== undefined || settings.apiKeys !== undefined;
@@ -45,11 +44,12 @@ export function prepareDemoKey(
 
 function readText(file: string): string {
   try {
-    return readRegularFile(file, maxKeyFileBytes).bytes.toString('utf8');
+    return textOf(readRegularFile(file, maxKeyFileBytes).bytes);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return '';
-    if (error instanceof FileFault || code === 'ENXIO') throw new Fault(`${file}: ${describeFault(error)}`);
+    if (error instanceof FileFault || code === 'ENXIO')
+      throw new Fault(`${file}: ${describeFault(error)}: take it away, or mend it`);
     throw error;
   }
 }

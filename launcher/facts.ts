@@ -18,7 +18,7 @@ export function openFileLimit(): number {
   return hard === 'unlimited' ? wantedOpenFiles : Math.min(wantedOpenFiles, Number(hard));
 }
 
-/** @returns a line about it where streams will meet it */
+/** @returns a line about the limit where it allows fewer streams than are wanted */
 export function describeLimit(openFiles: number): string | undefined {
   if (openFiles === wantedOpenFiles) return undefined;
   const streams = Math.floor(fitConnections(openFiles) / 2);
@@ -39,7 +39,7 @@ export function findResolver(): string {
   }
 }
 
-/** A port of loopback that nobody listens on now. */
+/** A port of loopback on which no process listens now. */
 export function findFreePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject);
@@ -81,7 +81,7 @@ type SharedFacts = Pick<
   | 'sidecarSecret'
 >;
 
-/** Derives them from the settings; over TCP this makes the sidecar's secret where there is none yet. */
+/** Derives from the settings what `npm start` and the container share; for TCP this makes the sidecar's secret once. */
 export function sharedFacts(settings: Settings, certificate: CertificateFiles, upstreamUrl: string): SharedFacts {
   const { sidecar, stateDir } = settings;
   return {

@@ -22,7 +22,7 @@ export interface GatewayFiles {
   dir: string;
   configuration: string;
   errorLog: string;
-  /** A line about a limit of this machine that streams will meet. */
+  /** A line about the number of streams that this machine allows, where that is less than wanted. */
   limit: string | undefined;
 }
 
@@ -59,8 +59,8 @@ export async function writeGateway(
   rmSync(join(dir, 'sockets'), { recursive: true, force: true });
   mkdirSync(join(dir, 'sockets'), { recursive: true, mode: 0o700 });
   for (const part of ['logs', 'temp']) mkdirSync(join(dir, part), { recursive: true });
-  const known = { gateway, upstreamUrl, dir, certificate, decisionAddress: await placeDecision(dir) };
-  const facts = gatewayFacts(settings, known);
+  const chosen = { gateway, upstreamUrl, dir, certificate, decisionAddress: await placeDecision(dir) };
+  const facts = gatewayFacts(settings, chosen);
   const { files } = renderGateway(settings, facts);
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(dirname(join(dir, 'conf', path)), { recursive: true });
@@ -70,7 +70,7 @@ export async function writeGateway(
   return { dir, configuration: join(dir, 'conf', 'nginx.conf'), errorLog, limit: describeLimit(openFiles) };
 }
 
-interface Known {
+interface Chosen {
   gateway: ChosenGateway;
   upstreamUrl: string;
   dir: string;
@@ -78,14 +78,14 @@ interface Known {
   decisionAddress: string;
 }
 
-// A path that no socket can have is no reason not to start.
+// Where STATE_DIR is too long for a socket's path, the decision server listens on a port instead.
 async function placeDecision(dir: string): Promise<string> {
   const path = join(dir, 'sockets', 'decision.sock');
   return fitsSocket(`${path}.4`) ? `unix:${path}` : `127.0.0.1:${await findFreePort()}`;
 }
 
-function gatewayFacts(settings: Settings, known: Known): GatewayFacts {
-  const { gateway, upstreamUrl, dir, certificate, decisionAddress } = known;
+function gatewayFacts(settings: Settings, chosen: Chosen): GatewayFacts {
+  const { gateway, upstreamUrl, dir, certificate, decisionAddress } = chosen;
   return {
     ...sharedFacts(settings, certificate, upstreamUrl),
     runDir: dir,
@@ -104,7 +104,7 @@ function gatewayFacts(settings: Settings, known: Known): GatewayFacts {
   };
 }
 
-/** What runs nginx on these files. */
+/** The command that runs nginx on these files. */
 export function nginxCommand({ runtime }: ChosenGateway, files: GatewayFiles): [string, ...string[]] {
   const args = ['-e', files.errorLog, '-p', files.dir, '-c', files.configuration];
   return [...runtime.command, ...args] as [string, ...string[]];

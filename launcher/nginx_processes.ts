@@ -1,11 +1,11 @@
 // The nginx processes of one STATE_DIR, whoever started them: a killed master leaves workers behind that serve on and
-// hold LISTEN_PORT. Linux alone tells whose they are; elsewhere none is found.
+// hold LISTEN_PORT. Only Linux tells whose a process is; elsewhere no process is found.
 
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 
 const patienceMs = 3000;
-const lookMs = 30;
+const pollMs = 30;
 
 interface NginxProcess {
   pid: number;
@@ -23,8 +23,8 @@ export async function endNginxOf(dir: string): Promise<void> {
     if (all.length === 0) return;
     const isRoot = ({ parent }: NginxProcess) => !all.some(({ pid }) => pid === parent);
     if (Date.now() > killMs) signal(all, 'SIGKILL');
-    else signal(all.filter(isRoot), 'SIGTERM'); // a master ends its workers, and starts others for those that we end
-    await new Promise((resolve) => setTimeout(resolve, lookMs));
+    else signal(all.filter(isRoot), 'SIGTERM'); // a master ends its workers, and replaces a worker that we end
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }
 
@@ -35,14 +35,15 @@ function findNginxOf(dir: string): NginxProcess[] {
   return pids.map((pid) => ({ pid: Number(pid), parent: parentOf(pid) }));
 }
 
-// A container may have files of the same path; those are not ours. What can't be read has ended, or is another user's.
+// A process in a container may have files of the same path open, and is not ours. A process that can't be read has
+// ended, or is another user's.
 function hasOpen(pid: string, folder: string): boolean {
   const files = orElse([], () => readdirSync(`/proc/${pid}/fd`));
   if (!files.some((file) => linkOf(`/proc/${pid}/fd/${file}`).startsWith(folder))) return false;
   return linkOf(`/proc/${pid}/ns/mnt`) === linkOf('/proc/self/ns/mnt');
 }
 
-// By the program in its memory: where ld.so runs nginx, neither its name nor its title is nginx's own.
+// By the program in the process's memory: where ld.so runs nginx, name and title of the process are ld.so's.
 function isNginx(pid: string): boolean {
   return /\/nginx(?: \(deleted\))?$/m.test(orElse('', () => readFileSync(`/proc/${pid}/maps`, 'utf8')));
 }

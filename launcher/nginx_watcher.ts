@@ -1,5 +1,5 @@
-// Runs nginx in the foreground and ends it when told to, or when the launcher is gone without a word; also the workers
-// that a killed master leaves behind. When this process is killed too, the next start ends them (nginx_processes.ts).
+// Runs nginx in the foreground. Ends nginx when the launcher says so or is gone, and the workers that a killed master
+// leaves behind. When this process is killed too, the next start ends them (nginx_processes.ts).
 
 import { spawn } from 'node:child_process';
 import { endNginxOf } from './nginx_processes.js';

@@ -8,7 +8,7 @@ import type { Settings } from '../settings/read.js';
 import { fitsSocket, maxSocketPathBytes } from './facts.js';
 import { Fault } from '../node/fault.js';
 
-/** @throws Fault when somebody listens there already, or nobody may */
+/** @throws Fault when a process listens there already, or this process may not */
 export function checkPortIsFree(address: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -28,7 +28,7 @@ function explainListen(code: string | undefined, address: string, port: number):
 }
 
 /**
- * @throws Fault when the sidecar's socket can't have its path; `keygate` must find it there, so it has no other
+ * @throws Fault when the path is too long for a socket: `keygate` expects the sidecar there, so no other path will do
  */
 export function checkSidecarSocket({ sidecar }: Settings): void {
   if (!('path' in sidecar) || fitsSocket(sidecar.path)) return;

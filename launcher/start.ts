@@ -65,7 +65,7 @@ children.onFatal = (what) => {
   void end(1);
 };
 
-// A killed npm tells nobody; then our parent is another than at the start.
+// npm sends no signal when it is killed; this process then has another parent than at the start.
 const parent = process.ppid;
 if (process.env['npm_lifecycle_event'] !== undefined) {
   setInterval(() => process.ppid !== parent && void end(0), 500).unref();

@@ -1,5 +1,5 @@
-// The snippets as they are put into a folder: the shipped ones, with what only this installation knows. Nothing is read
-// but the package; nothing is written.
+// The snippets as they are put into a folder: the shipped snippets, with the values of one installation filled in. Only
+// the package is read, and nothing is written.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,8 +38,8 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   const change = changerOf(files);
   change('decision_address.conf', /^ +server .*\n/m, eachAddress(decisionAddress));
   change('decision_listen.conf', /^listen .*\n/m, eachAddress(decisionAddress));
-  // Without keepalive_min_timeout a reload closes kept connections. A question that meets one is asked again on the
-  // next socket, and after one on each of them nginx gives up; of a single address it never does.
+  // Without keepalive_min_timeout a reload closes kept connections. nginx sends a question that failed on a closed
+  // connection again to the next socket, and gives up after each socket has failed. With one address it never gives up.
   if (decisionAddress.startsWith('unix:') && !isAtLeast(facts.nginxVersion, '1.27.4')) {
     change('decision_address.conf', /^ +keepalive.*\n/gm, '');
   }
@@ -50,8 +50,8 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   change('sidecar.conf', /SIDECAR_MEDIA_TYPE/, sidecarMediaType);
   change('decision_server.conf', /js_engine qjs;/, `js_engine ${engine};`);
   for (const [version, directives] of Object.entries(directivesSince)) {
-    const isKnown = isAtLeast(facts.nginxVersion, version);
-    if (isKnown) files[`since_${version.replaceAll('.', '_')}.conf`] = directives;
+    const isSupported = isAtLeast(facts.nginxVersion, version);
+    if (isSupported) files[`since_${version.replaceAll('.', '_')}.conf`] = directives;
   }
   return files;
 }
@@ -68,7 +68,7 @@ function changerOf(files: SnippetFiles) {
 export const socketNumbers = [1, 2, 3, 4];
 
 // A Unix socket whose queue is full (net.core.somaxconn, 4096) refuses at once, where TCP tries again: 5,000 requests
-// in one moment need more than one.
+// in one moment need more than one socket.
 function eachAddress(address: string): (line: string) => string {
   const addresses = address.startsWith('unix:') ? socketNumbers.map((number) => `${address}.${number}`) : [address];
   return (line) => addresses.map((one) => line.replace('127.0.0.1:9147', one)).join('');

@@ -9,7 +9,7 @@ export const debianSuites = { debian13: 'trixie', debian14: 'forky' } as const;
 export type DebianRelease = keyof typeof debianSuites;
 export type Suite = (typeof debianSuites)[DebianRelease];
 
-/** Directives that nginx has since a version; snippets include `since_<version>.conf` where it is there. */
+/** Directives by the nginx version that brought them, as `since_<version>.conf`: an older nginx gets no such file. */
 export const directivesSince: { [version: string]: string } = {
   '1.27.4': 'keepalive_min_timeout 5s;\n',
   '1.29.3': 'add_header_inherit merge;\n',

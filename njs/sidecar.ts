@@ -66,13 +66,15 @@ const name = 'queue_full'; // all other names there are digests
 
 /** Whether the sidecar has told any worker that its queue is full, and no key has been checked since. */
 export function isQueueFull(): boolean {
-  return zone().get(name) !== undefined;
+  const sinceMs = zone().get(name);
+  if (sinceMs === undefined) return false;
+  return Math.abs(Date.now() - Number(sinceMs)) < longestMs; // the zone's own timeout follows the clock, which may jump
 }
 
 /** Notes what an answer about a key says of the queue; one about a key that waited in vain says nothing. */
 export function noteQueue(verdict: Verdict, isFull: boolean): void {
   try {
-    if (isFull) zone().set(name, name, longestMs);
+    if (isFull) zone().set(name, String(Date.now()), longestMs);
     else if (verdict.admitted || verdict.reason !== 'verifier_busy') zone().delete(name);
   } catch (_) {
     // Not noted: the next request asks.

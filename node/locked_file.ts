@@ -1,11 +1,10 @@
 // Editing a file that others read and write: one editor at a time, replaced as a whole, owner and mode kept.
 
 import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
-import { isUtf8 } from 'node:buffer';
 import { dirname } from 'node:path';
 import { maxKeyFileBytes } from '../auth/key_file.js';
 import { writeAtomically, type Owner } from './state_files.js';
-import { describeFault, readRegularFile } from './regular_file.js';
+import { describeFault, readRegularFile, textOf } from './regular_file.js';
 import { takeLock } from './file_lock.js';
 import { Fault } from './fault.js';
 
@@ -14,18 +13,16 @@ const newFileMode = 0o640;
 /**
  * Changes a file's text under a lock. A symlink stays one: the file that it leads to is changed.
  * @param change gets the text (empty when there is no file) and returns the new one, or throws to leave it as it is.
- *   Where the bytes are not UTF-8, each of them is a character, so that all of them are kept
+ * @throws Fault where the file can't be trusted to be whole: what is damaged is mended by a person, not written over
  */
 export async function editLocked(path: string, change: (text: string) => string | Promise<string>): Promise<void> {
   mkdirSync(dirname(path), { recursive: true });
   const target = followLinks(path);
   const giveBack = await takeLock(`${target}.lock`);
   try {
-    const before = readBefore(target);
-    const encoding = before === undefined || isUtf8(before) ? 'utf8' : 'latin1';
-    const text = before?.toString(encoding);
+    const text = readBefore(target);
     const after = await change(text ?? '');
-    if (after !== text) replace(target, Buffer.from(after, encoding));
+    if (after !== text) replace(target, after);
   } finally {
     giveBack();
   }
@@ -54,19 +51,19 @@ function followLinks(path: string): string {
   }
 }
 
-function readBefore(path: string): Buffer | undefined {
+function readBefore(path: string): string | undefined {
   try {
-    return readRegularFile(path, maxKeyFileBytes).bytes;
+    return textOf(readRegularFile(path, maxKeyFileBytes).bytes);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new Fault(`can't use ${path}: ${describeFault(error)}`);
   }
 }
 
-function replace(path: string, bytes: Buffer): void {
+function replace(path: string, text: string): void {
   const before = lstatSync(path, { throwIfNoEntry: false });
   try {
-    const lost = writeAtomically(path, bytes, before === undefined ? newFileMode : before.mode & 0o777);
+    const lost = writeAtomically(path, text, before === undefined ? newFileMode : before.mode & 0o777);
     if (lost !== undefined) warnOfOwner(path, lost);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -1,6 +1,9 @@
 // Reading a file that somebody else puts there. Anything but a regular file is refused unread: opening a FIFO would
 // stop the whole process until somebody writes to it, and a device may never end.
 
+import { readFileText } from '../auth/file_text.js';
+import { nodePlatform } from './crypto.js';
+import { Fault } from './fault.js';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 
 /** A fault of a file, in words fit for a log. */
@@ -36,4 +39,29 @@ export function readRegularFile(path: string, maxBytes: number): ReadFile {
 export function describeFault(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return code === 'ENXIO' ? 'not a regular file' : (code ?? message); // opening a socket
+}
+
+/**
+ * The text of bytes that were read.
+ * @throws FileFault when they are no text that can be trusted to be whole (auth/file_text.ts)
+ */
+export function textOf(bytes: Buffer): string {
+  const content = readFileText(bytes, nodePlatform);
+  if ('fault' in content) throw new FileFault(content.fault);
+  return content.text;
+}
+
+/**
+ * Reads a text file.
+ * @returns its text; empty where there is no file
+ * @throws Fault that names the file, where it can't be read or trusted
+ */
+export function readText(path: string, maxBytes: number): string {
+  try {
+    return textOf(readRegularFile(path, maxBytes).bytes);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return '';
+    throw new Fault(`can't use ${path}: ${describeFault(error)}`);
+  }
 }

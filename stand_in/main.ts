@@ -1,4 +1,5 @@
-// The stand-in upstream as a program: STAND_IN_PORT on loopback, or STAND_IN_ADDRESS; ends with its launcher.
+// The stand-in upstream as a program: listens on STAND_IN_PORT of loopback, or of STAND_IN_ADDRESS, and ends with its
+// launcher.
 
 import { makeStandIn } from './upstream.js';
 

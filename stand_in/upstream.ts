@@ -14,7 +14,7 @@ export const fakeSecret = 'stand-in-copilot-token-that-must-never-get-out';
 export interface UpstreamOptions {
   /** Milliseconds between the chunks of a stream. */
   chunkMs: number;
-  /** With both, https. */
+  /** Where this is given, the server speaks https. */
   tls?: { key: string; cert: string };
 }
 

@@ -25,7 +25,7 @@ export function acceptWebSocket(request: IncomingMessage, socket: Duplex): void 
   socket.on('error', () => socket.destroy());
 }
 
-// A client's short text frame, made into a server's: the same without its mask.
+// Makes a client's short text frame a server's frame, which has no mask.
 function unmask(frame: Buffer): Buffer {
   const length = (frame[1] ?? 0) & 0x7f;
   const mask = frame.subarray(2, 6);

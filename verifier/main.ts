@@ -1,4 +1,4 @@
-// The sidecar as a program: settings, keys, pool, server; and an orderly end.
+// The sidecar as a program: opens signing keys, key file, bcrypt pool and server, and closes them in order.
 
 import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
@@ -51,8 +51,8 @@ async function start(settings: Settings): Promise<void> {
 
 const graceMs = 5000; // nginx waits 2 s for an answer
 
-// `disconnect`: the launcher that started us is gone. A connection on which nothing was ever asked would be waited for
-// as long as its owner keeps it.
+// `disconnect`: the launcher that started us is gone. Closing waits for a connection without any request for as long as
+// its client keeps it, so graceMs bounds the wait.
 function endWith(close: () => Promise<void>): void {
   const end = () => {
     setTimeout(() => process.exit(0), graceMs);
@@ -78,7 +78,7 @@ async function listen(server: FastifyInstance, { sidecar }: Settings): Promise<v
   chmodSync(path, 0o660);
 }
 
-// A socket that a killed process left behind; one that is answered belongs to somebody.
+// Removes a socket that a killed process left behind. Where a process answers on the socket, it is in use.
 function removeStaleSocket(path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createConnection(path);

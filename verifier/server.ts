@@ -32,7 +32,7 @@ interface Question {
 }
 
 const maxAttempts = 3;
-/** How long anybody waits for an answer about a key; nginx waits for 2 s. */
+/** How long a question waits for bcrypt: less than the 2 s that nginx waits for an answer. */
 export const patienceMs = 1600;
 const text = { type: 'string', maxLength: 16384 } as const;
 const questionSchema = {
@@ -86,7 +86,7 @@ async function findEntry(sidecar: Sidecar, question: Question): Promise<Found> {
     const keys = await sidecar.keys.current(question.generation);
     if (keys === undefined) return { refusal: { generation: '', admitted: false, reason: 'keys_unavailable' } };
     const { generation } = keys;
-    // Whoever kept a place in the queue for so long has spent something: a refusal would have cost as much.
+    // Whether this question took a place in the queue. Then it counts against the client's limit, as a refusal would.
     let spends = false;
     const checking = sidecar.checkKey(question.credential, keys, () => (spends = true));
     const check = await Promise.race([checking, timeOut()]);

@@ -1,4 +1,4 @@
-// `keygate install --check`: what an installed folder has other than this version ships, and what does not hold in the
+// `keygate install --check`: where an installed folder differs from what this version ships, and the faults of the
 // operator's configuration.
 
 import { compareSettings } from '../../nginx/placement/compare_settings.js';
@@ -13,13 +13,13 @@ import { digest, planInstall, readFileOf, settingsFile, type Files, type Record 
 
 export interface Difference {
   file: string;
-  /** The line in it, where one is to blame. */
+  /** The line to blame, where there is such a line. */
   line?: number;
   problem: string;
 }
 
 export interface Checked {
-  /** Where the files are; for nginx that may be elsewhere. */
+  /** Where the files are; nginx may see them at another path (--mount). */
   folder: string;
   installation: Installation;
   wanted: Files;
@@ -28,7 +28,7 @@ export interface Checked {
   configuration: Configuration | undefined;
 }
 
-/** @returns every difference; none when installing would change nothing, and all holds */
+/** @returns every difference; empty when installing would change nothing and the configuration has no fault */
 export function checkFolder(checked: Checked): Difference[] {
   const { folder, record, nginx, configuration } = checked;
   const differences: Difference[] = [];
@@ -76,7 +76,7 @@ const cures: [RegExp, string][] = [
   [/"satisfy" directive is duplicate/, 'guard.conf and its kin have `satisfy all`: take yours out'],
 ];
 
-/** Says why nothing is known of a configuration, and what to do where that is known. */
+/** Says why a configuration was not checked, with a cure where there is one. */
 export function explainUnknown({ configurationFault, command }: InstalledNginx): string {
   const cure = cures.find(([pattern]) => pattern.test(configurationFault))?.[1];
   const why = command.length === 0 ? configurationFault : `nginx -T did not work: ${configurationFault}`;

@@ -1,5 +1,5 @@
-// Which bundle an installation gets: the engine is that of the decision server alone, so no script of the operator's
-// has a say in it.
+// Which bundle an installation gets. Only the decision server runs on the chosen engine, so that the engine of the
+// operator's own scripts does not matter.
 
 import type { InstalledNginx } from '../../nginx/runtime/installed_nginx.js';
 import type { OperatorConfig } from '../../nginx/configuration/operator_config.js';
@@ -25,7 +25,7 @@ export function chooseEngine(asked: 'qjs' | 'njs' | 'auto', nginx: InstalledNgin
   );
 }
 
-/** @returns what is wrong where the configuration guards locations by js_access and this njs may not do that */
+/** @returns what is wrong where the configuration uses guard_access.conf, and js_access of this njs is not safe */
 export function checkAccessGuard(nginx: InstalledNginx, config: OperatorConfig | undefined): string | undefined {
   if (!config?.usesJsAccess) return undefined;
   const { njsVersion } = nginx;

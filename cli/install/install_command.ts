@@ -115,7 +115,7 @@ function reportCheck(
   );
 }
 
-// An installation keeps its secret: nginx may run with it.
+// A second installation keeps the secret: a running nginx may use it.
 function readSecretOf(dir: string): string | undefined {
   return /X-Keygate-Secret ([0-9a-f]{32});/.exec(readFileOf(dir, 'decision_secret.conf') ?? '')?.[1];
 }
@@ -128,7 +128,7 @@ function filesFor(installation: Parameters<typeof installedFiles>[0], command: C
   }
 }
 
-// Names such as server.conf are common: /etc/nginx itself, given by mistake, stays as it is.
+// Names such as http.conf are common: /etc/nginx itself, given by mistake, stays as it is.
 function refuseForeignFolder(dir: string, { steps }: Plan, mayReplace: boolean): void {
   const foreign = Object.keys(steps).filter((name) => steps[name] === 'saved');
   if (mayReplace || foreign.length === 0) return;

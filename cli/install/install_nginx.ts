@@ -46,7 +46,7 @@ function describeRendered({ engine, module, nginxVersion = '', njs = '', dump }:
   return {
     name: 'rendered',
     command: [],
-    modulePath: module ?? 'modules/ngx_http_js_module.so', // from the prefix that packages and images are built with
+    modulePath: module ?? 'modules/ngx_http_js_module.so', // relative to nginx's prefix
     nginxVersion,
     njsVersion: njs,
     engines: engine === 'auto' ? enginesOf(njs) : [engine],

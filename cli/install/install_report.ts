@@ -1,4 +1,4 @@
-// What `keygate install` says to a person: what was written, what needs a look, and the lines to add.
+// What `keygate install` says to a person: what was written, what is left to the operator, and the lines to add.
 
 import type { LinesToAdd } from '../../nginx/placement/lines_to_add.js';
 import type { PlacedLines } from '../../nginx/placement/placed_lines.js';
@@ -11,7 +11,7 @@ export interface Installed {
   nginx: { version: string; njs: string };
   reasons: string[];
   files: Plan['steps'];
-  /** Where files are now that were changed by hand. */
+  /** For each file that was changed by hand, the name of its copy. */
   saved: Files;
   leftOver: string[];
   /** What settings.conf lacks or has too much. */
@@ -45,7 +45,7 @@ export function describeInstall(installed: Installed): string[] {
   return lines;
 }
 
-// Line numbers are those of the files as they are.
+// Line numbers are those before any line is added.
 function describeLines({ places, lines }: Installed): string[] {
   const placed = places.map((one) => ({ heading: describePlace(one), added: one.lines }));
   const others = Object.keys(contexts)

@@ -1,5 +1,5 @@
-// The folder that `keygate install` writes: what was put there is recorded by its SHA-256, so that a later
-// installation knows what an operator has changed. Nothing of theirs is ever lost.
+// The folder that `keygate install` writes. A record has the SHA-256 of each file, so that a later installation sees
+// what an operator has changed, and keeps it.
 
 import { createHash } from 'node:crypto';
 import {
@@ -33,7 +33,7 @@ export type Files = { [name: string]: string };
 
 /**
  * What happens to a file. `saved`: it was changed by hand, and a copy is kept beside it. A settings.conf that was
- * changed is `kept`, or `beside` where this version ships another one: that goes to settings.conf.new.
+ * changed is `kept`, or `beside` where this version ships another: the shipped file goes to settings.conf.new.
  */
 export type Step = 'same' | 'new' | 'updated' | 'saved' | 'kept' | 'beside';
 
@@ -47,7 +47,7 @@ export interface Plan {
 export const settingsFile = 'settings.conf';
 const recordFile = '.keygate-installed.json';
 
-/** @returns what was recorded, or undefined where nothing usable was */
+/** @returns the record, or undefined where there is no usable record */
 export function readRecord(dir: string): Record | undefined {
   const text = readFileOf(dir, recordFile);
   if (text === undefined) return undefined;
@@ -98,20 +98,20 @@ export interface Writing {
 
 /**
  * Writes the files: all of them beside their places first, so that a full disk changes nothing; then each is moved.
- * @returns for each file that was changed by somebody, where its content is now
+ * @returns for each file that was changed by hand, the name of its copy
  */
 export function writeFolder({ dir, wanted, plan, record }: Writing): Files {
   const files: Files = {};
   const moves: [string, string][] = [];
   const kept: Files = {};
-  const mark = `orig-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`;
+  const ending = `orig-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`;
   try {
     mkdirSync(dir, { recursive: true, mode: 0o755 });
     for (const [name, text] of Object.entries(wanted)) {
       const step = plan.steps[name];
       files[name] = digest(text);
       if (step === 'same' || step === 'kept') continue;
-      if (step === 'saved') kept[name] = `${name}.${mark}`;
+      if (step === 'saved') kept[name] = `${name}.${ending}`;
       const place = step === 'beside' ? `${name}.new` : name;
       moves.push([stage(dir, place, text), join(dir, place)]);
     }
@@ -137,7 +137,7 @@ function stage(dir: string, name: string, text: string): string {
   const mode = secretFiles.includes(name) ? 0o600 : 0o644;
   const file = openSync(path, 'wx', mode);
   try {
-    writeFileSync(file, text); // whole or a fault
+    writeFileSync(file, text); // all of it, or it throws
     fchmodSync(file, mode); // whatever the umask
     fsyncSync(file);
   } catch (error) {

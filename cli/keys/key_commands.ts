@@ -8,7 +8,7 @@ import { parseRfc3339 } from '../../auth/rfc3339.js';
 import { readSettings } from '../../settings/read.js';
 import { withoutDemoKey, formatLine, hashKey, makeKey, type KeyAttributes } from './new_key.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { readKeyText } from './key_text.js';
+import { readKeyContent, readKeyText } from './key_text.js';
 import { editLocked, lineEndOf } from '../../node/locked_file.js';
 import { print } from '../output.js';
 import { revokeKeys } from './revoke_keys.js';
@@ -59,8 +59,6 @@ async function newKey(name: string, options: KeyAttributes, command: Command): P
     hadDemo = others !== text;
     const end = lineEndOf(text);
     const after = `${others}${others === '' || others.endsWith('\n') ? '' : end}${line}${end}`;
-    const { fault } = parseKeyFile(others, nodePlatform);
-    if (fault !== undefined) throw new Fault(`${file}: ${fault}`, 'take it away, or mend it');
     ofThatName = parseKeyFile(after, nodePlatform).entries.filter((entry) => entry.name === name).length;
     return after;
   });
@@ -103,9 +101,11 @@ function listKeys(_: object, command: Command): void {
 
 function checkKeys(_: object, command: Command): void {
   const { apiKeysFile } = readSettings(process.env);
-  const text = readKeyText(apiKeysFile);
-  const { entries, problems, warnings, fault } = parseKeyFile(text, nodePlatform);
-  const whole = fault ?? (text === '' ? 'zero bytes long: write a comment into it to mean no keys' : undefined);
+  const content = readKeyContent(apiKeysFile);
+  const text = 'fault' in content ? '' : content.text;
+  const { entries, problems, warnings } = parseKeyFile(text, nodePlatform);
+  const empty = text === '' ? 'zero bytes long: write a comment into it to mean no keys' : undefined;
+  const whole = 'fault' in content ? content.fault : empty;
   const place = (line: number) => (line === 0 ? apiKeysFile : `${apiKeysFile}:${line}`);
   const lines = [
     ...(whole === undefined ? [] : [`${apiKeysFile}: not used: ${whole}`]),

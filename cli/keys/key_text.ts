@@ -1,19 +1,28 @@
 // The key file as a command reads it.
 
+import { readFileText, type FileText } from '../../auth/file_text.js';
 import { maxKeyFileBytes } from '../../auth/key_file.js';
-import { describeFault, readRegularFile } from '../../node/regular_file.js';
+import { nodePlatform } from '../../node/crypto.js';
 import { Fault } from '../../node/fault.js';
+import { describeFault, readRegularFile } from '../../node/regular_file.js';
 
 /**
- * @returns the file's text
- * @throws Fault when there is none, or it is no regular file
+ * @returns the file's text, or why its content is none
+ * @throws Fault when there is no file, or it is no regular file
  */
-export function readKeyText(file: string): string {
+export function readKeyContent(file: string): FileText {
   try {
-    return readRegularFile(file, maxKeyFileBytes).bytes.toString('utf8');
+    return readFileText(readRegularFile(file, maxKeyFileBytes).bytes, nodePlatform);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT')
       throw new Fault(`there is no key file ${file}`, 'make a key with: keygate key new NAME');
     throw new Fault(`can't use ${file}: ${describeFault(error)}`);
   }
+}
+
+/** @throws Fault when there is no key file, or it can't be used */
+export function readKeyText(file: string): string {
+  const content = readKeyContent(file);
+  if ('fault' in content) throw new Fault(`can't use ${file}: ${content.fault}`);
+  return content.text;
 }

@@ -16,7 +16,7 @@ export interface KeyAttributes {
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const bcryptCost = 12;
 
-/** Makes a key: 8 characters that name it and 43 that keep it (256 bits). */
+/** Makes a key: an id of 8 characters and a secret of 43 (256 bits). */
 export function makeKey(): { key: string; id: string } {
   const id = randomText(idCharacters);
   return { key: `kg_${id}_${randomText(secretCharacters)}`, id };
@@ -28,7 +28,7 @@ function randomText(length: number): string {
 
 /**
  * Hashes a key.
- * @throws Fault for a key that bcrypt would cut, or that no header can carry
+ * @throws Fault for a key that bcrypt would cut, that no header can carry, or that has the form of a JWT
  */
 export async function hashKey(key: string, useBcrypt: boolean): Promise<string> {
   if (!/^[\x21-\x7e]+$/.test(key)) throw new Fault('a key has only printable ASCII characters and no space');
@@ -45,7 +45,7 @@ export async function hashKey(key: string, useBcrypt: boolean): Promise<string> 
 
 /**
  * Puts a line together.
- * @throws Fault when the name or an attribute is not one that a key file may have
+ * @throws Fault when a key file may not have such a name or attribute
  */
 export function formatLine(name: string, hashed: string, attributes: KeyAttributes & { id?: string }): string {
   if (!isKeyName(name)) throw new Fault('the name may have letters, digits and . _ @ + - and 128 characters');

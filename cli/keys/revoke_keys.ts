@@ -51,7 +51,7 @@ function isInEnvironment({ apiKey, apiKeys }: Settings, hashes: Set<string>): bo
 export interface Revocation {
   /** The file's text without the lines. */
   text: string;
-  /** How many lines that could be used, or only doubled another, are gone. */
+  /** How many lines with a valid entry are gone; a line that repeats another counts too. */
   revoked: number;
   /** How many lines that could not be used are gone. */
   unusable: number;
@@ -61,14 +61,14 @@ export interface Revocation {
 
 interface Line {
   raw: string;
-  /** What it says; a problem for a line that can't be used. */
+  /** The entry, or the problem of a line that can't be used; undefined for a comment or an empty line. */
   parsed: KeyEntry | { problem: string } | undefined;
 }
 
 /**
- * Takes lines out.
- * @param name whose: also lines of that name that can't be used now and could be one day, and lines of any other name
- *   with the same key, which counts as soon as the earlier line is gone; undefined for every line but comments
+ * Takes lines out, also lines of the name that can't be used. Lines of other names with the same key go too: they
+ * would count as soon as the earlier line is gone.
+ * @param name whose lines; undefined for every line but comments
  */
 export function revokeLines(text: string, name: string | undefined): Revocation {
   const lines = text.split('\n').map(readLine);
@@ -82,7 +82,7 @@ export function revokeLines(text: string, name: string | undefined): Revocation 
     .filter((line) => !isDoomed(line))
     .map(({ raw }) => raw)
     .join('\n');
-  const isEmpty = kept.replace(/^\ufeff/, '').trim() === ''; // a file of zero bytes keeps the keys before it
+  const isEmpty = kept.replace(/^\ufeff/, '').trim() === ''; // of zero bytes, the gateway keeps the earlier keys
   return {
     text: isEmpty ? '# API keys, one a line\n' : kept,
     revoked,

@@ -41,7 +41,7 @@ export function describeUptake(uptake: Uptake): string {
   return 'No gateway is running on this STATE_DIR; it will be used when one starts.';
 }
 
-// Something else may listen there.
+// Another program may listen at the sidecar's address.
 function parseHealth(body: string): Health | undefined {
   const parsed = parseJsonObject(body);
   if (!('object' in parsed)) return undefined;

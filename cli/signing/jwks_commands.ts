@@ -19,7 +19,7 @@ import { print } from '../output.js';
 import { Fault } from '../../node/fault.js';
 
 const nowSeconds = () => Math.floor(Date.now() / 1000);
-const takeUpMs = 1500; // in which nginx has seen a published key
+const takeUpMs = 1500; // nginx takes a published key up within this time
 
 /** Adds the commands to the program. */
 export function addJwksCommands(program: Command): void {
@@ -45,7 +45,7 @@ export function addJwksCommands(program: Command): void {
   jwks.command('list').description('list the keys, without their private members').action(list);
 }
 
-// The file and its public half change together, under the lock of the first.
+// The file of private keys and the published JWKS change together, under the lock of the private file.
 async function change(
   settings: Settings,
   by: (keys: StoredSigningKey[]) => Promise<StoredSigningKey[]> | StoredSigningKey[],

@@ -1,4 +1,4 @@
-// What each claim of a token means to the gate, in words (RFC 7519 section 4.1).
+// What each claim of a token means to the gateway, in words (RFC 7519 section 4.1).
 
 import { checkEntry, type KeyTerms } from '../../auth/key_record.js';
 import { checkClaims, type JwtSettings } from '../../auth/claims.js';
@@ -17,7 +17,7 @@ export interface Explaining {
   keys: TrustedKeys;
 }
 
-/** Explains every claim that the gate looks at, and names the others. */
+/** Explains every claim that the gateway checks, and names the others. */
 export function explainClaims(claims: UnverifiedObject, about: Explaining): ExplainedClaim[] {
   const names = [...new Set(['exp', 'iss', 'aud', 'sub', ...Object.keys(claims)])];
   return names.map((claim) => ({

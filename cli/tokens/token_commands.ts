@@ -2,7 +2,6 @@
 
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { parseDenyList } from '../../auth/deny_list.js';
 import { entryFingerprint } from '../../auth/key_record.js';
 import { maxKeyFileBytes, parseKeyFile } from '../../auth/key_file.js';
 import { parseJwks } from '../../auth/jwk.js';
@@ -13,9 +12,9 @@ import { refusals } from '../../auth/refusals.js';
 import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
 import { readSettings, type Settings } from '../../settings/read.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { describeFault, readRegularFile } from '../../node/regular_file.js';
+import { readText } from '../../node/regular_file.js';
 import { publicJwksPath } from '../../verifier/signing/stored_keys.js';
-import { deniedPath, denyLine } from '../denied_file.js';
+import { deniedPath, denyLine, readDenied } from '../denied_file.js';
 import { explainClaims } from './explain_claims.js';
 import { print } from '../output.js';
 import { readSecret } from '../secret_input.js';
@@ -69,30 +68,23 @@ async function inspect(_: object, command: Command): Promise<void> {
 
 function trustedKeys(settings: Settings): TrustedKeys {
   const minting = readJwks(publicJwksPath(settings.stateDir));
-  const denied = parseDenyList(readText(deniedPath(settings)));
-  const secret = readText(join(settings.stateDir, 'public', 'entry_secret')).trim();
-  const { entries } = parseKeyFile(readText(settings.apiKeysFile), nodePlatform);
+  const denied = readDenied(settings);
+  const secret = readText(join(settings.stateDir, 'public', 'entry_secret'), maxKeyFileBytes).trim();
+  const { entries } = parseKeyFile(readText(settings.apiKeysFile, maxKeyFileBytes), nodePlatform);
   return {
     minting: minting.length === 0 ? undefined : { issuer: settings.mintIssuer, keys: minting },
     local: settings.jwksPath === undefined ? [] : readJwks(settings.jwksPath),
     remote: undefined,
+    lacksJwks: false,
+    hasDenyList: true,
     isDeniedKid: (kid) => denied.kids[kid] === true,
     isDeniedJti: (jti) => denied.jtis[jti] === true,
+    hasEntries: () => true,
     findEntry: (fingerprint) => entries.find((entry) => entryFingerprint(entry, secret, nodePlatform) === fingerprint),
   };
 }
 
 function readJwks(path: string): Jwk[] {
-  const parsed = parseJwks(readText(path), nodePlatform);
+  const parsed = parseJwks(readText(path, maxKeyFileBytes), nodePlatform);
   return 'fault' in parsed ? [] : parsed.keys;
-}
-
-function readText(path: string): string {
-  try {
-    return readRegularFile(path, maxKeyFileBytes).bytes.toString('utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return '';
-    throw new Fault(`can't use ${path}: ${describeFault(error)}`);
-  }
 }

@@ -5,14 +5,15 @@ import { basename, dirname, isAbsolute, join, normalize } from 'node:path';
 import { flatten, parseDirectives, unquote, type Directive } from './directives.js';
 
 export interface Configuration {
-  /** The folder that `keygate install` wrote, as nginx knows it. */
+  /** The folder that `keygate install` wrote, by the path that nginx sees. */
   dir: string;
   /** The main file; empty where the text does not name it. */
   mainFile: string;
-  /** The main file's directives. An `include` of a file of Keygate's holds nothing: it is known by its name. */
+  /** The main file's directives. An `include` of a file of Keygate's brings nothing: its name says enough. */
   top: Directive[];
-  /** Everything in every file but Keygate's own, one by one; and in settings.conf. */
+  /** Every directive of every file but Keygate's own, nested directives too. */
   all: Directive[];
+  /** Every directive of settings.conf. */
   settings: Directive[];
 }
 
@@ -39,7 +40,7 @@ function isWithin(path: string, dir: string): boolean {
 
 interface Resolving {
   files: { [path: string]: Directive[] };
-  /** The files that are being read: none of them includes itself. */
+  /** The files that are being read: an `include` of such a file would have no end. */
   open: string[];
 }
 

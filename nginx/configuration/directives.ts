@@ -13,7 +13,7 @@ export interface Directive {
   /** The line of its opening brace, and that of its end. */
   open?: number;
   end: number;
-  /** Of an `include`: what the files bring that it names, where they are known and not Keygate's. */
+  /** Of an `include`: the directives of the files that it names, unless they are Keygate's or were not read. */
   included?: Directive[];
 }
 
@@ -24,8 +24,8 @@ const tokens = /#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[;{}]|(?:\$\{|\\.|[^
 const header = /^# configuration file (\/.*):$/;
 
 /**
- * Parses one file, or the text of `nginx -T`: directives of the top level, file after file; torn text as far as it
- * goes.
+ * Parses one file, or the text of `nginx -T`: directives of the top level, file after file. Text that ends too early is
+ * parsed as far as it goes.
  */
 export function parseDirectives(text: string): Directive[] {
   const top: Directive[] = [];

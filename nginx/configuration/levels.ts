@@ -6,17 +6,17 @@ import { unquote, type Directive } from './directives.js';
 
 export interface Level {
   kind: 'http' | 'server' | 'location';
-  /** How a person calls it, such as `location /api/ of server a.example`. */
+  /** Its name in messages, such as `location /api/ of server a.example`. */
   name: string;
   /** The directive whose block it is. */
   directive: Directive;
   /** Its own directives, with those of included files in their places. */
   lines: Directive[];
-  /** For each of them the file of Keygate's that it includes, or an empty text. */
+  /** For each line the file of Keygate's that the line includes, or an empty text. */
   includes: string[];
-  /** What holds these. */
+  /** The level around this level; undefined for http. */
   parent: Level | undefined;
-  /** The servers or locations in it. */
+  /** The servers or locations directly in it. */
   inner: Level[];
 }
 
@@ -73,13 +73,13 @@ export interface Asked {
   who: 'nobody' | 'keygate' | 'open' | 'other';
   /** The file that guards; empty where none does. */
   guard: string;
-  /** The level whose lines say so. */
+  /** The level whose lines decide it. */
   level: Level;
 }
 
 const guards = ['guard.conf', 'guard_location.conf', 'guard_access.conf'];
 
-/** Finds who is asked: the nearest level that says so decides. */
+/** Finds who is asked: the nearest level with a guard, an open.conf or an auth_request decides. */
 export function askedIn(level: Level): Asked {
   const guard = level.includes.find((name) => guards.includes(name));
   if (guard !== undefined) return { who: 'keygate', guard, level };

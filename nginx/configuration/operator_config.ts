@@ -12,9 +12,9 @@ export interface OperatorConfig {
   resolver: string | undefined;
   trustedCertificate: string | undefined;
   variablesHashMaxSize: string | undefined;
-  /** The level of error logs that say more than `notice`. */
+  /** The level of an error log that says more than `notice`. */
   talkativeLog: string | undefined;
-  /** What user the workers run as. */
+  /** The user that the workers run as. */
   user: string | undefined;
 }
 

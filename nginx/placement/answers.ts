@@ -12,7 +12,7 @@ import {
   type Level,
 } from '../configuration/levels.js';
 
-/** Why nginx refuses a second question, and what to do; also said where nginx itself has said so. */
+/** Why nginx refuses a second auth_request, and what to do; also for where nginx has reported it first. */
 export const oneQuestion =
   'a location asks one question only: guard the other locations with locations.conf and guard_location.conf, or ' +
   'pass the request on to a server of your own that asks yours';
@@ -30,12 +30,12 @@ function answersUnasked({ words }: Directive): boolean {
   return /^(?:redirect|permanent)$/.test(words[3] ?? '') || /^(?:https?:\/\/|\$scheme)/.test(unquote(words[2]));
 }
 
-/** The first error_page for a status is the one that counts. */
+/** Whether a line gives pages for Keygate's refusals: the first error_page for a status counts. */
 export function takesOurPages({ words }: Directive): boolean {
   return words[0] === 'error_page' && words.some((word) => /^(?:401|403|500)$/.test(word));
 }
 
-/** Finds lines in the level of a guard that nginx takes once only. */
+/** Finds lines beside a guard that nginx takes only once in a level. */
 export function checkTwice(level: Level, file: string): Finding[] {
   return level.lines.flatMap((at): Finding[] => {
     const says = `${quote(at)} stands beside ${file}, and nginx says \`"${at.words[0]}" directive is duplicate\``;

@@ -4,7 +4,7 @@ import { parseDirectives, unquote, type Directive } from '../configuration/direc
 
 /**
  * Compares the names that two versions of settings.conf set.
- * @returns a line for each difference; none when nginx and Keygate find all they need
+ * @returns a line for each difference; empty when nginx and Keygate find all that they need
  */
 export function compareSettings(current: string, shipped: string): string[] {
   const has = settingsOf(current);

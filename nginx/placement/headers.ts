@@ -1,6 +1,6 @@
-// What a location that passes requests on sends with them: whether the file is there that names the client to the
-// application and ends its key. One header line of a level drops all that it would inherit (docs/nginx-traps.md, rule
-// 7).
+// What a location sends with the requests that it passes on. Keygate's header file names the client to the application
+// and drops the client's key. One header line of a level drops all inherited lines, Keygate's too (docs/nginx-traps.md,
+// rule 7).
 
 import { join } from 'node:path';
 import type { Configuration } from '../configuration/configuration.js';
@@ -17,7 +17,7 @@ import {
 } from '../configuration/levels.js';
 import { settingIn } from './settings.js';
 
-/** What the directives of a protocol are called. */
+/** The names of a protocol's directives. */
 export interface Protocol {
   pass: string;
   /** The directive that sends a header. */
@@ -35,9 +35,11 @@ const protocols = ['proxy', 'grpc', 'fastcgi', 'uwsgi', 'scgi'].map((name): Prot
 export interface Passing {
   at: Directive;
   protocol: Protocol;
-  /** The level whose header lines are sent, its own lines of them, and whether Keygate's file is among them. */
+  /** The level whose header lines are sent. */
   from: Level;
+  /** The operator's header lines in that level. */
   lines: Directive[];
+  /** Whether that level includes Keygate's file. */
   hasFile: boolean;
 }
 
@@ -56,7 +58,7 @@ function sentFrom(level: Level, protocol: Protocol): Pick<Passing, 'from' | 'lin
   return sentFrom(level.parent, protocol);
 }
 
-/** Finds what reaches an application that it must not get, or twice. */
+/** Finds headers that an application must not get, or gets twice. */
 export function checkHeaders(level: Level, configuration: Configuration): Finding[] {
   const asked = askedIn(level);
   const isForwarding = settingIn(level, 'forward_credential', configuration) === 'on';
@@ -110,7 +112,7 @@ function headerOf({ words }: Directive): string {
 
 const valueOf = ({ words }: Directive) => words.slice(2).join(' ');
 
-// An operator may end the key without our file.
+// An operator may drop the key without our file.
 function endsKey(level: Level, { at, lines }: Passing): boolean {
   if (lines.some((one) => keyVariable.test(valueOf(one)))) return false;
   if (nearest(level, `${at.words[0]}_request_headers`) === 'off') return true;
@@ -128,7 +130,7 @@ export function isForeign(one: Directive): boolean {
   return names.includes(headerOf(one)) || keyVariable.test(valueOf(one));
 }
 
-// Lines of the operator's in the level of ours.
+// Header lines of the operator's beside Keygate's file.
 function checkBeside({ from, lines, protocol }: Passing, forwards: boolean): Finding[] {
   const file = from.includes.indexOf(protocol.file);
   return lines.flatMap((at) => {

@@ -16,7 +16,7 @@ export interface LinesToAdd {
   server: string[];
   /** Of a location that passes requests on. */
   passing: string[];
-  /** Of a location that nobody is asked for. */
+  /** Of a location that is to stay open. */
   open: string[];
 }
 

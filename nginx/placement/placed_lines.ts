@@ -18,7 +18,7 @@ export interface PlacedLines {
   file: string;
   /** The line after which they go; 0 for the top of the file. */
   line: number;
-  /** What they go behind within that line; undefined where they go after it. */
+  /** The text in that line that they go behind; undefined where they go after the whole line. */
   behind?: string;
   /** The server or location that they are for. */
   of: string;
@@ -34,8 +34,8 @@ export interface Placed {
 }
 
 /** Finds what is missing, and where it goes. */
-export function placeLines(wanted: Wanted, known: Configuration): Placed {
-  const configuration = structuredClone(known);
+export function placeLines(wanted: Wanted, given: Configuration): Placed {
+  const configuration = structuredClone(given);
   const all = linesToAdd(wanted, readOperatorConfig(configuration));
   const http = readLevels(configuration);
   if (http === undefined) return { places: [], lines: all, faults: [] };
@@ -55,7 +55,7 @@ export function placeLines(wanted: Wanted, known: Configuration): Placed {
 
 const nothing: LinesToAdd = { main: [], http: [], server: [], passing: [], open: [] };
 
-/** Lines for a level: after the last directive of its block that they are to follow, else as its first lines. */
+/** Lines for a level: they go after the last directive that `follows` names, else they are its first lines. */
 interface Adding {
   context: keyof LinesToAdd;
   lines: string[];
@@ -137,7 +137,7 @@ function forLocation(level: Level, wanted: Wanted, { open }: LinesToAdd): Adding
   });
 }
 
-// Header lines that a location inherits end with the first one of its own.
+// A location with a header line of its own inherits no header line.
 function linesToRepeat(level: Level, { from, protocol }: Passing): string[] {
   if (from === level) return [];
   const isHeader = ({ words }: Directive) => words[0] === protocol.header;

@@ -1,5 +1,5 @@
-// What does not hold in an operator's configuration: lines of Keygate's in the wrong place, and lines of the operator's
-// that open what is guarded. nginx itself takes all of them without a word.
+// The faults of an operator's configuration: lines of Keygate's in the wrong place, and lines of the operator's that
+// open what is guarded. nginx itself reports no such line.
 
 import type { Configuration } from '../configuration/configuration.js';
 import { flatten, type Directive } from '../configuration/directives.js';
@@ -27,7 +27,7 @@ export interface Fault {
   problem: string;
 }
 
-/** Finds what does not hold. */
+/** Finds the faults, each of them once. */
 export function checkPlacement(configuration: Configuration): Fault[] {
   const http = readLevels(configuration);
   const faults: Fault[] = [];
@@ -58,7 +58,7 @@ function checkLevel(level: Level, configuration: Configuration): Finding[] {
   return [...guarding, ...checkCut(level, configuration), ...checkSettings(level), ...headers()];
 }
 
-// A location that is guarded by a file of its own.
+// For a location that includes a guard itself, or asks by an auth_request of its own.
 function checkGuarding(level: Level, guard: string): Finding[] {
   const place = level.includes.indexOf(guard);
   if (guard === '')
@@ -76,7 +76,7 @@ function checkGuarding(level: Level, guard: string): Finding[] {
   return [...findings, ...checkTwice(level, guard), ...checkUnasked(level)];
 }
 
-// nginx runs the `if` of a guard for the location in which it stands, and for none that is nested in it.
+// nginx runs the `if` of a guard only for the location in which it stands, and not for a location nested in that.
 function checkSubrequests({ directive, lines }: Level, guard: string): Finding[] {
   if (guard === 'guard.conf' || lines.some(({ words }) => words[1] === '($request_length')) return [];
   const cure =
@@ -84,7 +84,7 @@ function checkSubrequests({ directive, lines }: Level, guard: string): Finding[]
   return [{ at: directive, problem: `a subrequest (SSI, mirror, a script) gets in unasked: ${cure}` }];
 }
 
-// guard.conf looks at identity headers for the whole server, open.conf by an `if` of its own.
+// guard.conf refuses identity headers for the whole server; elsewhere the `if` of open.conf refuses them.
 function checkOpen(level: Level): Finding[] {
   if (hasInclude(serverOf(level), 'guard.conf')) return [];
   const place = level.includes.indexOf('open.conf');
@@ -98,7 +98,7 @@ function checkOpen(level: Level): Finding[] {
   ];
 }
 
-// nginx cuts a location's path off as so many characters: /api off /apitoken as well.
+// proxy_pass with a path replaces as many characters as the location has: with /api, /apitoken becomes /token.
 function checkCut(level: Level, { all, settings }: Configuration): Finding[] {
   if (!hidesTokenRoute([...settings, ...all])) return [];
   const { modifier, path } = readPath(level);

@@ -30,8 +30,8 @@ export function checkHttp(http: Level): Finding[] {
       },
     ];
   }
-  const late = ours < 0 ? [] : http.lines.slice(ours).filter(({ words }) => /^map_hash_/.test(words[0] ?? ''));
-  return late.map((at) => ({
+  const misplaced = ours < 0 ? [] : http.lines.slice(ours).filter(({ words }) => /^map_hash_/.test(words[0] ?? ''));
+  return misplaced.map((at) => ({
     at,
     problem:
       `${quote(at)} comes after ${http.includes[ours]}, which has maps, and nginx says \`"${at.words[0]}" ` +
@@ -91,7 +91,8 @@ function checkWithoutOurs(server: Level): Finding[] {
       ];
 }
 
-// In a server that stays open, what takes paths of a guarded location, or is led to from there, is open.
+// In a server that stays open, a pattern may take paths of a guarded location, and a rewrite there may lead elsewhere:
+// nobody is asked in either place.
 function checkWaysPast(level: Level): Finding[] {
   if (!hasInclude(level, 'guard_location.conf', 'guard_access.conf')) return [];
   const isOpen = (one: Level) => askedIn(one).who === 'nobody' && !isRefusing(one);
@@ -116,7 +117,7 @@ function checkWaysPast(level: Level): Finding[] {
   return [...taken, ...led];
 }
 
-/** The location of a level's server whose prefix a path begins with, the longest one. */
+/** The location of a level's server with the longest prefix that a path begins with. */
 function findPrefix(level: Level, path: string): Level | undefined {
   const all = level.parent?.kind === 'location' ? level.parent : level;
   if (all !== level) return findPrefix(all, path);

@@ -1,16 +1,16 @@
-// Keygate's settings in an operator's locations: `set` holds in the very location in which it stands, so not in those
-// nested in it, nor where a regular expression takes a path (docs/nginx-traps.md, rule 6).
+// Keygate's settings in an operator's locations. A location's `set` holds in that location only: neither in a location
+// nested there, nor where a regular expression takes a path (docs/nginx-traps.md, rule 6).
 
 import { askedSettings } from '../../auth/location_settings.js';
 import type { Configuration } from '../configuration/configuration.js';
 import { unquote, type Directive } from '../configuration/directives.js';
 import { askedIn, quote, readPath, serverOf, type Finding, type Level } from '../configuration/levels.js';
 
-/** Settings that go with a question; a question of one's own has values for all of them. */
+/** Settings that go with a question; an operator's own question (ask.conf) sets all of them. */
 const asked: readonly string[] = askedSettings;
 const inLocations = [...asked, 'forward_credential', 'identity_headers', 'cors_preflight'];
 
-/** The value of a setting in a level, as far as the configuration says it; undefined where that has no word on it. */
+/** The value of a setting in a level; undefined where the configuration does not give it. */
 export function settingIn(level: Level, name: string, { settings, all }: Configuration): string | undefined {
   const isSet = ({ words }: Directive) => words[0] === 'set' && words[1] === `$keygate_${name}`;
   const set = level.lines.filter(isSet).at(-1) ?? serverOf(level).lines.filter(isSet).at(-1);
@@ -22,7 +22,7 @@ export function settingIn(level: Level, name: string, { settings, all }: Configu
   return unquote(map?.block?.find(({ words }) => words[0] === 'default')?.words[1]) || undefined;
 }
 
-/** Finds `set` lines of a guarded location that do not hold where a reader takes them to. */
+/** Finds `set` lines of a guarded location that do not hold where a reader expects them to hold. */
 export function checkSettings(level: Level): Finding[] {
   const ended = level.lines.findIndex(
     (one) => endsLines(one) || (one.words[0] === 'rewrite' && one.words[3] === 'last'),
@@ -59,8 +59,8 @@ export function endsLines({ words }: Directive): boolean {
 
 const nestedIn = (level: Level): Level[] => level.inner.flatMap((one) => [one, ...nestedIn(one)]);
 
-// Whether a setting of another location is of no consequence here: nobody is asked, nobody is let in, or the question
-// has settings of its own.
+// Whether a setting of another location does not matter in this location: nobody is asked, nobody is let in, or the
+// question has settings of its own.
 function isSettled(level: Level, name: string): boolean {
   const { who } = askedIn(level);
   const hasOwnQuestion = asked.includes(name) && level.lines.some(({ words }) => words[0] === 'auth_request');
@@ -92,7 +92,7 @@ function mayMatch({ modifier, path: pattern }: { modifier: string; path: string 
   return a.startsWith(b) || b.startsWith(a);
 }
 
-/** Finds what a question of an operator's own leaves to whatever another location has set. */
+/** Finds settings that an operator's own question (ask.conf) leaves to the `set` lines of another location. */
 export function checkQuestion(level: Level): Finding[] {
   const isSet = (name: string) =>
     level.lines.some(({ words }) => words[0] === 'set' && words[1] === `$keygate_${name}`);

@@ -1,4 +1,5 @@
-// Which nginx to run: the system's where its njs is new enough, else one unpacked from Debian packages.
+// Which nginx to run, by NGINX_RUNTIME. `auto` takes the system's nginx where its njs has js_access, else an nginx
+// unpacked from Debian packages.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { Fault } from '../../node/fault.js';
 /**
  * Finds or unpacks an nginx with njs.
  * @param runtime NGINX_RUNTIME
- * @throws Fault when there is none
+ * @throws Fault when there is no such nginx
  */
 export async function findNginx(runtime: 'auto' | 'system' | DebianRelease): Promise<NginxRuntime> {
   if (runtime !== 'auto' && runtime !== 'system') return findUnpacked(runtime);

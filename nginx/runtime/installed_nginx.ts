@@ -12,7 +12,7 @@ import { Fault } from '../../node/fault.js';
 export interface InstalledNginx extends NginxRuntime {
   /** The whole configuration as `nginx -T` prints it; undefined where it does not. */
   configuration: string | undefined;
-  /** Why it does not. */
+  /** Why `nginx -T` does not print it; empty where it does. */
   configurationFault: string;
 }
 
@@ -25,7 +25,7 @@ export interface NginxPlaces {
 
 /**
  * Finds the operator's nginx, and njs in or beside it.
- * @throws Fault when either is missing, too old, or they don't fit
+ * @throws Fault when nginx or njs is missing, njs is too old, or the two don't run together
  */
 export async function findInstalledNginx(places: NginxPlaces): Promise<InstalledNginx> {
   const program = places.program ?? findProgram();

@@ -44,8 +44,8 @@ export async function describeNginx(
   modulePath: string,
 ): Promise<NginxRuntime | undefined> {
   const pair = [...command, modulePath].join(' ');
-  const known = described.get(pair);
-  if (known !== undefined) return known;
+  const before = described.get(pair);
+  if (before !== undefined) return before;
   const version = spawnSync(command[0] as string, [...command.slice(1), '-v'], { encoding: 'utf8' });
   const nginxVersion = /nginx\/(\d+\.\d+\.\d+)/.exec(version.stderr ?? '')?.[1];
   if (nginxVersion === undefined) return undefined;

@@ -48,7 +48,7 @@ export async function unpackNginx(suite: Suite): Promise<UnpackedNginx> {
   };
 }
 
-// Into a folder of its own first: an interrupted or concurrent run leaves nothing half.
+// Into a folder of its own first: an interrupted or concurrent run leaves no half of an nginx behind.
 function unpackInto(home: string, cache: string, suite: Suite): void {
   mkdirSync(cache, { recursive: true });
   const work = mkdtempSync(join(cache, 'unpacking-'));

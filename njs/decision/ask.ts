@@ -9,7 +9,7 @@ import { decide } from '../../auth/decide.js';
 import { refusals } from '../../auth/refusals.js';
 import { carriedValues, type CarriedValue } from '../../auth/identity_headers.js';
 import { refuse, type Admitted, type Verdict } from '../../auth/verdict.js';
-import { readGeneration, pollEveryMs, maxWaitMs, mayWait, pause } from '../keys/shared_state.js';
+import { readGeneration, maxPolls, mayWait, pause, pollEveryMs } from '../keys/shared_state.js';
 import { oneLine } from '../platform.js';
 import { failureLimit, isFailure } from './failure_limit.js';
 import { NginxGate } from './gate.js';
@@ -133,9 +133,8 @@ class Attempt {
   // Shared memory is new at a start, and with a new binary (USR2): the files are read for the first time within
   // milliseconds.
   private async reachOnceThereAreKeys(): Promise<Verdict> {
-    const sinceMs = Date.now();
-    const waits = mayWait(sinceMs);
-    while (waits && readGeneration() === undefined && Date.now() - sinceMs < maxWaitMs) await pause(pollEveryMs);
+    const waits = mayWait(Date.now());
+    for (let i = 0; waits && readGeneration() === undefined && i < maxPolls; i++) await pause(pollEveryMs);
     return this.reach();
   }
 

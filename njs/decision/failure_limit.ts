@@ -30,8 +30,7 @@ export function failureLimit(variables: NginxVariables, address: string): Failur
 }
 
 function bucket(key: string, eachMs: number, toleranceMs: number): FailureLimit {
-  const budgets = ngx.shared.keygate_budgets;
-  const aheadMs = () => ((budgets.get(key) as number | undefined) || 0) - Date.now() - toleranceMs;
+  const aheadMs = () => pendingMs(key, eachMs, toleranceMs) - toleranceMs;
   return {
     isSpent: () => aheadMs() > 0,
     spend: () => {
@@ -41,6 +40,25 @@ function bucket(key: string, eachMs: number, toleranceMs: number): FailureLimit 
     },
     retryAfterSeconds: () => Math.max(1, Math.ceil(aheadMs() / 1000)),
   };
+}
+
+const clockToleranceMs = 1000;
+const mostWorkers = 64; // each may spend once more than is left, at the same moment
+
+/**
+ * After how many milliseconds a bucket will be empty. A bucket that is fuller than full was filled before the clock was
+ * set back: by much, it counts for nothing; by little, it is full.
+ */
+function pendingMs(key: string, eachMs: number, toleranceMs: number): number {
+  const budgets = ngx.shared.keygate_budgets;
+  const emptyAt = budgets.get(key) as number | undefined;
+  const nowMs = Date.now();
+  const pending = emptyAt === undefined ? 0 : emptyAt - nowMs;
+  const fullMs = eachMs + toleranceMs;
+  if (pending <= fullMs + clockToleranceMs) return pending;
+  const leftMs = pending > fullMs + mostWorkers * eachMs ? 0 : fullMs;
+  budgets.set(key, nowMs + leftMs, Math.ceil(eachMs + fullMs));
+  return leftMs;
 }
 
 function take(key: string, eachMs: number, toleranceMs: number): void {

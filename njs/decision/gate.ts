@@ -9,7 +9,7 @@ import { refuse, type Verdict } from '../../auth/verdict.js';
 import { findRecord, mayBeHashed, readKeySet, type KeySet } from '../keys/key_set.js';
 import { refreshForUnknownKid } from '../keys/remote_jwks.js';
 import { readGeneration } from '../keys/shared_state.js';
-import { lacksJwks, readTrustedKeys } from '../keys/trusted_keys.js';
+import { readTrustedKeys } from '../keys/trusted_keys.js';
 import { NginxPlatform } from '../platform.js';
 import { isQueueFull, noteQueue, askSidecar, type Unverified } from '../sidecar.js';
 import { failureLimit } from './failure_limit.js';
@@ -66,10 +66,6 @@ export class NginxGate implements Gate {
 
   trustedKeys(): TrustedKeys {
     return readTrustedKeys(this.generation);
-  }
-
-  lacksJwks(): boolean {
-    return lacksJwks(this.generation);
   }
 
   async refreshJwks(): Promise<JwksRefresh> {

@@ -1,10 +1,11 @@
 // One fetch of JWKS_URL: https, no redirects, bounded in size; each failure says why in one log line.
 
 import { jsonMediaType } from '../../auth/answer.js';
+import { readFileText } from '../../auth/file_text.js';
 import { reportFault } from './source_faults.js';
-import { oneLine } from '../platform.js';
+import { oneLine, parsingPlatform } from '../platform.js';
 import { readState, switchGeneration, writeState } from './shared_state.js';
-import { storeJwksText } from './store_jwks.js';
+import { describeConsequence, storeJwksText } from './store_jwks.js';
 
 const maxBytes = 262144;
 
@@ -16,14 +17,21 @@ export async function fetchSet(url: string): Promise<boolean> {
   const fetched = await fetchText(url);
   const nowMs = Date.now();
   if (readState('remote_url') !== url) return false; // a reload named another while this one was under way
-  if ('fault' in fetched) reportFault('remote', `JWKS_URL: ${fetched.fault}; keys loaded before stay in use`, nowMs);
-  if ('fault' in fetched || !storeJwksText('remote', fetched.text, { nowMs })) {
-    writeState('fetch_failed_ms', String(nowMs));
+  const fault = 'fault' in fetched ? fetched.fault : storeJwksText('remote', fetched.text);
+  noteFetch(fault === undefined, nowMs);
+  if (fault !== undefined) {
+    reportFault('remote', `JWKS_URL: ${fault}${describeConsequence('remote')}`, nowMs);
     return false;
   }
-  writeState('fetched_ms', String(nowMs));
   switchGeneration();
   return true;
+}
+
+// For requests that wait: the number of fetches so far, and how the last of them ended.
+function noteFetch(isGood: boolean, nowMs: number): void {
+  writeState(isGood ? 'fetched_ms' : 'fetch_failed_ms', String(nowMs));
+  const count = parseInt(readState('fetches') || '0', 10) + 1;
+  writeState('fetches', `${count} ${isGood ? 'ok' : 'no'}`);
 }
 
 async function fetchText(url: string): Promise<{ text: string } | { fault: string }> {
@@ -32,9 +40,9 @@ async function fetchText(url: string): Promise<{ text: string } | { fault: strin
   try {
     const response = await ngx.fetch(encodeURI(decodeURI(url)), { headers: { Accept: jsonMediaType } });
     if (response.status !== 200) return { fault: `expected status 200, got ${response.status}` };
-    const text = await response.text();
-    if (text.length > maxBytes) return { fault: 'more than 256 KB' };
-    return { text };
+    const buffer = await response.arrayBuffer();
+    if (buffer.byteLength > maxBytes) return { fault: 'more than 256 KB' };
+    return readFileText(new Uint8Array(buffer), parsingPlatform());
   } catch (e) {
     const fault = oneLine(e);
     if (fault.indexOf('no resolver') >= 0) return { fault: noResolver };

@@ -4,7 +4,7 @@
 import { keysGeneration, maxKeyFileBytes, parseEnvironmentKeys, parseKeyFile } from '../../auth/key_file.js';
 import type { KeyEntry } from '../../auth/key_record.js';
 import { reportFault, recover } from './source_faults.js';
-import { forgetFile, isLatestRead, readIfChanged } from './watched_file.js';
+import { forgetFile, isLatestRead, readIfChanged, rejectContent } from './watched_file.js';
 import { currentKeySet, retireKeySet, storeKeySet } from './key_set.js';
 import { parsingPlatform } from '../platform.js';
 import { clearState, readHmacSecret, readState, writeState } from './shared_state.js';
@@ -38,15 +38,9 @@ export function refreshKeys(variables: NginxVariables, nowMs: number, isNewSourc
   }
   if (isDue) forgetFile('keys');
   const reading = readIfChanged({ path, name: 'keys', maxBytes: maxKeyFileBytes }, nowMs);
-  if (reading.found === 'changed') noteFault(takeUp(reading, keeping));
-  // What was wrong with the content that was read last is still wrong with it.
-  const fault = reading.found === 'unusable' ? reading.why : readState('keys_fault');
-  if (fault !== undefined) keepLastGood(`API_KEYS_FILE ${path}: ${fault}`, keeping);
-}
-
-function noteFault(fault: string | undefined): void {
-  if (fault === undefined) clearState('keys_fault');
-  else writeState('keys_fault', fault);
+  const fault = reading.found === 'changed' ? takeUp(reading, keeping) : undefined;
+  const outcome = fault === undefined ? reading : rejectContent('keys', fault);
+  if (outcome.found === 'unusable') keepLastGood(`API_KEYS_FILE ${path}: ${outcome.why}`, keeping);
 }
 
 // Stores a new set. Returns why this content can't be one.
@@ -55,7 +49,6 @@ function takeUp(file: { text: string; digest: string }, keeping: Keeping): strin
   const apiKey = process.env['API_KEY'] || '';
   const apiKeys = process.env['API_KEYS'] || '';
   const fromFile = parseKeyFile(file.text, platform);
-  if (fromFile.fault !== undefined) return fromFile.fault;
   const fromEnvironment = parseEnvironmentKeys(apiKey, apiKeys, platform);
   const entries = fromEnvironment.entries.concat(withoutThose(fromFile.entries, fromEnvironment.entries));
   const generation = keysGeneration({ apiKey, apiKeys, fileDigest: file.digest }, platform);
@@ -97,10 +90,12 @@ function keepLastGood(fault: string, keeping: Keeping): void {
     if (!process.env['API_KEY'] && !process.env['API_KEYS']) retireKeySet();
     return;
   }
-  const sinceMs = reportFault('keys', `${fault}; keys loaded before stay in use`, nowMs);
   const current = currentKeySet();
+  const hasKeys = current !== undefined && current.available;
+  const consequence = hasKeys ? 'keys loaded before stay in use' : 'no key was loaded yet: API keys get 503';
+  const lastedMs = reportFault('keys', `${fault}; ${consequence}`, nowMs);
   const maxStaleMs = Number(variables.keygate_keys_max_stale) * 1000;
-  if (current !== undefined && current.available && !(nowMs - sinceMs < maxStaleMs)) {
+  if (hasKeys && !(lastedMs < maxStaleMs)) {
     ngx.log(ngx.ERR, `keygate: ${fault}; the last good keys are older than KEYS_MAX_STALE and no longer used`);
     retireKeySet();
   }

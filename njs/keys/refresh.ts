@@ -1,25 +1,24 @@
-// js_periodic, every 300 ms in one worker: takes up changed files. The generation changes last, so that no
+// js_periodic, every 200 ms in one worker: takes up changed files. The generation changes last, so that no
 // request meets a set that is not complete.
 
 import { parseDenyList } from '../../auth/deny_list.js';
 import { chooseMintIssuer } from '../../auth/location_settings.js';
-import { reportFault, isFaulty, recover, type Source } from './source_faults.js';
-import { forgetFile, readIfChanged } from './watched_file.js';
+import { reportFault, recover, type Source } from './source_faults.js';
+import { forgetFile, readIfChanged, rejectContent, type FileReading } from './watched_file.js';
 import { log, oneLine } from '../platform.js';
 import { refreshKeys } from './load_keys.js';
-import { clearState, readState, switchGeneration, writeState } from './shared_state.js';
-import { storeJwksText } from './store_jwks.js';
-import { readStoredJwks, type StoredDenials } from './trusted_keys.js';
+import { ageMs, clearState, readState, switchGeneration, writeState } from './shared_state.js';
+import { describeConsequence, storeJwksText } from './store_jwks.js';
+import { readDenials, readStoredJwks, type StoredDenials } from './trusted_keys.js';
 
 const files = ['keys', 'entry_secret', 'minting', 'local', 'denied'];
 const maxBytes = 1048576; // of each of them but the key file
-const apartMs = 200; // several servers include the snippet; the first run of a moment is enough
+const apartMs = 150; // several servers include the snippet; the first run of a moment is enough
 
 /** Looks at every file once. */
 export function refresh(session: NginxPeriodicSession): void {
   const nowMs = Date.now();
-  const looked = Number(readState('refreshed_ms'));
-  if (nowMs - looked >= 0 && nowMs - looked < apartMs) return;
+  if (ageMs('refreshed_ms', nowMs) < apartMs) return;
   writeState('refreshed_ms', String(nowMs));
   const variables = session.variables;
   const areNew = startAnewWithOtherSources(variables);
@@ -54,6 +53,8 @@ function startAnewWithOtherSources(variables: NginxVariables): boolean {
   clearState('fetched_ms');
   clearState('fetch_started_ms');
   clearState('fetch_failed_ms');
+  clearState('fetches');
+  clearState('wanted');
   writeState('remote_url', keygate_jwks_url || '');
   writeState('remote', JSON.stringify({ configured: Boolean(keygate_jwks_url) }));
   return true;
@@ -81,14 +82,21 @@ function checkAtStart(variables: NginxVariables): void {
 // The sidecar makes its keys when it first starts, so a missing file is no fault.
 function refreshMinting(variables: NginxVariables, nowMs: number): void {
   const issuer = mintIssuer(variables);
-  const reading = readIfChanged(
-    { path: `${variables.keygate_state_dir}/public/jwks.json`, name: 'minting', maxBytes },
-    nowMs,
-  );
-  if (reading.found === 'changed') storeJwksText('minting', reading.text, { issuer, nowMs });
+  const path = `${variables.keygate_state_dir}/public/jwks.json`;
+  const reading = takeJwksUp('minting', readIfChanged({ path, name: 'minting', maxBytes }, nowMs), issuer);
   if (reading.found !== 'unusable') return;
-  if (reading.why !== 'ENOENT') reportFault('minting', `public/jwks.json of the sidecar: ${reading.why}`, nowMs);
-  if (readState('minting') === undefined) writeState('minting', JSON.stringify({ configured: true }));
+  const isMissing = reading.why === 'ENOENT';
+  if (!isMissing)
+    reportFault('minting', `public/jwks.json of the sidecar: ${reading.why}${describeConsequence('minting')}`, nowMs);
+  if (readState('minting') === undefined)
+    writeState('minting', JSON.stringify(isMissing ? { configured: true } : { configured: true, issuer }));
+}
+
+// A content without a usable key is no better than a damaged one.
+function takeJwksUp(name: 'minting' | 'local', reading: FileReading, issuer?: string): FileReading {
+  if (reading.found !== 'changed') return reading;
+  const fault = storeJwksText(name, reading.text, issuer);
+  return fault === undefined ? reading : rejectContent(name, fault);
 }
 
 function mintIssuer(variables: NginxVariables): string {
@@ -105,28 +113,47 @@ function refreshLocal(variables: NginxVariables, nowMs: number): void {
     }
     return;
   }
-  const reading = readIfChanged({ path, name: 'local', maxBytes }, nowMs);
-  if (reading.found === 'changed') storeJwksText('local', reading.text, { nowMs });
+  const reading = takeJwksUp('local', readIfChanged({ path, name: 'local', maxBytes }, nowMs));
   if (reading.found !== 'unusable') return;
-  reportFault('local', `JWKS_PATH ${path}: ${reading.why}; keys loaded before stay in use`, nowMs);
+  reportFault('local', `JWKS_PATH ${path}: ${reading.why}${describeConsequence('local')}`, nowMs);
   if (readState('local') === undefined) writeState('local', JSON.stringify({ configured: true }));
 }
 
+const noDenials: StoredDenials = { jtis: {}, kids: {}, isAbsent: true };
+
+// Without a list that can be read nobody knows what it refuses: then tokens are answered with 503.
 function refreshDenied(variables: NginxVariables, nowMs: number): void {
   const keysFile = variables.keygate_api_keys_file || '';
-  const path = keysFile.slice(0, keysFile.lastIndexOf('/') + 1) + 'denied.txt';
-  const reading = keysFile === '' ? undefined : readIfChanged({ path, name: 'denied', maxBytes }, nowMs);
-  if (reading === undefined || reading.found === 'same') return;
-  if (reading.found === 'unusable') {
-    // Absent from the start is the rule; one that has vanished or was emptied keeps its last content.
-    const isExpected = reading.why === 'ENOENT' && readState('denied') === undefined;
-    if (!isExpected) reportFault('denied', `${path}: ${reading.why}; the last good list stays in use`, nowMs);
+  const before = readDenials();
+  if (keysFile === '') {
+    if (before === undefined) writeState('denied', JSON.stringify(noDenials));
     return;
   }
+  const path = keysFile.slice(0, keysFile.lastIndexOf('/') + 1) + 'denied.txt';
+  const reading = takeDenialsUp(readIfChanged({ path, name: 'denied', maxBytes }, nowMs), before);
+  if (reading.found === 'same') return;
+  if (reading.found === 'changed') return recover('denied');
+  // Absent from the start is the rule; a list that has vanished or was emptied keeps its last content.
+  if (reading.why === 'ENOENT' && (before === undefined || before.isAbsent === true)) {
+    if (before === undefined) writeState('denied', JSON.stringify(noDenials));
+    return recover('denied');
+  }
+  const consequence = readDenials() === undefined ? 'tokens get 503' : 'the refusals read before stay in force';
+  reportFault('denied', `${path}: ${reading.why}; ${consequence}`, nowMs);
+}
+
+function takeDenialsUp(reading: FileReading, before: StoredDenials | undefined): FileReading {
+  if (reading.found !== 'changed') return reading;
   const list = parseDenyList(reading.text);
-  const stored: StoredDenials = { jtis: list.jtis, kids: list.kids };
-  writeState('denied', JSON.stringify(stored));
-  const problems = list.problems.map((one) => `line ${one.line}: ${one.problem}`);
-  if (problems.length > 0) ngx.log(ngx.WARN, `keygate: ${path}: ${problems.slice(0, 20).join('; ')}`);
-  if (isFaulty('denied')) recover('denied');
+  if ('fault' in list) return rejectContent('denied', list.fault);
+  const { jtis, kids, problems } = list;
+  const first = problems[0];
+  if (first === undefined || before === undefined) {
+    writeState('denied', JSON.stringify({ jtis, kids }));
+  } else {
+    // A line that can't be read may have been a refusal.
+    const both = { jtis: Object.assign({}, before.jtis, jtis), kids: Object.assign({}, before.kids, kids) };
+    writeState('denied', JSON.stringify(both));
+  }
+  return first === undefined ? reading : rejectContent('denied', `line ${first.line}: ${first.problem}`);
 }

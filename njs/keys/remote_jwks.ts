@@ -6,14 +6,15 @@ import type { JwksRefresh } from '../../auth/decide.js';
 import { isFaulty } from './source_faults.js';
 import { fetchSet } from './fetch_jwks.js';
 import {
+  ageMs,
+  clearState,
+  maxPolls,
+  mayWait,
+  pause,
+  pollEveryMs,
   readState,
   switchGeneration,
   writeState,
-  type StateName,
-  pollEveryMs,
-  maxWaitMs,
-  mayWait,
-  pause,
 } from './shared_state.js';
 import { readStoredJwks } from './trusted_keys.js';
 
@@ -26,22 +27,19 @@ export async function refreshJwks(session: NginxPeriodicSession): Promise<void> 
   const url = variables.keygate_jwks_url;
   if (!url) return;
   const nowMs = Date.now();
-  const fetchedMs = readTime('fetched_ms');
   const ttlMs = Number(variables.keygate_jwks_ttl) * 1000;
-  const isDue = nowMs >= fetchedMs + Math.max(ttlMs - 20000, ttlMs / 2);
+  const isDue = ageMs('fetched_ms', nowMs) >= Math.max(ttlMs - 20000, ttlMs / 2);
   // Whatever requests may want: with a slow issuer, their short fetches would keep this one from its turn.
   if (isDue && beginFetch(nowMs, 0)) await fetchSet(url);
-  if (isFaulty('remote')) retireWhenStale(fetchedMs + Number(variables.keygate_jwks_max_stale) * 1000);
+  if (isFaulty('remote')) retireWhenStale(Number(variables.keygate_jwks_max_stale) * 1000);
 }
 
 /** js_periodic: listens for a while whether a request wants the set fetched, and fetches it then. */
 export async function fetchWantedJwks(session: NginxPeriodicSession): Promise<void> {
   const url = session.variables.keygate_jwks_url;
   if (!url) return;
-  const endMs = Date.now() + listenMs;
-  while (Date.now() < endMs) {
-    const isWanted = readTime('wanted_ms') > readTime('fetch_started_ms');
-    if (isWanted && beginFetch(Date.now(), windowMs)) {
+  for (let i = 0; i < listenMs / pollEveryMs; i++) {
+    if (readState('wanted') !== undefined && beginFetch(Date.now(), windowMs)) {
       await fetchSet(url);
       return;
     }
@@ -56,37 +54,35 @@ export async function fetchWantedJwks(session: NginxPeriodicSession): Promise<vo
 export async function refreshForUnknownKid(r: NginxHTTPRequest): Promise<JwksRefresh> {
   if (!r.variables.keygate_jwks_url) return 'none';
   const nowMs = Date.now();
-  if (nowMs - readTime('fetched_ms') < windowMs) return 'current';
-  if (nowMs - readTime('fetch_failed_ms') < windowMs) return 'failed';
-  writeState('wanted_ms', String(nowMs));
+  if (ageMs('fetched_ms', nowMs) < windowMs) return 'current';
+  if (ageMs('fetch_failed_ms', nowMs) < windowMs) return 'failed';
+  const before = readState('fetches');
+  writeState('wanted', '1');
   if (!mayWait(nowMs)) return 'failed';
-  const outcome = await waitForFetch(nowMs);
+  const outcome = await waitForFetch(before);
   return outcome;
 }
 
-async function waitForFetch(sinceMs: number): Promise<JwksRefresh> {
-  while (Date.now() - sinceMs < maxWaitMs) {
-    if (readTime('fetched_ms') >= sinceMs) return 'current';
-    if (readTime('fetch_failed_ms') >= sinceMs) return 'failed';
+// By the count of fetches and of polls, not by the clock, which may jump meanwhile.
+async function waitForFetch(before: string | undefined): Promise<JwksRefresh> {
+  for (let i = 0; i < maxPolls; i++) {
+    const fetches = readState('fetches');
+    if (fetches !== undefined && fetches !== before) return fetches.slice(-2) === 'ok' ? 'current' : 'failed';
     await pause(pollEveryMs);
   }
   return 'failed';
 }
 
 function beginFetch(nowMs: number, apartMs: number): boolean {
-  if (nowMs - readTime('fetch_started_ms') < apartMs) return false;
+  if (ageMs('fetch_started_ms', nowMs) < apartMs) return false;
   writeState('fetch_started_ms', String(nowMs));
+  clearState('wanted');
   return true;
 }
 
-function retireWhenStale(endsMs: number): void {
-  if (Date.now() < endsMs || readStoredJwks('remote').keys === undefined) return;
+function retireWhenStale(maxStaleMs: number): void {
+  if (ageMs('fetched_ms', Date.now()) < maxStaleMs || readStoredJwks('remote').keys === undefined) return;
   ngx.log(ngx.ERR, 'keygate: JWKS_URL: the last good keys are older than JWKS_MAX_STALE and no longer used');
   writeState('remote', JSON.stringify({ configured: true }));
   switchGeneration();
-}
-
-// Unix milliseconds; 0 for never.
-function readTime(name: StateName): number {
-  return Number(readState(name) || 0);
 }

@@ -2,7 +2,7 @@
 
 import { sidecarMediaType } from '../../auth/key_record.js';
 import { currentKeySet } from './key_set.js';
-import { readState, writeState } from './shared_state.js';
+import { ageMs, readState, writeState } from './shared_state.js';
 
 const apartMs = 10000; // nginx logs each connection that fails
 
@@ -10,7 +10,7 @@ const apartMs = 10000; // nginx logs each connection that fails
 export async function report(session: NginxPeriodicSession): Promise<void> {
   const address = session.variables.keygate_sidecar || '';
   const keySet = currentKeySet();
-  if (Date.now() - Number(readState('report_failed_ms') || 0) < apartMs) return;
+  if (ageMs('report_failed_ms', Date.now()) < apartMs) return;
   if (keySet === undefined || address.slice(0, 5) !== 'unix:' || readState('reported') === keySet.generation) return;
   const generation = keySet.generation;
   const headers = { Host: 'keygate', 'Content-Type': sidecarMediaType };

@@ -8,7 +8,6 @@ export type StateName =
   | 'generation'
   | 'content'
   | 'keys'
-  | 'keys_fault'
   | 'keys_due'
   | 'storing_ms'
   | 'minting'
@@ -21,13 +20,17 @@ export type StateName =
   | 'remote_url'
   | 'refreshed_ms'
   | `seen:${string}`
+  | `content_fault:${string}`
   | `fault:${string}`
   | `reported:${string}`
+  | `fault_text:${string}`
   | 'verifier_ready'
+  | 'verifier_probed_ms'
   | 'fetched_ms'
   | 'fetch_started_ms'
   | 'fetch_failed_ms'
-  | 'wanted_ms'
+  | 'wanted'
+  | 'fetches'
   | 'reported'
   | 'report_failed_ms';
 
@@ -39,6 +42,21 @@ export function readState(name: StateName): string | undefined {
 /** Stores a text; throws SharedMemoryError when the dictionary is full. */
 export function writeState(name: StateName, text: string): void {
   ngx.shared.keygate_state.set(name, text);
+}
+
+const toleranceMs = 1000;
+
+/**
+ * How long ago a time was stored. A time in the future was stored before the clock was set back: it counts as now, and
+ * is stored so, or nothing would come of it until the clock has caught up.
+ * @returns milliseconds; Infinity where none is stored
+ */
+export function ageMs(name: StateName, nowMs: number): number {
+  const text = readState(name);
+  if (text === undefined) return Infinity;
+  const age = nowMs - Number(text);
+  if (age < -toleranceMs) writeState(name, String(nowMs));
+  return Math.max(0, age);
 }
 
 /** Forgets a name. */
@@ -88,9 +106,11 @@ export function readHmacSecret(): string {
 }
 
 /** How long anybody waits. */
-export const maxWaitMs = 2000;
+const maxWaitMs = 2000;
 /** How often a waiting request reads. */
 export const pollEveryMs = 50;
+/** How often at most. */
+export const maxPolls = maxWaitMs / pollEveryMs;
 const maxWaiting = 32; // of a worker
 
 /**

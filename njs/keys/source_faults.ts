@@ -1,7 +1,8 @@
 // Faults of the sources of keys: in the log when they begin, once a minute while they last, sooner when they become
 // others, and when they end; /health/ready reads them.
 
-import { clearState, readState, writeState } from './shared_state.js';
+import { log } from '../platform.js';
+import { ageMs, clearState, readState, writeState } from './shared_state.js';
 
 /** What may be at fault. */
 export type Source = 'keys' | 'minting' | 'local' | 'remote' | 'denied';
@@ -12,20 +13,17 @@ const anotherMs = 5000; // a fault of another kind is told sooner
 /**
  * Notes a fault.
  * @param text fit for a log: no credential, no content of a file
- * @returns since when it lasts, in Unix milliseconds
+ * @returns for how long it has lasted, in milliseconds
  */
 export function reportFault(source: Source, text: string, nowMs: number): number {
-  const fault = readState(`fault:${source}`);
-  const sinceMs = fault === undefined ? nowMs : Number(fault);
-  if (fault === undefined) writeState(`fault:${source}`, String(nowMs));
-  const last = readState(`reported:${source}`) || '0 ';
-  const space = last.indexOf(' ');
-  const isSame = last.slice(space + 1) === text;
-  if (nowMs - Number(last.slice(0, space)) >= (isSame ? everyMs : anotherMs)) {
-    writeState(`reported:${source}`, `${nowMs} ${text}`);
-    ngx.log(ngx.ERR, 'keygate: ' + text.replace(/[^\x20-\x7e]/g, '?'));
+  if (readState(`fault:${source}`) === undefined) writeState(`fault:${source}`, String(nowMs));
+  const isSame = readState(`fault_text:${source}`) === text;
+  if (ageMs(`reported:${source}`, nowMs) >= (isSame ? everyMs : anotherMs)) {
+    writeState(`reported:${source}`, String(nowMs));
+    writeState(`fault_text:${source}`, text);
+    log(ngx.ERR, text);
   }
-  return sinceMs;
+  return ageMs(`fault:${source}`, nowMs);
 }
 
 /** Notes that a source is well again. */
@@ -33,6 +31,7 @@ export function recover(source: Source): void {
   if (readState(`fault:${source}`) === undefined) return;
   clearState(`fault:${source}`);
   clearState(`reported:${source}`);
+  clearState(`fault_text:${source}`);
   ngx.log(ngx.WARN, 'keygate: ' + source + ': recovered');
 }
 

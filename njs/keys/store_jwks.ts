@@ -1,44 +1,37 @@
-// A JWKS text taken up: usable keys are stored, the others reported by place and kid; a text that is no JWKS
+// A JWKS text taken up: usable keys are stored, the others reported by place and kid. A text without a usable key
 // leaves the last good set in use.
 
 import { parseJwks } from '../../auth/jwk.js';
-import { reportFault, recover } from './source_faults.js';
-import { parsingPlatform } from '../platform.js';
+import { log, parsingPlatform } from '../platform.js';
+import { recover } from './source_faults.js';
 import { writeState } from './shared_state.js';
-import type { StoredJwks } from './trusted_keys.js';
+import { readStoredJwks, type JwksSource, type StoredJwks } from './trusted_keys.js';
 
 const sources = { minting: 'public/jwks.json of the sidecar', local: 'JWKS_PATH', remote: 'JWKS_URL' };
+const shownProblems = 20;
 
 /**
  * Stores the keys of a JWKS.
- * @returns whether the text was a JWKS with a usable key, or an empty one
+ * @param issuer whose tokens the keys verify, for our own
+ * @returns why the text can't count, in words fit for a log; undefined when it does
  */
-export function storeJwksText(
-  name: 'minting' | 'local' | 'remote',
-  text: string,
-  about: { issuer?: string; nowMs: number },
-): boolean {
-  const platform = parsingPlatform();
-  const parsed = parseJwks(text, platform);
-  if ('fault' in parsed) {
-    reportFault(name, `${sources[name]}: ${parsed.fault}; keys loaded before stay in use`, about.nowMs);
-    return false;
-  }
+export function storeJwksText(name: JwksSource, text: string, issuer?: string): string | undefined {
+  const parsed = parseJwks(text, parsingPlatform());
+  if ('fault' in parsed) return parsed.fault;
   const problems = parsed.problems
     .concat(parsed.warnings)
     .map((one) => `key ${one.index + 1} (kid ${one.kid || 'none'}): ${one.problem}`);
-  if (problems.length > 0) log(`${sources[name]}: ${problems.slice(0, 20).join('; ')}`);
-  if (parsed.keys.length === 0) {
-    reportFault(name, `${sources[name]}: no usable key; keys loaded before stay in use`, about.nowMs);
-    return false;
-  }
+  if (problems.length > 0) log(ngx.WARN, `${sources[name]}: ${problems.slice(0, shownProblems).join('; ')}`);
+  if (parsed.keys.length === 0) return 'no usable key';
   const stored: StoredJwks = { configured: true, keys: parsed.keys };
-  if (about.issuer !== undefined) stored.issuer = about.issuer;
+  if (issuer !== undefined) stored.issuer = issuer;
   writeState(name, JSON.stringify(stored));
   recover(name);
-  return true;
+  return undefined;
 }
 
-function log(text: string): void {
-  ngx.log(ngx.WARN, 'keygate: ' + text.replace(/[^\x20-\x7e]/g, '?'));
+/** What a fault of a set means for its tokens, as the end of a log line. */
+export function describeConsequence(name: JwksSource): string {
+  const hasKeys = readStoredJwks(name).keys !== undefined;
+  return hasKeys ? '; keys loaded before stay in use' : '; no key was loaded yet: tokens that need one get 503';
 }

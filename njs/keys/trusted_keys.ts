@@ -5,7 +5,7 @@ import type { Jwk } from '../../auth/algorithms.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
 import { findByFingerprint, readKeySet } from './key_set.js';
 import { forgetImportedKeys } from '../platform.js';
-import { readState, type StateName } from './shared_state.js';
+import { readState } from './shared_state.js';
 
 /** A set of JWKs as it is stored. `keys` is missing while none could be loaded. */
 export interface StoredJwks {
@@ -19,54 +19,51 @@ export interface StoredJwks {
 export interface StoredDenials {
   jtis: { [jti: string]: true };
   kids: { [kid: string]: true };
+  /** There was no list when nginx looked for one first. */
+  isAbsent?: boolean;
 }
 
-interface Sets {
-  trusted: TrustedKeys;
-  lacksJwks: boolean;
-}
+/** Where JWKs come from: our own minting keys, JWKS_PATH, JWKS_URL. */
+export type JwksSource = 'minting' | 'local' | 'remote';
 
 // Parsed once per context and generation.
-const latest: { generation: string; sets: Sets | undefined } = { generation: '', sets: undefined };
+const latest: { generation: string; trusted: TrustedKeys | undefined } = { generation: '', trusted: undefined };
 
 /** The keys that verify tokens now. */
 export function readTrustedKeys(generation: string): TrustedKeys {
-  return readSets(generation).trusted;
-}
-
-/** Whether a configured set of JWKs could not be loaded at all, so that an unknown kid may be our failure. */
-export function lacksJwks(generation: string): boolean {
-  return readSets(generation).lacksJwks;
-}
-
-function readSets(generation: string): Sets {
-  if (latest.sets === undefined || latest.generation !== generation) {
-    latest.sets = parseSets(generation);
+  if (latest.trusted === undefined || latest.generation !== generation) {
+    latest.trusted = parseSets(generation);
     latest.generation = generation;
     forgetImportedKeys();
   }
-  return latest.sets;
+  return latest.trusted;
 }
 
-function parseSets(generation: string): Sets {
+function parseSets(generation: string): TrustedKeys {
   const minting = readStoredJwks('minting');
   const local = readStoredJwks('local');
   const remote = readStoredJwks('remote');
-  const denied = parseState<StoredDenials>('denied', { jtis: {}, kids: {} });
+  const denied = readDenials();
+  const { jtis, kids } = denied || { jtis: {}, kids: {} };
   const lacks = (set: StoredJwks) => set.configured && set.keys === undefined;
-  const trusted = {
-    minting: minting.keys === undefined ? undefined : { issuer: minting.issuer || '', keys: minting.keys },
+  const usableKeySet = () => {
+    const keySet = readKeySet(generation);
+    return keySet !== undefined && keySet.available ? keySet : undefined;
+  };
+  return {
+    minting: minting.issuer === undefined ? undefined : { issuer: minting.issuer, keys: minting.keys },
     local: local.keys || [],
     remote: remote.configured ? remote.keys || [] : undefined,
-    isDeniedKid: (kid: string) => has(denied.kids, kid),
-    isDeniedJti: (jti: string) => has(denied.jtis, jti),
+    lacksJwks: lacks(local) || lacks(remote),
+    hasDenyList: denied !== undefined,
+    isDeniedKid: (kid: string) => has(kids, kid),
+    isDeniedJti: (jti: string) => has(jtis, jti),
+    hasEntries: () => usableKeySet() !== undefined,
     findEntry: (fingerprint: string) => {
-      const keySet = readKeySet(generation);
-      const isUsable = keySet !== undefined && keySet.available;
-      return isUsable ? findByFingerprint(keySet, fingerprint) : undefined;
+      const keySet = usableKeySet();
+      return keySet === undefined ? undefined : findByFingerprint(keySet, fingerprint);
     },
   };
-  return { trusted, lacksJwks: lacks(local) || lacks(remote) };
 }
 
 function has(list: { [name: string]: true }, name: string): boolean {
@@ -74,11 +71,13 @@ function has(list: { [name: string]: true }, name: string): boolean {
 }
 
 /** @returns a stored set of JWKs */
-export function readStoredJwks(name: 'minting' | 'local' | 'remote'): StoredJwks {
-  return parseState(name, { configured: false });
+export function readStoredJwks(name: JwksSource): StoredJwks {
+  const text = readState(name);
+  return text === undefined ? { configured: false } : (JSON.parse(text) as StoredJwks);
 }
 
-function parseState<T>(name: StateName, otherwise: T): T {
-  const text = readState(name);
-  return text === undefined ? otherwise : (JSON.parse(text) as T);
+/** @returns what is denied, or undefined while no list could be read */
+export function readDenials(): StoredDenials | undefined {
+  const text = readState('denied');
+  return text === undefined ? undefined : (JSON.parse(text) as StoredDenials);
 }

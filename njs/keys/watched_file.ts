@@ -1,11 +1,15 @@
-// Whether a file has changed since it was last read. Cheap while it has not: one stat.
+// A file that others write: read when it has changed, and refused as a whole when it can't be trusted to be whole.
+// Cheap while it has not changed: one stat.
 
 import fs from 'fs';
-import { judgeChange, versionOf, noteRead, type LastRead } from '../../auth/file_change.js';
-import { sha256 } from '../platform.js';
-import { readState, writeState } from './shared_state.js';
+import { judgeChange, noteRead, noteUnreadable, versionOf, type SeenFile } from '../../auth/file_change.js';
+import { readFileText } from '../../auth/file_text.js';
+import { parsingPlatform, sha256 } from '../platform.js';
+import { clearState, readState, writeState } from './shared_state.js';
 
-/** What became of reading a file; `unusable` says why nothing could be read, in words fit for a log. */
+type Stats = ReturnType<typeof fs.statSync>;
+
+/** What became of reading a file; `unusable` says why its content can't count, in words fit for a log. */
 export type FileReading =
   { found: 'same' } | { found: 'changed'; text: string; digest: string } | { found: 'unusable'; why: string };
 
@@ -17,45 +21,70 @@ export interface WatchedFile {
   maxBytes: number;
 }
 
+type Seen = SeenFile & { digest: string };
+
 /**
  * Reads a file that has changed since it was last read. Anything but a regular file is refused unread: reading a FIFO
- * would stop the worker for good.
+ * would stop the worker for good. A content that was rejected stays unusable until the file changes.
  */
 export function readIfChanged(file: WatchedFile, nowMs: number): FileReading {
-  const { name } = file;
   try {
-    const reading = readOrThrow(file, nowMs);
-    if (reading.found === 'unusable') forgetFile(name);
-    return reading;
+    const stat = fs.statSync(file.path);
+    const why = explainUnreadable(stat, file.maxBytes);
+    return why === undefined ? readSettled(file, stat, nowMs) : unreadable(file, why);
   } catch (e) {
-    forgetFile(name);
     const code = (e && (e as { code?: string }).code) || 'not a readable file';
-    return { found: 'unusable', why: String(code) };
+    return unreadable(file, String(code));
   }
 }
 
-function readOrThrow({ path, name, maxBytes }: WatchedFile, nowMs: number): FileReading {
-  const stat = fs.statSync(path);
-  if (!stat.isFile()) return { found: 'unusable', why: 'not a regular file' };
-  if (stat.size === 0) return { found: 'unusable', why: 'zero bytes long' };
-  if (stat.size > maxBytes) return { found: 'unusable', why: `larger than ${maxBytes / 1048576} MB` };
-  const seen = readSeen(name);
-  if (judgeChange(stat, seen, nowMs) !== 'read') return { found: 'same' };
-  const bytes = fs.readFileSync(path) as Buffer;
-  // One write of megabytes has its time from when it began, and takes longer than a file takes to settle.
-  if (versionOf(fs.statSync(path)) !== versionOf(stat) || bytes.length !== stat.size) return { found: 'same' };
-  const digest = sha256(bytes);
-  const { version, firstReadMs, lastReadMs } = noteRead(versionOf(stat), seen, nowMs);
-  writeState(`seen:${name}`, [version, digest, firstReadMs, lastReadMs].join(' '));
-  if (seen !== undefined && digest === seen.digest) return { found: 'same' };
-  return { found: 'changed', text: bytes.toString('utf8'), digest };
+function explainUnreadable(stat: Stats, maxBytes: number): string | undefined {
+  if (!stat.isFile()) return 'not a regular file';
+  if (stat.size === 0) return 'zero bytes long';
+  return stat.size > maxBytes ? `larger than ${maxBytes / 1048576} MB` : undefined;
 }
 
-function readSeen(name: string): (LastRead & { digest: string }) | undefined {
+function unreadable({ name }: WatchedFile, why: string): FileReading {
+  const seen = readSeen(name);
+  if (seen !== undefined) writeSeen(name, noteUnreadable(), '');
+  return { found: 'unusable', why };
+}
+
+function readSettled({ path, name }: WatchedFile, stat: Stats, nowMs: number): FileReading {
+  const before = readSeen(name);
+  const { judged, seen } = judgeChange(stat, before, nowMs);
+  if (judged === 'unsettled' && seen !== before) writeSeen(name, seen as SeenFile, (before as Seen).digest);
+  if (judged !== 'read') return unchanged(name);
+  const bytes = fs.readFileSync(path) as Buffer;
+  // One write of megabytes has its time from when it began, and takes longer than a file takes to settle.
+  if (versionOf(fs.statSync(path)) !== versionOf(stat) || bytes.length !== stat.size) return unchanged(name);
+  const digest = sha256(bytes);
+  writeSeen(name, noteRead(versionOf(stat), before, nowMs), digest);
+  if (before !== undefined && digest === before.digest) return unchanged(name);
+  const content = readFileText(bytes, parsingPlatform());
+  if ('fault' in content) return rejectContent(name, content.fault);
+  clearState(`content_fault:${name}`);
+  return { found: 'changed', text: content.text, digest };
+}
+
+function unchanged(name: string): FileReading {
+  const fault = readState(`content_fault:${name}`);
+  return fault === undefined ? { found: 'same' } : { found: 'unusable', why: fault };
+}
+
+/** Makes the content that was read last count as unusable, now and until the file changes. */
+export function rejectContent(name: string, why: string): FileReading {
+  writeState(`content_fault:${name}`, why);
+  return { found: 'unusable', why };
+}
+
+function readSeen(name: string): Seen | undefined {
   const text = readState(`seen:${name}`);
-  if (text === undefined) return undefined;
-  const [version, digest, firstReadMs, lastReadMs] = text.split(' ') as [string, string, string, string];
-  return { version, digest, firstReadMs: Number(firstReadMs), lastReadMs: Number(lastReadMs) };
+  return text === undefined ? undefined : (JSON.parse(text) as Seen);
+}
+
+function writeSeen(name: string, seen: SeenFile, digest: string): void {
+  writeState(`seen:${name}`, JSON.stringify(Object.assign({}, seen, { digest })));
 }
 
 /**
@@ -67,7 +96,8 @@ export function isLatestRead(name: string, digest: string): boolean {
   return seen !== undefined && seen.digest === digest;
 }
 
-/** Makes the next reading take the file up again. */
+/** Makes the next reading take the file up at once, whatever was read of it before. */
 export function forgetFile(name: string): void {
-  if (readState(`seen:${name}`) !== undefined) writeState(`seen:${name}`, 'forgotten forgotten 0 0');
+  clearState(`seen:${name}`);
+  clearState(`content_fault:${name}`);
 }

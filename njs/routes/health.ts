@@ -1,11 +1,11 @@
 // GET /health/ready: which parts can do their work. No names, paths or reasons: those are in the log.
 
 import { jsonMediaType } from '../../auth/answer.js';
-import { isFaulty, type Source } from '../keys/source_faults.js';
+import { isFaulty } from '../keys/source_faults.js';
 import { currentKeySet } from '../keys/key_set.js';
 import { askSidecar } from '../sidecar.js';
-import { readState, writeState } from '../keys/shared_state.js';
-import { readStoredJwks, type StoredJwks } from '../keys/trusted_keys.js';
+import { ageMs, readState, writeState } from '../keys/shared_state.js';
+import { readDenials, readStoredJwks, type JwksSource, type StoredJwks } from '../keys/trusted_keys.js';
 
 type Condition = 'ok' | 'degraded' | 'failing';
 
@@ -15,7 +15,8 @@ const probeEveryMs = 5000;
 export async function ready(r: NginxHTTPRequest): Promise<void> {
   const verifier = await probeVerifier(r);
   const keys = conditionOfKeys();
-  const jwks = worstOf(['minting', 'local', 'remote'].map((name) => conditionOfJwks(name as JwksSource)));
+  const sets = jwksSources.map(conditionOfJwks);
+  const jwks = worstOf(readDenials() === undefined ? sets.concat('failing') : sets);
   const keySet = currentKeySet();
   const needsSidecar = keySet !== undefined && keySet.entries > 0;
   const isLost = keys === 'failing' && (jwks === 'failing' || hasNoJwks());
@@ -27,7 +28,7 @@ export async function ready(r: NginxHTTPRequest): Promise<void> {
   r.return(isLost ? 503 : 200, JSON.stringify({ status, components: { keys, jwks, verifier } }));
 }
 
-type JwksSource = 'minting' | 'local' | 'remote';
+const jwksSources: JwksSource[] = ['minting', 'local', 'remote'];
 
 function conditionOfKeys(): Condition {
   const keySet = currentKeySet();
@@ -39,12 +40,11 @@ function conditionOfJwks(name: JwksSource): Condition {
   const stored: StoredJwks = readStoredJwks(name);
   if (!stored.configured || name === 'minting') return isFaulty(name) ? 'degraded' : 'ok';
   if (stored.keys === undefined) return 'failing';
-  return isFaulty(name as Source) ? 'degraded' : 'ok';
+  return isFaulty(name) ? 'degraded' : 'ok';
 }
 
 function hasNoJwks(): boolean {
-  const names: JwksSource[] = ['minting', 'local', 'remote'];
-  return names.every((name) => readStoredJwks(name).keys === undefined);
+  return jwksSources.every((name) => readStoredJwks(name).keys === undefined);
 }
 
 function worstOf(conditions: Condition[]): Condition {
@@ -54,16 +54,14 @@ function worstOf(conditions: Condition[]): Condition {
 
 // Asked at most once in 5 s, however often we are asked.
 async function probeVerifier(r: NginxHTTPRequest): Promise<Condition> {
-  const known = readState('verifier_ready');
+  const probed = readState('verifier_ready') as Condition | undefined;
   const nowMs = Date.now();
-  if (known !== undefined) {
-    const [atMs, condition] = known.split(' ') as [string, Condition];
-    if (nowMs - Number(atMs) < probeEveryMs) return condition;
-  }
-  writeState('verifier_ready', `${nowMs} ok`);
+  if (probed !== undefined && ageMs('verifier_probed_ms', nowMs) < probeEveryMs) return probed;
+  writeState('verifier_probed_ms', String(nowMs));
+  writeState('verifier_ready', 'ok');
   const keySet = currentKeySet();
   const answer = await askSidecar(r, 'health', { generation: keySet === undefined ? '' : keySet.generation });
   const condition: Condition = answer !== undefined && answer['status'] === 'ok' ? 'ok' : 'failing';
-  writeState('verifier_ready', `${nowMs} ${condition}`);
+  writeState('verifier_ready', condition);
   return condition;
 }

@@ -43,7 +43,6 @@ function gate(changed: Partial<Gate> = {}): Gate & { asked: string[]; remembered
       return Promise.resolve(refuse('unknown_key'));
     },
     trustedKeys: () => undefined,
-    lacksJwks: () => false,
     refreshJwks: () => Promise.resolve('none'),
     recall: () => undefined,
     remember: (decided) => void remembered.push(decided),
@@ -162,6 +161,9 @@ describe('decide', () => {
     minting: undefined,
     local: [],
     remote: [],
+    lacksJwks: false,
+    hasDenyList: true,
+    hasEntries: () => true,
     isDeniedKid: () => false,
     isDeniedJti: () => false,
     findEntry: () => undefined,
@@ -172,13 +174,13 @@ describe('decide', () => {
     ['failed', false, 'keys_unavailable'],
     ['none', false, 'token_unknown_kid'],
     ['none', true, 'keys_unavailable'],
+    ['current', true, 'keys_unavailable'],
   ] as const)(
     'answers an unknown kid after a refresh that is %s (set lacking: %s) with %s',
     async (outcome, lacks, reason) => {
       const one = gate({
-        trustedKeys: () => noKeys,
+        trustedKeys: () => ({ ...noKeys, lacksJwks: lacks }),
         refreshJwks: () => Promise.resolve(outcome),
-        lacksJwks: () => lacks,
       });
       expect(await decide(request(unknownKid), one)).toEqual({ admitted: false, reason });
     },

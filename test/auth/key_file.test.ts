@@ -77,23 +77,10 @@ describe('parseKeyFile', () => {
   });
 });
 
-describe('a text with NUL bytes', () => {
-  it('is no key file when not one line of it can be used', () => {
-    expect(parse('\0'.repeat(100)).fault).toMatch(/NUL/);
-    expect(parse('\u001f\u008b\b\0\0\n\0x\n').fault).toMatch(/NUL/);
-    expect(parse('# comment\n\0\n').fault).toMatch(/NUL/);
-  });
-
-  it('is one when a line can be used: the others are reported', () => {
-    const { entries, problems, fault } = parse(`bob:$sha256$${hash('x')}\n\0\0\0`);
-    expect(fault).toBeUndefined();
-    expect(entries).toHaveLength(1);
-    expect(problems).toEqual([{ line: 2, problem: 'holds a character that is not printable ASCII' }]);
-  });
-
-  it('is what makes the difference: other unusable lines alone mean no keys', () => {
-    expect(parse('name:plaintext\n').fault).toBeUndefined();
-  });
+it('reads lines that end with CR, LF or CRLF, and a last line without an end', () => {
+  const lines = [`a:$sha256$${hash('1')}`, `b:$sha256$${hash('2')}`, `c:$sha256$${hash('3')}`];
+  for (const end of ['\r', '\n', '\r\n'])
+    expect(parse(lines.join(end)).entries.map(({ name }) => name)).toEqual(['a', 'b', 'c']);
 });
 
 describe('parseEnvironmentKeys', () => {

@@ -53,11 +53,12 @@ describe('editLocked', () => {
     expect({ uid, gid, mode: mode & 0o777 }).toEqual({ uid: 1234, gid: 4321, mode: 0o640 });
   });
 
-  it('keeps bytes that are not UTF-8', async () => {
-    const latin1 = Buffer.from('# sch\xf6n\r\nkey\n', 'latin1');
-    writeFileSync(file, latin1);
-    await append('another\n');
-    expect(readFileSync(file)).toEqual(Buffer.concat([latin1, Buffer.from('another\n')]));
+  it('does not write over what is damaged', async () => {
+    for (const bytes of [Buffer.from('# sch\xf6n\r\nkey\n', 'latin1'), Buffer.alloc(10)]) {
+      writeFileSync(file, bytes);
+      await expect(append('another\n')).rejects.toThrow(`can't use ${file}: `);
+      expect(readFileSync(file)).toEqual(bytes);
+    }
     writeFileSync(file, '# schön\n');
     await append('# größer\n');
     expect(readFileSync(file, 'utf8')).toBe('# schön\n# größer\n');

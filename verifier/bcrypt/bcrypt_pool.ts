@@ -1,6 +1,6 @@
-// bcrypt on its own threads, niced so that nginx keeps its cores; never on the event loop. A key with one hash to try
-// goes before those that are tried against many, of which one is searched for at a time, by all threads. Both may wait,
-// but not many of them and not longer than anybody waits for the answer.
+// bcrypt on its own threads, niced so that nginx keeps its cores. A credential with one hash to compare goes first.
+// Credentials with several hashes are compared one after the other, each by all threads. Either kind has a queue, with
+// room for `queue` credentials that wait for `patienceMs` at most.
 
 import { setTimeout as pause } from 'node:timers/promises';
 import PQueue from 'p-queue';
@@ -10,8 +10,8 @@ import type { Comparison } from './bcrypt_worker.js';
 export interface BcryptPool {
   /**
    * Compares a credential with each hash until one matches.
-   * @returns the place of the matching hash, -1 for none, `full` without a place in the queue, or `late` when it was
-   * not begun within `patienceMs`
+   * @returns the place of the matching hash, -1 where no hash matches, `full` without a place in the queue, or
+   * `timed out` when the comparison did not begin within `patienceMs`
    */
   findMatch: (credential: string, hashes: string[]) => Promise<number | 'full' | 'timed out'>;
   close: () => Promise<void>;
@@ -19,7 +19,7 @@ export interface BcryptPool {
 
 export interface BcryptPoolOptions {
   threads: number;
-  /** How many credentials with one hash may wait, and how many with more. */
+  /** How many credentials may wait in either queue: with one hash, or with more hashes. */
   queue: number;
   patienceMs: number;
   /** The bundled bcrypt_worker. */
@@ -28,8 +28,9 @@ export interface BcryptPoolOptions {
 
 const niceness = 10;
 
-// So many keys at once are a flood of wrong ones. A niced thread that never rests still takes half of what a client
-// with a known key gets on two cores, since the scheduler lets it finish its turn before whoever wakes up.
+// How much longer than its comparison a search rests, once half of its queue is taken: so many keys at once are a flood
+// of wrong keys. On two cores, niced threads that never rest would halve what a client with a valid key gets: the
+// scheduler lets such a thread finish its turn before a process that wakes up.
 const restFactor = 3;
 const first = { priority: 1 };
 
@@ -87,7 +88,7 @@ async function search(hashes: string[], threads: number, compare: (hash: string)
   return match;
 }
 
-// What was begun goes on to its end, whoever has given up waiting.
+// Only waiting ends after patienceMs: work that has begun goes on to its end.
 async function beginInTime<T>(
   queue: PQueue,
   work: () => Promise<T>,

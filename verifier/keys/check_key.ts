@@ -34,7 +34,7 @@ export function makeCheckKey(pool: BcryptPool): CheckKey {
     if (match === 'full' || match === 'timed out') return { reason: 'verifier_busy', isQueueFull: match === 'full' };
     const entry = candidates[match];
     if (outcomes.size >= maxRemembered) outcomes.clear();
-    outcomes.set(id, { entry, untilMs: Date.now() + rememberMs });
+    outcomes.set(id, { entry, untilMs: performance.now() + rememberMs });
     return describe(entry);
   };
 
@@ -44,7 +44,7 @@ export function makeCheckKey(pool: BcryptPool): CheckKey {
     if (checkKeyForm(credential) !== undefined) return { reason: 'unknown_key' };
     const id = nodePlatform.hmacSha256(secret, `${keys.generation}\n${credential}`);
     const outcome = outcomes.get(id);
-    if (outcome !== undefined && outcome.untilMs > Date.now()) return describe(outcome.entry);
+    if (outcome !== undefined && outcome.untilMs > performance.now()) return describe(outcome.entry);
     const checking = running.get(id);
     if (checking !== undefined) return checking;
     onWork?.();

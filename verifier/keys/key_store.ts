@@ -4,7 +4,7 @@
 import { statSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
-import { judgeChange, versionOf, noteRead, type LastRead } from '../../auth/file_change.js';
+import { judgeChange, noteRead, noteUnreadable, versionOf, type SeenFile } from '../../auth/file_change.js';
 import { maxKeyFileBytes } from '../../auth/key_file.js';
 import { generationOf, loadKeys, type KeySources, type LoadedKeys } from './loaded_keys.js';
 import { describeFault, FileFault, readRegularFile } from '../../node/regular_file.js';
@@ -35,7 +35,7 @@ const settleTimes = 8;
 
 interface StoreState {
   loaded: LoadedKeys | undefined;
-  seen: LastRead | undefined;
+  seen: SeenFile | undefined;
   /** Content that was read and found to be no key file: not read again until it changes. */
   rejected: { version: string; why: string } | undefined;
   failingSinceMs: number | undefined;
@@ -66,12 +66,12 @@ export function openKeyStore(options: KeyStoreOptions): KeyStore {
 }
 
 function isTooOld({ maxStaleSeconds }: KeyStoreOptions, { failingSinceMs }: StoreState): boolean {
-  return failingSinceMs !== undefined && Date.now() - failingSinceMs >= maxStaleSeconds * 1000;
+  return failingSinceMs !== undefined && performance.now() - failingSinceMs >= maxStaleSeconds * 1000;
 }
 
 function refresh(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsettled' | 'faulty' {
   const { path, apiKey, apiKeys } = options;
-  const nowMs = Date.now();
+  const nowMs = performance.now();
   try {
     if (path === '') {
       if (state.loaded === undefined) take(options, state, undefined);
@@ -81,9 +81,10 @@ function refresh(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsett
     if (!facts.isFile()) throw new FileFault('not a regular file'); // readable or not, and settled or not
     if (facts.size === 0) throw new FileFault('zero bytes long');
     if (state.rejected?.version === versionOf(facts)) throw new FileFault(state.rejected.why);
-    const change = judgeChange(facts, state.seen, nowMs);
-    if (change === 'unsettled') return 'unsettled';
-    return change === 'read' && !read(options, state, nowMs) ? 'unsettled' : 'fresh';
+    const { judged, seen } = judgeChange(facts, state.seen, nowMs);
+    state.seen = seen;
+    if (judged === 'unsettled') return 'unsettled';
+    return judged === 'read' && !read(options, state, nowMs) ? 'unsettled' : 'fresh';
   } catch (error) {
     reportFault(options, state, describeFault(error));
     if (state.loaded === undefined && apiKey + apiKeys !== '') take(options, state, undefined);
@@ -123,10 +124,10 @@ function take(options: KeyStoreOptions, state: StoreState, fileBytes: Buffer | u
 }
 
 function reportFault({ path, log }: KeyStoreOptions, state: StoreState, why: string): void {
-  const nowMs = Date.now();
+  const nowMs = performance.now(); // no calendar: the clock may jump
   state.failingSinceMs ??= nowMs;
   // Once the file has settled, it is read again.
-  if (state.loaded !== undefined) state.seen = { version: 'forgotten', firstReadMs: 0, lastReadMs: 0 };
+  if (state.loaded !== undefined) state.seen = noteUnreadable();
   if (state.reported?.text === why && nowMs - state.reported.atMs < reportEveryMs) return;
   state.reported = { text: why, atMs: nowMs };
   log.error({ file: path, why }, 'key file not usable; keys loaded before stay in use');

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { keysGeneration, parseEnvironmentKeys, parseKeyFile, type LineProblem } from '../../auth/key_file.js';
 import type { KeyEntry } from '../../auth/key_record.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { FileFault } from '../../node/regular_file.js';
+import { textOf } from '../../node/regular_file.js';
 
 /** One loaded set; never changed once made. */
 export interface LoadedKeys {
@@ -33,8 +33,7 @@ export function generationOf({ apiKey, apiKeys, fileBytes }: KeySources): string
  * @throws FileFault when the content can't be a key file
  */
 export function loadKeys(sources: KeySources): { keys: LoadedKeys; problems: LineProblem[] } {
-  const fromFile = parseKeyFile(sources.fileBytes?.toString('utf8') ?? '', nodePlatform);
-  if (fromFile.fault !== undefined) throw new FileFault(fromFile.fault);
+  const fromFile = parseKeyFile(sources.fileBytes === undefined ? '' : textOf(sources.fileBytes), nodePlatform);
   const fromEnvironment = parseEnvironmentKeys(sources.apiKey, sources.apiKeys, nodePlatform);
   const keys: LoadedKeys = {
     generation: generationOf(sources),

@@ -1,4 +1,4 @@
-// How signing keys come and go: published before they sign, kept until the last token they signed has expired.
+// How signing keys come and go: published before they sign, kept until the last token that they signed has expired.
 
 import type { SigningAlgorithm, StoredSigningKey } from './stored_keys.js';
 import { makeSigningKey } from './stored_keys.js';
@@ -22,7 +22,7 @@ export function advanceKeys(keys: StoredSigningKey[], nowSeconds: number, ttlSec
   return kept.length === keys.length ? keys : kept;
 }
 
-/** Makes one key sign and retires the one that did. */
+/** Makes a key the active key, and retires the active key before it. */
 export function activate(keys: StoredSigningKey[], kid: string, nowSeconds: number): StoredSigningKey[] {
   return keys.map((key) => {
     if (key.jwk.kid === kid) return { ...key, state: 'active' as const, sinceSeconds: nowSeconds };
@@ -36,7 +36,7 @@ export function addNext(keys: StoredSigningKey[], jwk: JWK, nowSeconds: number):
   return [...others, { state: 'next', sinceSeconds: nowSeconds, jwk }];
 }
 
-/** Takes a key out at once; a new one signs if it was the active one. */
+/** Takes a key out at once. Where that leaves no active key, the next key signs, or else a new key. */
 export async function removeKey(
   keys: StoredSigningKey[],
   kid: string,

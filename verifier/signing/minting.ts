@@ -25,7 +25,7 @@ export interface Minting {
   ttlSeconds: number;
   /** From when the key's entry itself no longer holds, in Unix seconds; null for never. */
   entryExpiresSeconds: number | null;
-  /** What ties the token to the entry it came from. */
+  /** Ties the token to the entry that it comes from. */
   fingerprint: string;
 }
 

@@ -22,18 +22,18 @@ export interface SigningKey {
 
 /** The key that signs now: read again when the file has changed, and moved on when its time has come. */
 export function openSigningKeys(stateDir: string, ttlSeconds: number): () => Promise<SigningKey | undefined> {
-  let mark = '';
+  let stamp = '';
   let current: SigningKey | undefined;
   let stored: StoredSigningKey[] = [];
   return async () => {
     const advanced = advanceKeys(stored, Date.now() / 1000, ttlSeconds);
     if (advanced !== stored) writeSigningKeys(stateDir, advanced);
     const { mtimeMs, ino } = statSync(signingKeysPath(stateDir));
-    if (`${mtimeMs}:${ino}` !== mark) {
+    if (`${mtimeMs}:${ino}` !== stamp) {
       stored = readSigningKeys(stateDir);
       const active = stored.find((key) => key.state === 'active');
       current = active === undefined ? undefined : await importSigningKey(active.jwk);
-      mark = `${mtimeMs}:${ino}`;
+      stamp = `${mtimeMs}:${ino}`;
     }
     return current;
   };
@@ -44,7 +44,7 @@ async function importSigningKey(jwk: JWK): Promise<SigningKey> {
   return { kid: jwk.kid as string, alg, key: (await importJWK(jwk, alg)) as CryptoKey };
 }
 
-/** Makes the first key where there is none that signs. */
+/** Makes a key that signs by `alg`, unless the active key does; publishes the keys where jwks.json is missing. */
 export async function ensureSigningKey(stateDir: string, alg: SigningAlgorithm): Promise<void> {
   const stored = readSigningKeys(stateDir);
   const active = stored.find((key) => key.state === 'active');

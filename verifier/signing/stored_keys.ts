@@ -28,7 +28,7 @@ export function publicJwksPath(stateDir: string): string {
   return join(stateDir, 'public', 'jwks.json');
 }
 
-/** @returns the stored keys; none when nothing was made yet */
+/** @returns the stored keys; an empty list before the first key is made */
 export function readSigningKeys(stateDir: string): StoredSigningKey[] {
   const text = readIfThere(signingKeysPath(stateDir));
   if (text === undefined) return [];
@@ -47,7 +47,8 @@ export function writeSigningKeys(stateDir: string, keys: StoredSigningKey[]): vo
 }
 
 /**
- * Makes a key pair with its RFC 7638 thumbprint as kid; one that a shell's user can write after a command without care.
+ * Makes a key pair with its RFC 7638 thumbprint as kid, but no kid that begins with a dash: a command would take such a
+ * kid for an option.
  */
 export async function makeSigningKey(alg: SigningAlgorithm): Promise<JWK> {
   for (;;) {
