@@ -2,7 +2,7 @@
 // and 6, RFC 8037 section 3.1).
 
 export type SignatureAlgorithm =
-  'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA';
+  'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'Ed25519';
 
 export interface Algorithm {
   /** The key type that it takes; a token never decides this. */
@@ -37,6 +37,14 @@ const es = (crv: 'P-256' | 'P-384' | 'P-521', hash: string, signatureBytes: numb
   verify: { name: 'ECDSA', hash },
 });
 
+const ed25519: Algorithm = {
+  kty: 'OKP',
+  crv: 'Ed25519',
+  signatureBytes: 64,
+  import: { name: 'Ed25519' },
+  verify: { name: 'Ed25519' },
+};
+
 /** The algorithms that are accepted; nothing else, ever. */
 export const algorithms: { readonly [name in SignatureAlgorithm]: Algorithm } = {
   RS256: rs('SHA-256'),
@@ -48,14 +56,14 @@ export const algorithms: { readonly [name in SignatureAlgorithm]: Algorithm } = 
   ES256: es('P-256', 'SHA-256', 64),
   ES384: es('P-384', 'SHA-384', 96),
   ES512: es('P-521', 'SHA-512', 132),
-  EdDSA: {
-    kty: 'OKP',
-    crv: 'Ed25519',
-    signatureBytes: 64,
-    import: { name: 'Ed25519' },
-    verify: { name: 'Ed25519' },
-  },
+  EdDSA: ed25519,
+  Ed25519: ed25519, // RFC 9864: the name that says which curve
 };
+
+/** Whether two names mean the same algorithm here: the only curve of EdDSA that is accepted is Ed25519 (RFC 9864). */
+export function isSameAlgorithm(one: SignatureAlgorithm, other: SignatureAlgorithm): boolean {
+  return one === other || algorithms[one] === algorithms[other];
+}
 
 /** Whether a value names an accepted algorithm, to the letter. */
 export function isAlgorithm(value: unknown): value is SignatureAlgorithm {

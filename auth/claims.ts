@@ -51,8 +51,8 @@ export function checkClaims(
   const subject = encodeClaim(sub);
   if (subject === undefined) return { reason: 'token_subject' };
   const issuer = encodeIssuer(iss);
-  const scopes = scp === undefined ? readScope(scope) : readBothScopes(scope, scp);
-  if (issuer === undefined || scopes === undefined) return { reason: 'token_claim_type' };
+  if (issuer === undefined) return { reason: 'token_claim_type' };
+  const scopes = scp === undefined ? readScopes(scope) : readScopes(scope).concat(readScopes(scp));
   return { subject, issuer, scopes, expiresSeconds: dates.expiresSeconds, key };
 }
 
@@ -106,18 +106,10 @@ function checkAudience(aud: unknown, audiences: string[] | 'any'): Reason | unde
   return values.some((value) => audiences.indexOf(value as string) >= 0) ? undefined : 'token_audience';
 }
 
-// `scope` is a string (RFC 9068 section 2.2.3); some issuers write `scp`, a string or an array of strings.
-function readScope(scope: unknown): string[] | undefined {
-  if (scope === undefined) return [];
-  return typeof scope === 'string' ? parseScope(scope) : undefined;
-}
-
-function readBothScopes(scope: unknown, scp: unknown): string[] | undefined {
-  const fromScope = readScope(scope);
-  const fromScp = Array.isArray(scp) ? readScopeList(scp) : readScope(scp);
-  return fromScope === undefined || fromScp === undefined ? undefined : fromScope.concat(fromScp);
-}
-
-function readScopeList(values: unknown[]): string[] | undefined {
-  return values.every((value) => typeof value === 'string') ? parseScope(values.join(' ')) : undefined;
+// `scope` is a string (RFC 9068 section 2.2.3). Some issuers write an array of strings, or call the claim `scp`. What
+// is neither holds no scope: that refuses only where a scope is required.
+function readScopes(scope: unknown): string[] {
+  if (typeof scope === 'string') return parseScope(scope) || [];
+  if (!Array.isArray(scope) || !scope.every((value) => typeof value === 'string')) return [];
+  return parseScope(scope.join(' ')) || [];
 }

@@ -13,12 +13,58 @@ export const maxDepth = 16;
 /** Parses a text that must be a JSON object; what comes back has no prototype, so that each member is its own. */
 export function parseJsonObject(text: string): JsonReading {
   if (isDeep(text)) return { fault: 'nested too deep' };
+  const value = parseJson(text);
+  return isJsonObject(value) ? { object: withoutPrototype(value) } : { fault: 'not an object' };
+}
+
+/** @returns the value of a text, or undefined where it is no JSON (RFC 8259): the same in every engine */
+export function parseJson(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? { object: withoutPrototype(value) } : { fault: 'not an object' };
+    return isEngineLenient() && !isJson(text) ? undefined : (JSON.parse(text) as unknown);
   } catch (_) {
-    return { fault: 'not an object' };
+    return undefined;
   }
+}
+
+const engine: { isLenient?: boolean } = {};
+
+// nginx's old engine reads +1 and 01 as numbers.
+function isEngineLenient(): boolean {
+  if (engine.isLenient === undefined) {
+    try {
+      JSON.parse('[+1]');
+      engine.isLenient = true;
+    } catch (_) {
+      engine.isLenient = false;
+    }
+  }
+  return engine.isLenient;
+}
+
+const escaped = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/g;
+const strings = /"[^"\\\x00-\x1f]*"/g;
+const scalars =
+  /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![0-9A-Za-z+.-])|(?:true|false|null)(?![0-9A-Za-z])/g;
+const emptyOrFull = /\[(?:[sv](?:,[sv])*)?\]|\{(?:s:[sv](?:,s:[sv])*)?\}/g;
+
+/**
+ * Whether a text is JSON (RFC 8259), for engines whose parser takes more than that. Strings become `s`, other scalars
+ * `v`, and then each array or object whose parts are such becomes `v`, from the innermost on.
+ */
+export function isJson(text: string): boolean {
+  if (/[\x00-\x08\x0b\x0c\x0e-\x1f]/.test(text)) return false;
+  let shape = text.replace(escaped, '_').replace(strings, '\x01').replace(scalars, '\x02');
+  if (/[^\x01\x02[\]{},: \t\n\r]/.test(shape)) return false;
+  shape = shape
+    .replace(/[ \t\n\r]+/g, '')
+    .replace(/\x01/g, 's')
+    .replace(/\x02/g, 'v');
+  for (let depth = 0; depth <= maxDepth && shape.length > 1; depth++) {
+    const inner = shape.replace(emptyOrFull, 'v');
+    if (inner === shape) return false;
+    shape = inner;
+  }
+  return shape === 's' || shape === 'v';
 }
 
 function withoutPrototype(object: UnverifiedObject): UnverifiedObject {

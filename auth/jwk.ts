@@ -1,7 +1,7 @@
 // JWKs: which keys of a set can be used, each built anew from its public members (RFC 7517, RFC 7518 section 6).
 
-import { algorithms, isAlgorithm, type SignatureAlgorithm, type Jwk } from './algorithms.js';
-import { isJsonObject, ownMember, type UnverifiedObject } from './json.js';
+import { algorithms, isAlgorithm, isSameAlgorithm, type Jwk, type SignatureAlgorithm } from './algorithms.js';
+import { isJsonObject, ownMember, parseJson, type UnverifiedObject } from './json.js';
 import type { Platform } from './platform.js';
 
 export interface JwkProblem {
@@ -32,50 +32,64 @@ export function parseJwks(text: string, platform: Platform): Jwks | { fault: str
   const list = readList(text);
   if (list === undefined) return { fault: 'not a JSON object with an array "keys"' };
   const jwks: Jwks = { keys: [], problems: [], warnings: [] };
-  const times = countKids(list);
+  const usable: { jwk: Jwk; note: Note }[] = [];
   for (let index = 0; index < list.length; index++) {
     const entry = list[index];
-    const kid = readKid(entry);
-    const note = {
-      index,
-      kid: kid === undefined ? undefined : kid.replace(/[^\x21-\x7e]/g, '?').slice(0, 64),
-    };
-    const isDoubled = kid !== undefined && (times['kid ' + kid] as number) > 1;
-    const read = isDoubled ? { problem: 'the same kid stands more than once' } : readJwk(entry, platform);
+    const note = noteOf(entry, index);
+    const read = readJwk(entry, platform);
     if ('problem' in read) jwks.problems.push({ ...note, problem: read.problem });
-    else jwks.keys.push(read.jwk);
-    if (isJsonObject(entry) && privateMembers.some((name) => name !== 'k' && ownMember(entry, name) !== undefined)) {
+    else usable.push({ jwk: read.jwk, note });
+    if (hasPrivateMembers(entry)) {
       jwks.warnings.push({
         ...note,
         problem: 'has private members, which are ignored here: take them out of this file (keygate jwks import FILE)',
       });
     }
   }
+  for (let i = 0; i < usable.length; i++) {
+    const { jwk, note } = usable[i] as (typeof usable)[0];
+    const others = usable.filter((_, place) => place !== i).map((one) => one.jwk);
+    if (others.some((other) => contradict(jwk, other)))
+      jwks.problems.push({ ...note, problem: 'another key has the same kid and fits the same algorithm' });
+    else if (!jwks.keys.some((other) => isSameKey(jwk, other) && jwk.alg === other.alg)) jwks.keys.push(jwk);
+  }
   return jwks;
 }
 
-function readList(text: string): unknown[] | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    const keys = isJsonObject(value) ? ownMember(value, 'keys') : undefined;
-    return Array.isArray(keys) ? (keys as unknown[]) : undefined;
-  } catch (_) {
-    return undefined;
-  }
-}
+type Note = Omit<JwkProblem, 'problem'>;
 
-function readKid(entry: unknown): string | undefined {
+function noteOf(entry: unknown, index: number): Note {
   const kid = isJsonObject(entry) ? ownMember(entry, 'kid') : undefined;
-  return typeof kid === 'string' ? kid : undefined;
+  return { index, kid: typeof kid === 'string' ? kid.replace(/[^\x21-\x7e]/g, '?').slice(0, 64) : undefined };
 }
 
-function countKids(list: unknown[]): { [mark: string]: number } {
-  const times = Object.create(null) as { [mark: string]: number };
-  list.forEach((entry) => {
-    const kid = readKid(entry);
-    if (kid !== undefined) times['kid ' + kid] = (times['kid ' + kid] || 0) + 1;
-  });
-  return times;
+function hasPrivateMembers(entry: unknown): boolean {
+  return isJsonObject(entry) && privateMembers.some((name) => name !== 'k' && ownMember(entry, name) !== undefined);
+}
+
+// Issuers list a key once for each algorithm, or twice: only two different keys leave open which of them is meant.
+function contradict(one: Jwk, other: Jwk): boolean {
+  if (one.kid === undefined || one.kid !== other.kid || isSameKey(one, other)) return false;
+  if (one.kty !== other.kty || one.crv !== other.crv) return false;
+  return one.alg === undefined || other.alg === undefined || isSameAlgorithm(one.alg, other.alg);
+}
+
+function isSameKey(one: Jwk, other: Jwk): boolean {
+  return (
+    one.kid === other.kid &&
+    one.kty === other.kty &&
+    one.n === other.n &&
+    one.e === other.e &&
+    one.crv === other.crv &&
+    one.x === other.x &&
+    one.y === other.y
+  );
+}
+
+function readList(text: string): unknown[] | undefined {
+  const value = parseJson(text);
+  const keys = isJsonObject(value) ? ownMember(value, 'keys') : undefined;
+  return Array.isArray(keys) ? (keys as unknown[]) : undefined;
 }
 
 type JwkReading = { jwk: Jwk } | { problem: string };
@@ -164,5 +178,6 @@ function hasBytes(value: unknown, count: number, platform: Platform): boolean {
 /** Whether a key may verify an algorithm: its type, its curve and its own alg must all fit. */
 export function fitsAlgorithm(jwk: Jwk, algorithm: SignatureAlgorithm): boolean {
   const { kty, crv } = algorithms[algorithm];
-  return jwk.kty === kty && (crv === undefined || jwk.crv === crv) && (jwk.alg === undefined || jwk.alg === algorithm);
+  const isMeant = jwk.alg === undefined || isSameAlgorithm(jwk.alg, algorithm);
+  return isMeant && jwk.kty === kty && (crv === undefined || jwk.crv === crv);
 }

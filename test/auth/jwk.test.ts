@@ -2,6 +2,7 @@
 
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import type { Jwk as UsableJwk } from '../../auth/algorithms.js';
 import { fitsAlgorithm, parseJwks, type Jwks } from '../../auth/jwk.js';
 import { nodePlatform } from '../../node/crypto.js';
 
@@ -71,10 +72,41 @@ describe('parseJwks', () => {
     expect(jwks.problems).toEqual([expect.objectContaining({ index: 1, problem: expect.any(String) as string })]);
   });
 
-  it('uses none of several keys with one kid', () => {
-    const jwks = parse({ ...p256, kid: 'a' }, { ...rsa2048, kid: 'a' }, { ...ed, kid: 'b' });
-    expect(jwks.keys.map((key) => key.kid)).toEqual(['b']);
-    expect(jwks.problems.map((problem) => problem.index)).toEqual([0, 1]);
+  it('uses none of two different keys under one kid that fit one algorithm', () => {
+    const other = { ...rsa2048, n: `${String(rsa2048['n']).slice(0, -4)}AAAA` };
+    for (const [one, two] of [
+      [{}, {}],
+      [{ alg: 'RS256' }, { alg: 'RS256' }],
+      [{ alg: 'RS256' }, {}],
+    ]) {
+      const jwks = parse({ ...rsa2048, kid: 'a', ...one }, { ...other, kid: 'a', ...two }, { ...ed, kid: 'b' });
+      expect(jwks.keys.map((key) => key.kid)).toEqual(['b']);
+      expect(jwks.problems.map((problem) => problem.index)).toEqual([0, 1]);
+    }
+    const apart = parse({ ...rsa2048, kid: 'a', alg: 'RS256' }, { ...other, kid: 'a', alg: 'PS256' });
+    expect(apart.problems).toEqual([]);
+  });
+
+  it('uses a key that is listed for several algorithms, twice, or beside a key that is no signing key', () => {
+    const each = ['RS256', 'RS384', 'RS512'].map((alg) => ({ ...rsa2048, kid: 'a', alg }));
+    expect(parse(...each).keys.map((key) => key.alg)).toEqual(['RS256', 'RS384', 'RS512']);
+    expect(parse({ ...p256, kid: 'a' }, { ...p256, kid: 'a' })).toMatchObject({ keys: [{ kid: 'a' }], problems: [] });
+    expect(parse(p256, p256).keys).toHaveLength(1);
+    const encrypting = { ...rsa2048, n: `${String(rsa2048['n']).slice(0, -4)}AAAA`, kid: 'a', use: 'enc' };
+    expect(parse(encrypting, { ...rsa2048, kid: 'a' })).toMatchObject({
+      keys: [{ kid: 'a' }],
+      problems: [{ index: 0 }],
+    });
+    expect(parse({ ...p256, kid: 'a' }, { ...rsa2048, kid: 'a' }).keys).toHaveLength(2);
+  });
+
+  it('knows the name that RFC 9864 gives to EdDSA with Ed25519', () => {
+    const [key] = parse({ ...ed, alg: 'Ed25519' }).keys as [UsableJwk];
+    expect(key.alg).toBe('Ed25519');
+    expect(fitsAlgorithm(key, 'EdDSA')).toBe(true);
+    const [plain] = parse({ ...ed, alg: 'EdDSA' }).keys as [UsableJwk];
+    expect(fitsAlgorithm(plain, 'Ed25519')).toBe(true);
+    expect(fitsAlgorithm(plain, 'ES256')).toBe(false);
   });
 
   it('makes kids fit for a log', () => {

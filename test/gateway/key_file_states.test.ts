@@ -20,7 +20,8 @@ const states: [string, (file: string) => unknown, string][] = [
   ['a socket', (file) => (rmSync(file), createServer().listen(file).unref()), 'not a regular file'],
   ['a device', (file) => (rmSync(file), symlinkSync('/dev/zero', file)), 'not a regular file'],
   ['a symlink to itself', (file) => (rmSync(file), symlinkSync(file, file)), 'ELOOP'],
-  ['binary', (file) => writeFileSync(file, binary), 'NUL bytes and not one usable line: no key file'],
+  ['binary', (file) => writeFileSync(file, binary), 'not UTF-8: damaged, or in another encoding'],
+  ['all NUL', (file) => writeFileSync(file, Buffer.alloc(999)), 'holds NUL bytes: damaged, as after a power cut'],
   [
     '33 MB long',
     (file) => (writeFileSync(`${file}.new`, Buffer.alloc(33 * 1048576, '#')), renameSync(`${file}.new`, file)),

@@ -114,7 +114,7 @@ function freshGate(world: World, onHashed: () => void): Gate {
       remote: undefined,
       lacksJwks: false,
       hasDenyList: true,
-      hasEntries: () => true,
+      hasEntries: () => world.isAvailable,
       isDeniedKid: (kid) => world.denied.kids[kid] === true,
       isDeniedJti: (jti) => world.denied.jtis[jti] === true,
       findEntry: (fingerprint) =>

@@ -80,6 +80,7 @@ function refresh(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsett
     const facts = statSync(path);
     if (!facts.isFile()) throw new FileFault('not a regular file'); // readable or not, and settled or not
     if (facts.size === 0) throw new FileFault('zero bytes long');
+    if (facts.size > maxKeyFileBytes) throw new FileFault(`larger than ${maxKeyFileBytes / 1048576} MB`);
     if (state.rejected?.version === versionOf(facts)) throw new FileFault(state.rejected.why);
     const { judged, seen } = judgeChange(facts, state.seen, nowMs);
     state.seen = seen;
