@@ -20,7 +20,7 @@ export interface Claims {
   scopes: string[];
   /** From when the token no longer holds here, in Unix seconds, leeway included. */
   expiresSeconds: number;
-  /** The `key` of a token of ours. */
+  /** The `key` of a token of ours; other issuers may mean anything by theirs. */
   key: string | undefined;
 }
 
@@ -32,6 +32,12 @@ export function readUnverifiedIssuer(claims: UnverifiedObject): string | undefin
   return typeof issuer === 'string' ? issuer : undefined;
 }
 
+export interface ClaimsJudging {
+  nowSeconds: number;
+  /** Whether we signed the token: then `iat` adds nothing to the signature, and our clock may have been set back. */
+  isOurs: boolean;
+}
+
 /**
  * Checks every claim but `iss`, whose trust the choice of the key has settled.
  * @param claims as parseJsonObject gives them: each member their own
@@ -39,27 +45,33 @@ export function readUnverifiedIssuer(claims: UnverifiedObject): string | undefin
 export function checkClaims(
   claims: UnverifiedObject,
   settings: JwtSettings,
-  nowSeconds: number,
+  judging: ClaimsJudging,
 ): Claims | { reason: Reason } {
   const { aud, cnf, sub, iss, key, jti, scope, scp } = claims;
-  const dates = checkDates(claims, settings.leewaySeconds, nowSeconds);
+  const dates = checkDates(claims, settings.leewaySeconds, judging);
   if ('reason' in dates) return dates;
   const audience = checkAudience(aud, settings.audiences);
   if (audience !== undefined) return { reason: audience };
   if (cnf !== undefined) return { reason: 'token_confirmation' };
-  if (!isOptionalString(iss) || !isOptionalString(key) || !isOptionalString(jti)) return { reason: 'token_claim_type' };
+  if (!isOptionalString(iss) || !isOptionalString(sub) || !isOptionalString(jti)) return { reason: 'token_claim_type' };
   const subject = encodeClaim(sub);
   if (subject === undefined) return { reason: 'token_subject' };
   const issuer = encodeIssuer(iss);
   if (issuer === undefined) return { reason: 'token_claim_type' };
   const scopes = scp === undefined ? readScopes(scope) : readScopes(scope).concat(readScopes(scp));
-  return { subject, issuer, scopes, expiresSeconds: dates.expiresSeconds, key };
+  return {
+    subject,
+    issuer,
+    scopes,
+    expiresSeconds: dates.expiresSeconds,
+    key: typeof key === 'string' ? key : undefined,
+  };
 }
 
 function checkDates(
   { exp, nbf, iat }: UnverifiedObject,
   leewaySeconds: number,
-  nowSeconds: number,
+  { nowSeconds, isOurs }: ClaimsJudging,
 ): { expiresSeconds: number } | { reason: Reason } {
   if (exp === undefined) return { reason: 'token_no_expiry' };
   if (!isDate(exp) || (nbf !== undefined && !isDate(nbf)) || (iat !== undefined && !isDate(iat))) {
@@ -67,7 +79,7 @@ function checkDates(
   }
   if (nowSeconds >= exp + leewaySeconds) return { reason: 'token_expired' };
   if (nbf !== undefined && nowSeconds < nbf - leewaySeconds) return { reason: 'token_not_yet_valid' };
-  if (iat !== undefined && nowSeconds < iat - leewaySeconds) return { reason: 'token_issued_in_future' };
+  if (iat !== undefined && !isOurs && nowSeconds < iat - leewaySeconds) return { reason: 'token_issued_in_future' };
   return { expiresSeconds: exp + leewaySeconds };
 }
 

@@ -135,10 +135,11 @@ function readMembers(entry: UnverifiedObject, platform: Platform): JwkReading {
 function readRsa(entry: UnverifiedObject, platform: Platform): JwkReading {
   const n = ownMember(entry, 'n');
   const e = ownMember(entry, 'e');
-  const modulus = typeof n === 'string' ? platform.decodeBase64url(n) : undefined;
+  const padded = typeof n === 'string' ? platform.decodeBase64url(n) : undefined;
   const exponent = typeof e === 'string' ? platform.decodeBase64url(e) : undefined;
-  if (modulus === undefined || exponent === undefined) return { problem: 'n or e is not base64url' };
-  if (modulus.length === 0 || modulus[0] === 0) return { problem: 'n is empty or starts with a zero byte' };
+  if (padded === undefined || exponent === undefined) return { problem: 'n or e is not base64url' };
+  const modulus = withoutLeadingZeros(padded);
+  if (modulus.length === 0) return { problem: 'n is empty' };
   const bits = modulus.length * 8 - (8 - (modulus[0] as number).toString(2).length);
   if (bits < minModulusBits) return { problem: `RSA modulus of ${bits} bits: expected ${minModulusBits} or more` };
   if (bits > maxModulusBits) return { problem: `RSA modulus of ${bits} bits: expected ${maxModulusBits} or fewer` };
@@ -146,7 +147,15 @@ function readRsa(entry: UnverifiedObject, platform: Platform): JwkReading {
   const isEven = exponent.length === 0 || (exponent[exponent.length - 1] as number) % 2 === 0;
   if (isSmall || isEven || exponent[0] === 0 || exponent.length > 8)
     return { problem: 'e is not an odd number from 3 on' };
-  return { jwk: { kty: 'RSA', n: n as string, e: e as string, modulusBytes: modulus.length } };
+  const bare = modulus === padded ? (n as string) : platform.encodeBase64url(modulus);
+  return { jwk: { kty: 'RSA', n: bare, e: e as string, modulusBytes: modulus.length } };
+}
+
+// Java's BigInteger puts a zero byte first, and some issuers publish it (RFC 7518 section 6.3.1.1 forbids that).
+function withoutLeadingZeros(bytes: Uint8Array): Uint8Array {
+  let zeros = 0;
+  while (zeros < bytes.length && bytes[zeros] === 0) zeros++;
+  return zeros === 0 ? bytes : bytes.subarray(zeros);
 }
 
 function readEc(entry: UnverifiedObject, platform: Platform): JwkReading {

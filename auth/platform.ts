@@ -9,6 +9,8 @@ export interface Platform {
    * @returns the bytes, or undefined when `text` is anything else
    */
   decodeBase64url(text: string): Uint8Array | undefined;
+  /** @returns base64url without padding (RFC 7515 section 2) */
+  encodeBase64url(bytes: Uint8Array): string;
   /** @returns the text, or undefined when `bytes` are not valid UTF-8 */
   decodeUtf8(bytes: Uint8Array): string | undefined;
   /** @returns SHA-256 of the text's UTF-8 bytes, as base64url without padding (43 characters) */

@@ -67,6 +67,7 @@ const makeTable = () =>
     ),
     identity_header: invalidRequest(400, 'Identity headers such as X-Auth-User are not for clients to send.'),
     bad_host: invalidRequest(400, 'The Host header holds a character other than letters, digits and . - _ : [ ].'),
+    plain_http: invalidRequest(400, 'This port speaks https:// only.'),
     bad_request: invalidRequest(400, 'The request could not be understood.'),
     hidden_route: nothingHere,
     method_not_allowed: {
@@ -176,6 +177,7 @@ const makeTable = () =>
       'The gateway could not decide about this request just now. Try again.',
     ),
     no_signing_key: unavailable('no_signing_key', 'No token can be issued just now. Try again.'),
+    failed_after_decision: failure(500, 'internal_error', 'The gateway failed after it had admitted the request.'),
     internal_error: failure(500, 'internal_error', 'The gateway failed to decide about this request.'),
     upstream_unavailable: failure(502, 'upstream_unavailable', 'The service behind the gateway is not available.'),
     upstream_timeout: failure(504, 'upstream_timeout', 'The service behind the gateway did not answer in time.'),

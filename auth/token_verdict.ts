@@ -150,7 +150,7 @@ async function verifyThenJudge(
 // The verdict on a token whose signature holds.
 function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging): Verdict {
   const { isOurs, keys, settings, nowSeconds } = judging;
-  const claims = checkClaims(token.unverifiedClaims, settings, nowSeconds);
+  const claims = checkClaims(token.unverifiedClaims, settings, { nowSeconds, isOurs });
   if ('reason' in claims) return refuse(claims.reason);
   const { jti } = token.unverifiedClaims;
   // A token that names no kid may be verified by a key that is denied.

@@ -51,6 +51,10 @@ export class NginxPlatform implements Platform {
     return decodeBase64url(text);
   }
 
+  encodeBase64url(bytes: Uint8Array): string {
+    return Buffer.from(bytes).toString('base64url');
+  }
+
   decodeUtf8(bytes: Uint8Array): string | undefined {
     return decodeUtf8(bytes);
   }

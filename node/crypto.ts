@@ -12,6 +12,7 @@ export const nodePlatform: Platform = {
     const bytes = Buffer.from(text, 'base64url');
     return bytes.toString('base64url') === text ? bytes : undefined;
   },
+  encodeBase64url: (bytes) => Buffer.from(bytes).toString('base64url'),
   decodeUtf8(bytes) {
     try {
       return utf8.decode(bytes);

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { unpackNginx } from '../nginx/runtime/unpack_nginx.js';
+import { unpackNginx, unpackPackage } from '../nginx/runtime/unpack_nginx.js';
 import { portsDirVariable } from './gateway/harness/free_port.js';
 
 export default async function setup(): Promise<() => void> {
@@ -14,6 +14,7 @@ export default async function setup(): Promise<() => void> {
   if (status !== 0) throw new Error('build/bundle.js failed');
   await unpackNginx('forky');
   await unpackNginx('trixie');
+  for (const suite of ['forky', 'trixie'] as const) unpackPackage(suite, 'libfaketime');
   const portsDir = mkdtempSync(join(tmpdir(), 'keygate-ports-'));
   process.env[portsDirVariable] = portsDir;
   return () => rmSync(portsDir, { recursive: true });

@@ -39,7 +39,7 @@ function explain(claim: string, claims: UnverifiedObject, { settings, nowSeconds
     const alone = checkClaims(
       { exp: nowSeconds + 60, [claim]: value },
       claim === 'aud' ? settings : { ...settings, audiences: 'any' },
-      nowSeconds,
+      { nowSeconds, isOurs: false },
     );
     return 'reason' in alone ? `refused: ${alone.reason}` : 'accepted';
   }

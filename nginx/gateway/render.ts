@@ -55,7 +55,8 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
   files['gateway/trusted_proxies.conf'] = renderTrustedProxies(settings.trustedProxies);
   files['gateway/limits.conf'] = renderLimits(settings);
   files['gateway/limit_api.conf'] = renderLimitApi(settings);
-  const headers = readFileSync(join(facts.sourceDir, 'gateway', 'security_headers.conf'), 'utf8');
+  const read = (name: string) => readFileSync(join(facts.sourceDir, 'gateway', name), 'utf8');
+  const headers = read('security_headers.conf');
   files['gateway/security_headers.conf'] = headers;
   files['keygate/refusal_headers.conf'] = headers;
   delete files['keygate/since_1_29_3.conf']; // or refusals would have them, and X-Request-Id, twice
@@ -65,8 +66,10 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
   if (facts.sidecarSecret !== undefined) {
     files['keygate/sidecar_secret.conf'] = `proxy_set_header X-Keygate-Secret ${facts.sidecarSecret};\n`;
   }
-  const template = readFileSync(join(facts.sourceDir, 'gateway', 'nginx.conf.template'), 'utf8');
-  files['nginx.conf'] = fillBodies(fill(template, templateValues(settings, facts)));
+  files['gateway/errors.conf'] = read('errors.conf');
+  const values = templateValues(settings, facts);
+  files['gateway/proxied.conf'] = fill(read('proxied.conf.template'), values);
+  files['nginx.conf'] = fillBodies(fill(read('nginx.conf.template'), values));
   return { files };
 }
 
@@ -162,7 +165,7 @@ function renderLimits(settings: Settings): string {
 }
 ${zone}
 limit_req_status 429;
-limit_req_log_level notice;
+limit_req_log_level info; # not logged: the line would hold the query, and the access log has the 429
 `;
 }
 
@@ -186,19 +189,23 @@ function renderUpstream({ upstreamUrl, isUpstreamMoving, resolver }: GatewayFact
   return `upstream keygate_upstream {
 ${lines.map((line) => `    ${line}`).join('\n')}
     keepalive 32;
+    keepalive_timeout 4s; # Node.js and uvicorn close after 5 s: a request that meets that is lost
 }
 `;
 }
 
-// Without a path nginx passes the target on as the client sent it.
+// The target goes on as the client sent it, below the path of UPSTREAM_URL.
 function renderProxyPass(url: URL): string {
-  const path = url.pathname === '/' ? '' : `${url.pathname.replace(/\/+$/, '')}/`;
-  return `${url.protocol}//keygate_upstream${path}`;
+  const path = url.pathname.replace(/\/+$/, '');
+  return `${url.protocol}//keygate_upstream${path === '' ? '' : `${path}$request_uri`}`;
 }
 
 function renderToUpstream(settings: Settings, facts: GatewayFacts): string {
   const url = new URL(facts.upstreamUrl);
-  const host = `proxy_set_header Host ${url.host};\n`;
+  // The application knows itself by this name, and may say so in a redirect, with either scheme.
+  const base = `${url.host}${url.pathname.replace(/\/*$/, '/')}`;
+  const redirects = ['http', 'https'].map((scheme) => `proxy_redirect ${scheme}://${base} /;\n`).join('');
+  const host = `proxy_set_header Host ${url.host};\n${redirects}`;
   if (url.protocol !== 'https:') return host;
   return `${host}proxy_ssl_server_name on;
 proxy_ssl_name ${url.hostname};

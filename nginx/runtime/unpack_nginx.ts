@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Suite } from '../versions.js';
 import { moduleFile } from './nginx_runtime.js';
 import { Fault } from '../../node/fault.js';
@@ -32,9 +32,7 @@ export async function unpackNginx(suite: Suite): Promise<UnpackedNginx> {
   const names = loaders[architecture];
   if (names === undefined)
     throw new Fault(`no nginx to unpack for the architecture ${architecture}: set NGINX_RUNTIME=system, ${dockerWay}`);
-  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'keygate');
-  const home = join(cache, `nginx-${suite}-${architecture}`);
-  if (!existsSync(home)) unpackInto(home, cache, suite);
+  const home = unpackOnce(`nginx-${suite}-${architecture}`, suite, packages);
   const libraries = join(home, 'usr/lib', names.libraries);
   const loader = [
     join(libraries, names.loader),
@@ -48,8 +46,26 @@ export async function unpackNginx(suite: Suite): Promise<UnpackedNginx> {
   };
 }
 
+/**
+ * Unpacks a single package of a Debian release once, such as a library that tests preload.
+ * @returns the folder that stands for `/`
+ */
+export function unpackPackage(suite: Suite, name: string): string {
+  return unpackOnce(`${name}-${suite}`, suite, () => [name]);
+}
+
+type ListPackages = (aptOptions: string[]) => string[];
+
+function unpackOnce(name: string, suite: Suite, list: ListPackages): string {
+  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'keygate');
+  const home = join(cache, name);
+  if (!existsSync(home)) unpackInto(home, suite, list);
+  return home;
+}
+
 // Into a folder of its own first: an interrupted or concurrent run leaves no half of an nginx behind.
-function unpackInto(home: string, cache: string, suite: Suite): void {
+function unpackInto(home: string, suite: Suite, list: ListPackages): void {
+  const cache = dirname(home);
   mkdirSync(cache, { recursive: true });
   const work = mkdtempSync(join(cache, 'unpacking-'));
   try {
@@ -57,7 +73,7 @@ function unpackInto(home: string, cache: string, suite: Suite): void {
     run('apt-get', [...options, 'update', '-qq'], {});
     const debs = join(work, 'debs');
     mkdirSync(debs);
-    run('apt-get', [...options, 'download', '-qq', ...packages(options)], { cwd: debs });
+    run('apt-get', [...options, 'download', '-qq', ...list(options)], { cwd: debs });
     const root = join(work, 'root');
     for (const deb of readdirSync(debs)) run('dpkg', ['-x', join(debs, deb), root], {});
     if (!existsSync(home)) renameSync(root, home);

@@ -3,6 +3,7 @@
 
 import { clientNetwork } from '../../auth/client_network.js';
 import { refusals, type Reason } from '../../auth/refusals.js';
+import { clockToleranceMs } from '../keys/shared_state.js';
 import { log } from '../platform.js';
 
 export interface FailureLimit {
@@ -42,7 +43,6 @@ function bucket(key: string, eachMs: number, toleranceMs: number): FailureLimit 
   };
 }
 
-const clockToleranceMs = 1000;
 const mostWorkers = 64; // each may spend once more than is left, at the same moment
 
 /**

@@ -7,7 +7,8 @@ import { reportFault, recover, type Source } from './source_faults.js';
 import { forgetFile, readIfChanged, rejectContent, type FileReading } from './watched_file.js';
 import { log, oneLine } from '../platform.js';
 import { refreshKeys } from './load_keys.js';
-import { ageMs, clearState, readState, switchGeneration, writeState } from './shared_state.js';
+import { clearState, clockToleranceMs, readState, switchGeneration, writeState } from './shared_state.js';
+import { forgetFetchTimes } from './remote_jwks.js';
 import { describeConsequence, storeJwksText } from './store_jwks.js';
 import { readDenials, readStoredJwks, type StoredDenials } from './trusted_keys.js';
 
@@ -18,7 +19,9 @@ const apartMs = 150; // several servers include the snippet; the first run of a 
 /** Looks at every file once. */
 export function refresh(session: NginxPeriodicSession): void {
   const nowMs = Date.now();
-  if (ageMs('refreshed_ms', nowMs) < apartMs) return;
+  const lastMs = Number(readState('refreshed_ms') || 0);
+  if (lastMs > nowMs + clockToleranceMs) forgetFetchTimes(nowMs);
+  else if (lastMs <= nowMs && nowMs - lastMs < apartMs) return;
   writeState('refreshed_ms', String(nowMs));
   const variables = session.variables;
   const areNew = startAnewWithOtherSources(variables);

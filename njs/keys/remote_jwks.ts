@@ -80,6 +80,13 @@ function beginFetch(nowMs: number, apartMs: number): boolean {
   return true;
 }
 
+/** After the clock was set back: no time that was noted before keeps the next fetch from its turn. */
+export function forgetFetchTimes(nowMs: number): void {
+  clearState('fetch_started_ms');
+  clearState('fetch_failed_ms');
+  if (readState('fetched_ms') !== undefined) writeState('fetched_ms', String(nowMs - windowMs));
+}
+
 function retireWhenStale(maxStaleMs: number): void {
   if (ageMs('fetched_ms', Date.now()) < maxStaleMs || readStoredJwks('remote').keys === undefined) return;
   ngx.log(ngx.ERR, 'keygate: JWKS_URL: the last good keys are older than JWKS_MAX_STALE and no longer used');

@@ -44,7 +44,8 @@ export function writeState(name: StateName, text: string): void {
   ngx.shared.keygate_state.set(name, text);
 }
 
-const toleranceMs = 1000;
+/** By how much a stored time may lie in the future without the clock having been set back. */
+export const clockToleranceMs = 1000;
 
 /**
  * How long ago a time was stored. A time in the future was stored before the clock was set back: it counts as now, and
@@ -55,7 +56,7 @@ export function ageMs(name: StateName, nowMs: number): number {
   const text = readState(name);
   if (text === undefined) return Infinity;
   const age = nowMs - Number(text);
-  if (age < -toleranceMs) writeState(name, String(nowMs));
+  if (age < -clockToleranceMs) writeState(name, String(nowMs));
   return Math.max(0, age);
 }
 

@@ -39,10 +39,6 @@ describe('parseJwks', () => {
     ['RSA with exponent 0', { ...rsa2048, e: 'AA' }],
     ['RSA with an even exponent', { ...rsa2048, e: 'AQAA' }],
     ['RSA with an empty exponent', { ...rsa2048, e: '' }],
-    [
-      'RSA with a zero before its modulus',
-      { ...rsa2048, n: Buffer.concat([Buffer.alloc(1), Buffer.alloc(256, 255)]).toString('base64url') },
-    ],
     ['RSA with n that is no base64url', { ...rsa2048, n: '!!!!' }],
     ['RSA with n as a number', { ...rsa2048, n: 5 }],
     ['RSA with padding', { ...rsa2048, e: 'AQAB=' }],
@@ -98,6 +94,12 @@ describe('parseJwks', () => {
       problems: [{ index: 0 }],
     });
     expect(parse({ ...p256, kid: 'a' }, { ...rsa2048, kid: 'a' }).keys).toHaveLength(2);
+  });
+
+  it('takes the zero byte away that Java puts before a modulus', () => {
+    const bytes = Buffer.from(String(rsa2048['n']), 'base64url');
+    const padded = { ...rsa2048, n: Buffer.concat([Buffer.alloc(1), bytes]).toString('base64url') };
+    expect(parse(padded).keys).toEqual(parse(rsa2048).keys);
   });
 
   it('knows the name that RFC 9864 gives to EdDSA with Ed25519', () => {

@@ -175,10 +175,12 @@ describe("an operator's error_page", () => {
   it('does not hold where a question is asked, nor in what answers for nginx in the full gateway', () => {
     expect(hasErrorPage(parseDirectives(read('ask.conf')))).toBe(true);
     const ours = flatten(parseDirectives(template)).filter(
-      ({ words }) => words[0] === 'location' && /_keygate_/.test(words.join(' ')),
+      ({ words }) => words[0] === 'location' && /_keygate_|@keygate_/.test(words.join(' ')),
     );
-    expect(ours).toHaveLength(2);
-    for (const { words, block } of ours) expect(hasErrorPage(block ?? []), words.join(' ')).toBe(true);
+    expect(ours).toHaveLength(4);
+    const answering = ours.filter(({ words }) => words[1] !== '@keygate_streamed'); // its answers are the upstream's
+    expect(answering).toHaveLength(3);
+    for (const { words, block } of answering) expect(hasErrorPage(block ?? []), words.join(' ')).toBe(true);
   });
 });
 

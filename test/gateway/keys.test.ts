@@ -100,16 +100,11 @@ describe.each(variants)('$name: the key file', (variant) => {
     ['the same line twice', 'two:$H\ntwo:$H\none-key\n'],
     ['a megabyte of comments', `# ${'x'.repeat(120)}\n`.repeat(8500) + 'one-key\ntwo:$H\n'],
     ['a line of 100 KB', `${'x'.repeat(100000)}\none-key\ntwo:$H\n`],
-    [
-      'lines that can not be used',
-      'three:plaintext\n$1$md5\nfour:$2b$15$' + 'a'.repeat(53) + '\none-key\ntwo:$H\n\0\0\n',
-    ],
-    ['bytes that are not UTF-8', Buffer.from('\xff\xfe\none-key\ntwo:$H\n', 'latin1')],
+    ['lines that can not be used', 'three:plaintext\n$1$md5\nfour:$2b$15$' + 'a'.repeat(53) + '\none-key\ntwo:$H\n'],
   ])('takes up a file with %s', async (_, content) => {
-    const encoding = typeof content === 'string' ? 'utf8' : 'latin1';
     const hashes: { [mark: string]: string } = { $H: hashOf('two-key'), $I: hashOf('2-key') };
-    const text = content.toString(encoding).replace(/\$[HI]/g, (mark) => hashes[mark] as string);
-    await takeUp(Buffer.from(text, encoding));
+    const text = content.replace(/\$[HI]/g, (mark) => hashes[mark] as string);
+    await takeUp(Buffer.from(text));
     expect(await everywhere('one-key')).toEqual([200]);
     expect(await everywhere('two-key')).toEqual([200]);
     expect(await everywhere('plain-key')).toEqual([401]);

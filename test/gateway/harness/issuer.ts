@@ -44,7 +44,8 @@ export interface Authority {
 
 /** Makes a certificate authority. */
 export async function makeAuthority(): Promise<Authority> {
-  const ec = { keyType: 'ec' as const, curve: 'P-256' as const, algorithm: 'sha256' as const };
+  const notBeforeDate = new Date(Date.now() - 2 * 86400000); // tests set nginx's clock back
+  const ec = { keyType: 'ec' as const, curve: 'P-256' as const, algorithm: 'sha256' as const, notBeforeDate };
   const ca = await generate([{ name: 'commonName', value: 'Keygate test CA' }], {
     ...ec,
     extensions: [{ name: 'basicConstraints', cA: true, critical: true }],
