@@ -177,7 +177,7 @@ const makeTable = () =>
       'The gateway could not decide about this request just now. Try again.',
     ),
     no_signing_key: unavailable('no_signing_key', 'No token can be issued just now. Try again.'),
-    failed_after_decision: failure(500, 'internal_error', 'The gateway failed after it had admitted the request.'),
+    failed_after_decision: failure(500, 'internal_error', 'The gateway failed to pass this request on.'),
     internal_error: failure(500, 'internal_error', 'The gateway failed to decide about this request.'),
     upstream_unavailable: failure(502, 'upstream_unavailable', 'The service behind the gateway is not available.'),
     upstream_timeout: failure(504, 'upstream_timeout', 'The service behind the gateway did not answer in time.'),

@@ -7,7 +7,8 @@ import { addJwksCommands } from './signing/jwks_commands.js';
 import { addKeyCommands } from './keys/key_commands.js';
 import { exitCodes } from './output.js';
 import { addTokenCommands } from './tokens/token_commands.js';
-import { explainError, Fault } from '../node/fault.js';
+import { explainError } from '../node/fault.js';
+import { loadEnvFile } from '../settings/env_file.js';
 
 const program = new Command('keygate')
   .description('Installs Keygate beside an nginx, and manages the API keys and signing keys of a gateway.')
@@ -39,11 +40,7 @@ try {
 
 function loadSettings(named: string | undefined): void {
   if (named === undefined && !existsSync('.env')) return;
-  try {
-    process.loadEnvFile(named ?? '.env');
-  } catch (error) {
-    throw new Fault(`can't read ${named ?? '.env'} (${(error as NodeJS.ErrnoException).code})`);
-  }
+  loadEnvFile(named ?? '.env', process.env);
 }
 
 function explain(error: unknown): number {

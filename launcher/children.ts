@@ -1,7 +1,7 @@
 // The processes behind `npm start`. Each of them ends with the launcher, however the launcher ends.
 
+import { readFileSync } from 'node:fs';
 import { fork, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { askHealth } from '../node/ask_sidecar.js';
 import type { Settings } from '../settings/read.js';
@@ -10,6 +10,9 @@ import { Fault } from '../node/fault.js';
 import { get } from 'node:https';
 
 const dist = import.meta.dirname;
+const env = { ...process.env };
+delete env['GITHUB_TOKEN']; // for copilot-api alone
+delete env['GITHUB_TOKEN_FILE'];
 const stopMs = 5000;
 const restartMs = 500;
 
@@ -18,14 +21,15 @@ export class Children {
   /** Called when a process ended that is not started again. */
   onFatal: (what: string) => void = () => undefined;
   /** Where the sidecar's log goes. */
-  sidecarLog = '/dev/null';
+  sidecarLog: string | undefined;
+  private sidecar: ChildProcess | undefined;
   private readonly running = new Set<ChildProcess>();
   private isStopping = false;
   private nginx: { watcher: ChildProcess; dir: string } | undefined;
 
   /** @returns the URL of the stand-in upstream */
   startStandIn(): Promise<string> {
-    const child = this.keep(fork(join(dist, 'upstream.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+    const child = this.keep(fork(join(dist, 'upstream.js'), { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
     return new Promise((resolve, reject) => {
       child.once('message', (message) => resolve(`http://127.0.0.1:${(message as { port: number }).port}`));
       child.once('exit', () => reject(new Fault('the stand-in upstream did not start')));
@@ -43,10 +47,11 @@ export class Children {
   }
 
   private forkSidecar(): ChildProcess {
-    const log = openSync(this.sidecarLog, 'a', 0o640);
-    const child = this.keep(fork(join(dist, 'verifier.js'), { stdio: ['ignore', log, 'inherit', 'ipc'] }));
-    closeSync(log);
-    return child;
+    const args = this.sidecarLog === undefined ? [] : ['--log', this.sidecarLog];
+    this.sidecar = this.keep(
+      fork(join(dist, 'verifier.js'), args, { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }),
+    );
+    return this.sidecar;
   }
 
   private restartSidecar(): void {
@@ -63,12 +68,17 @@ export class Children {
    */
   startNginx(command: string[], dir: string): void {
     const watcher = this.keep(
-      fork(join(dist, 'nginx_watcher.js'), [dir, ...command], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }),
+      fork(join(dist, 'nginx_watcher.js'), [dir, ...command], { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }),
     );
     this.nginx = { watcher, dir };
     watcher.once('exit', () => {
       if (!this.isStopping) this.onFatal('nginx ended: its error log says why');
     });
+  }
+
+  /** Has nginx and the sidecar open their logs anew, after somebody has moved them away. */
+  reopenLogs(): void {
+    for (const child of [this.sidecar, this.nginx?.watcher]) child?.kill('SIGUSR1');
   }
 
   /** Whether nginx was started and has ended. */

@@ -9,6 +9,7 @@ const nginx = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
 
 const end = () => nginx.kill('SIGTERM');
 process.on('SIGTERM', end);
+process.on('SIGUSR1', () => nginx.kill('SIGUSR1')); // logs are to be opened anew
 process.on('SIGINT', () => undefined); // Ctrl-C reaches the whole group; the launcher decides the order
 process.on('disconnect', end);
 nginx.on('exit', (code) => void endNginxOf(dir).then(() => process.exit(code ?? 1)));

@@ -2,7 +2,9 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readSettings, type Settings } from '../settings/read.js';
+import { loadEnvFile } from '../settings/env_file.js';
+import { readSettings, SettingsError, type Settings } from '../settings/read.js';
+import { findUnknownNames } from '../settings/unknown_names.js';
 import { Children, waitUntilServed } from './children.js';
 import { prepareDemoKey } from './demo_key.js';
 import { chooseGateway, nginxCommand, nginxDir, testConfiguration, writeGateway } from './gateway_files.js';
@@ -54,12 +56,19 @@ function urlHost(address: string): string {
   return address.includes(':') ? `[${address}]` : address;
 }
 
+function warnOfNames(fileNames: string[]): void {
+  const { faults, warnings } = findUnknownNames(process.env, fileNames);
+  for (const warning of warnings) console.error(`keygate: warning: ${warning}`);
+  if (faults.length > 0) throw new SettingsError(faults);
+}
+
 async function end(code: number): Promise<never> {
   await children.stop();
   process.exit(code);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
+process.on('SIGUSR1', () => children.reopenLogs());
 children.onFatal = (what) => {
   console.error(`keygate: ${what}`);
   void end(1);
@@ -71,8 +80,9 @@ if (process.env['npm_lifecycle_event'] !== undefined) {
   setInterval(() => process.ppid !== parent && void end(0), 500).unref();
 }
 
-if (existsSync('.env')) process.loadEnvFile('.env');
 try {
+  const fileNames = existsSync('.env') ? loadEnvFile('.env', process.env) : [];
+  warnOfNames(fileNames);
   await start(readSettings(process.env));
 } catch (error) {
   for (const line of explainError(error)) console.error(line);

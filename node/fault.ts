@@ -16,7 +16,10 @@ export class Fault extends Error {
  * @returns lines for standard error: each fault, then its hint; for what nobody foresaw, where it happened
  */
 export function explainError(error: unknown): string[] {
-  if (!(error instanceof Fault)) return [`keygate: ${describeUnforeseen(error)}`];
+  if (!(error instanceof Fault)) {
+    const hint = hintAbout((error as NodeJS.ErrnoException | undefined)?.code);
+    return [`keygate: ${describeUnforeseen(error)}`, ...(hint === undefined ? [] : [`hint: ${hint}`])];
+  }
   const lines = error.message === '' ? [] : error.message.split('\n').map((line) => `keygate: ${line}`);
   return error.hint === undefined ? lines : [...lines, `hint: ${error.hint}`];
 }
@@ -25,4 +28,11 @@ export function explainError(error: unknown): string[] {
 function describeUnforeseen(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return 'code' in error ? error.message : (error.stack ?? error.message);
+}
+
+/** What to do about an error of the system, where that is the same wherever it happens. */
+export function hintAbout(code: string | undefined): string | undefined {
+  if (code === 'ENOSPC') return 'the disk is full: free some space and try again; files are as they were';
+  if (code === 'EDQUOT') return 'your disk quota is used up: free some space and try again; files are as they were';
+  return undefined;
 }

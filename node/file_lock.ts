@@ -1,12 +1,13 @@
-// One editor of a file at a time: a lock file beside it that names its holder.
+// One editor of a file at a time: a lock file beside it that names its holder, so that others can tell whether the
+// holder still lives.
 
-import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { Fault } from './fault.js';
+import { Fault, hintAbout } from './fault.js';
 
 const lockWaitMs = 10000;
-const lockStaleMs = 30000;
+const otherMachineMs = 30000;
 
 /**
  * Takes the lock, waiting up to 10 s for another holder.
@@ -14,11 +15,12 @@ const lockStaleMs = 30000;
  * @throws Fault when it can't be had
  */
 export async function takeLock(lock: string): Promise<() => void> {
-  const holder = `${process.pid} ${hostname()} ${randomBytes(8).toString('hex')}`;
-  const endMs = Date.now() + lockWaitMs;
+  const holder = `${process.pid} ${startOf(process.pid)} ${hostname()} ${randomBytes(8).toString('hex')}`;
+  const endMs = performance.now() + lockWaitMs;
   while (!create(lock, holder)) {
     if (isStale(lock)) removeStale(lock);
-    if (Date.now() > endMs) throw new Fault(`${lock} is held by another keygate`, `remove it if none is running`);
+    if (performance.now() > endMs)
+      throw new Fault(`${lock} is held by another keygate`, `remove it if none is running`);
     await new Promise((resolve) => setTimeout(resolve, 10 + Math.random() * 40));
   }
   return () => {
@@ -26,45 +28,64 @@ export async function takeLock(lock: string): Promise<() => void> {
   };
 }
 
+// Written elsewhere first: a lock has its holder's name from its first moment.
 function create(lock: string, holder: string): boolean {
+  const written = `${lock}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
-    const file = openSync(lock, 'wx', 0o600);
-    writeFileSync(file, holder);
-    closeSync(file);
+    writeFileSync(written, holder, { flag: 'wx', mode: 0o600 });
+    linkSync(written, lock);
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') return false;
     throw new Fault(`can't write beside ${lock.slice(0, -5)} (${code})`, hintFor(code));
+  } finally {
+    rmSync(written, { force: true });
   }
 }
 
 function hintFor(code: string | undefined): string {
-  if (code !== 'EROFS') return 'run this as the owner of the folder';
+  if (code !== 'EROFS') return hintAbout(code) ?? 'run this as the owner of the folder';
   return (
     'a file that API_KEYS_FILE_HOST names is mounted read-only: set API_KEYS_DIR_HOST to its folder instead, ' +
     'or add a line to it on the host with the hash of `keygate key hash`'
   );
 }
 
-// A lock whose process is gone, or that nobody can still be working under. Process ids of another container say
-// nothing.
+// A lock whose holder is gone, or that names no holder: no lock of ours was ever without. Of another machine or
+// container nobody here knows the processes.
 function isStale(lock: string): boolean {
+  const [pid, start, host] = (readLock(lock) ?? '').split(' ');
+  if (host === undefined) return readLock(lock) !== undefined;
+  if (host === hostname()) return startOf(Number(pid)) !== start;
+  const { mtimeMs } = statSync(lock, { throwIfNoEntry: false }) ?? {};
+  return mtimeMs !== undefined && Math.abs(Date.now() - mtimeMs) > otherMachineMs;
+}
+
+/** When a process began, as /proc tells it: another process of the same id began at another time. */
+function startOf(pid: number): string {
   try {
-    if (Date.now() - statSync(lock).mtimeMs > lockStaleMs) return true;
-    const [pid, host] = (readLock(lock) ?? '').split(' ');
-    const isHere = host === undefined || host === hostname();
-    if (isHere && Number(pid) > 0) process.kill(Number(pid), 0);
-    return false;
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return isThere(pid) ? 'unknown' : 'gone';
+  }
+}
+
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
 // Only one of those who found it stale may remove it: the others would remove the lock of whoever came next.
 function removeStale(lock: string): void {
   const removing = `${lock}.stale`;
-  if (!create(removing, String(process.pid))) {
+  const holder = `${process.pid} ${startOf(process.pid)} ${hostname()} removes`;
+  if (!create(removing, holder)) {
     if (isStale(removing)) rmSync(removing, { force: true });
     return;
   }

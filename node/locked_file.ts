@@ -6,7 +6,7 @@ import { maxKeyFileBytes } from '../auth/key_file.js';
 import { writeAtomically, type Owner } from './state_files.js';
 import { describeFault, readRegularFile, textOf } from './regular_file.js';
 import { takeLock } from './file_lock.js';
-import { Fault } from './fault.js';
+import { Fault, hintAbout } from './fault.js';
 
 const newFileMode = 0o640;
 
@@ -67,7 +67,8 @@ function replace(path: string, text: string): void {
     if (lost !== undefined) warnOfOwner(path, lost);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const hint = code === 'EBUSY' ? 'a single mounted file can not be replaced: mount its folder instead' : undefined;
+    const hint =
+      code === 'EBUSY' ? 'a single mounted file can not be replaced: mount its folder instead' : hintAbout(code);
     throw new Fault(`can't replace ${path} (${code})`, hint);
   }
 }

@@ -144,3 +144,20 @@ export function nginxVariable(name: SettingName): string {
 
 /** Those whose value may come from a file that NAME_FILE names. */
 export const fromFiles: SettingName[] = ['API_KEY', 'GITHUB_TOKEN'];
+
+/** Settings that only docker-compose.yml reads, or that name a file for it (docs/docker.md). */
+export const containerSettings = [
+  'PUBLISH_ADDRESS',
+  'API_KEYS_DIR_HOST',
+  'API_KEYS_FILE_HOST',
+  'API_KEYS_FILE_CONTAINER',
+  'API_KEY_FILE',
+  'GITHUB_TOKEN_FILE',
+  'HOST_GID',
+  'ACCOUNT_TYPE',
+  'COPILOT_API_SOURCE',
+  'COPILOT_API_REPO',
+  'COPILOT_API_REF',
+  'NGINX_IMAGE',
+  'NODE_IMAGE',
+];

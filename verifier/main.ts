@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import pino from 'pino';
 import { explainError } from '../node/fault.js';
 import { loadSecret, verifierSecretPath } from '../node/state_files.js';
 import { readSettings, SettingsError, type Settings } from '../settings/read.js';
@@ -32,7 +33,8 @@ async function start(settings: Settings): Promise<void> {
     maxTtlSeconds: settings.jwtTtlSeconds,
     secret: 'path' in settings.sidecar ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),
   };
-  const server = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' } });
+  const stream = openLog(process.argv.slice(2));
+  const server = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' }, stream });
   sidecar.keys = openKeyStore({
     path: settings.apiKeysFile,
     apiKey: settings.apiKey ?? '',
@@ -47,6 +49,14 @@ async function start(settings: Settings): Promise<void> {
   await listen(server, settings);
   setInterval(() => void sidecar.keys.current(''), 1000).unref(); // so that a file gone bad is noticed without requests
   setInterval(() => void sidecar.signingKey().catch((error: Error) => server.log.error(error.message)), 10000).unref();
+}
+
+/** Where log lines go: the file after `--log`, opened anew on SIGUSR1; else standard output. */
+function openLog([option, file]: string[]): pino.DestinationStream {
+  const log = pino.destination(option === '--log' && file !== undefined ? { dest: file, mode: 0o640 } : 1);
+  log.on('error', () => undefined); // a full disk is no reason to end
+  process.on('SIGUSR1', () => log.reopen());
+  return log;
 }
 
 const graceMs = 5000; // nginx waits 2 s for an answer

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { readIfThere } from '../../node/state_files.js';
-import { Fault } from '../../node/fault.js';
+import { Fault, hintAbout } from '../../node/fault.js';
 
 /** What was installed, as DIR/.keygate-installed.json records it. */
 export interface Record {
@@ -124,7 +124,8 @@ export function writeFolder({ dir, wanted, plan, record }: Writing): Files {
     for (const [from] of moves) rmSync(from, { force: true });
     throw new Fault(
       `can't write to ${dir} (${(error as NodeJS.ErrnoException).code})`,
-      'run this as root, or as the owner of the folder; what was there is still in use',
+      hintAbout((error as NodeJS.ErrnoException).code) ??
+        'run this as root, or as the owner of the folder; what was there is still in use',
     );
   }
   return kept;

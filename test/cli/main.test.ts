@@ -12,7 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateKeyPairSync } from 'node:crypto';
 import { verifySync } from '@node-rs/bcrypt';
@@ -241,13 +241,13 @@ describe('keygate key', () => {
 
   it('takes over a lock whose process is gone', () => {
     writeKeys('');
-    writeFileSync(`${keysFile}.lock`, '999999999');
+    writeFileSync(`${keysFile}.lock`, `999999999 1 ${hostname()} x`);
     expect(keygate(['key', 'new', 'alice']).code).toBe(0);
   });
 
   it('respects a lock of another container, whose processes it does not see', async () => {
     writeKeys('');
-    writeFileSync(`${keysFile}.lock`, '999999999 another-container');
+    writeFileSync(`${keysFile}.lock`, '999999999 1 another-container x');
     const child = spawn(process.execPath, [program, 'key', 'new', 'alice'], { cwd: dir, env: environment() });
     await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(entries()).toEqual([]);

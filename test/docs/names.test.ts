@@ -10,7 +10,7 @@ import { readSources } from '../../build/sizes.js';
 import { keyAttributes } from '../../auth/key_line.js';
 import { debianSuites } from '../../nginx/versions.js';
 import { variants } from '../gateway/harness/variants.js';
-import { nginxVariable, table, type Setting, type SettingName } from '../../settings/table.js';
+import { containerSettings, nginxVariable, table, type Setting, type SettingName } from '../../settings/table.js';
 import { filledSnippets } from '../nginx/filled_snippets.js';
 
 const root = join(import.meta.dirname, '../..');
@@ -35,6 +35,7 @@ describe('names', () => {
   it('lists the settings of Docker in .env.example, and uses them all', () => {
     const listed = all(read('.env.example'), /^#?([A-Z_]+)=/gm);
     expect(listed).toEqual(expect.arrayContaining(dockerSettings));
+    expect([...containerSettings].sort()).toEqual(dockerSettings);
     for (const name of dockerSettings) expect(read('docker-compose.yml')).toContain(name);
   });
 

@@ -107,7 +107,7 @@ describe.each(variants)('$name: a failure after the decision', (variant) => {
     expect(answer.status).toBe(500);
     expect(answer.json().error).toMatchObject({
       code: 'internal_error',
-      message: expect.stringContaining('after it had admitted') as string,
+      message: expect.stringContaining('failed to pass this request on') as string,
     });
     await vi.waitFor(() => expect(gateway.accessLog()).toMatch(/"reason":"failed_after_decision","user":"key-/));
     await gateway.stop();

@@ -23,7 +23,7 @@ describe('takeLock', () => {
     let holders = 0;
     let most = 0;
     for (let round = 0; round < 5; round++) {
-      writeFileSync(lock, `${nobody} ${hostname()}`);
+      writeFileSync(lock, `${nobody} 1 ${hostname()} x`);
       const work = async () => {
         const giveBack = await takeLock(lock);
         most = Math.max(most, ++holders);
@@ -38,7 +38,7 @@ describe('takeLock', () => {
   });
 
   it('takes over a lock of another machine only when it is half a minute old', async () => {
-    writeFileSync(lock, `${nobody} another-machine`);
+    writeFileSync(lock, `${nobody} 1 another-machine x`);
     const taken = takeLock(lock);
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(readFileSync(lock, 'utf8')).toContain('another-machine');
@@ -46,6 +46,30 @@ describe('takeLock', () => {
     utimesSync(lock, past, past);
     (await taken)();
     expect(existsSync(lock)).toBe(false);
+  });
+
+  it.each([
+    ['is empty, as a crash leaves it', ''],
+    ['names nobody', 'x'],
+    ['names a process that is gone', `${nobody} 1 ${hostname()} x`],
+    ['names a process of which another has the id now', `${process.pid} 1 ${hostname()} x`],
+  ])('takes a lock over at once that %s', async (_, content) => {
+    writeFileSync(lock, content);
+    const begunMs = performance.now();
+    (await takeLock(lock))();
+    expect(performance.now() - begunMs).toBeLessThan(2000);
+    expect(existsSync(lock)).toBe(false);
+  });
+
+  it('leaves a lock alone whose holder lives, however old it is', async () => {
+    const giveBack = await takeLock(lock);
+    utimesSync(lock, 1, 1);
+    const waiting = takeLock(lock);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const held = readFileSync(lock, 'utf8');
+    expect(held).toContain(String(process.pid));
+    giveBack();
+    (await waiting)();
   });
 
   it('gives back only its own lock', async () => {
