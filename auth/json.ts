@@ -28,17 +28,21 @@ export function parseJson(text: string): unknown {
 
 const engine: { isLenient?: boolean } = {};
 
-// nginx's old engine reads +1 and 01 as numbers.
+// What engines are known to take for numbers: njs 1.0.2 `+1` and `01`, njs 0.8.9 `01`, `1.` and `.5`.
+const noNumbers = ['+1', '01', '1.', '.5'];
+
 function isEngineLenient(): boolean {
-  if (engine.isLenient === undefined) {
-    try {
-      JSON.parse('[+1]');
-      engine.isLenient = true;
-    } catch (_) {
-      engine.isLenient = false;
-    }
-  }
+  if (engine.isLenient === undefined) engine.isLenient = noNumbers.some(isTaken);
   return engine.isLenient;
+}
+
+function isTaken(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch (_) {
+    return false;
+  }
 }
 
 const escaped = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/g;

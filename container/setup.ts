@@ -9,6 +9,7 @@ import { writeAtomically } from '../node/state_files.js';
 import { chooseUpstream, configurationDir, containerFacts, fileMode } from './facts.js';
 import { announceKeys, prepareKeys } from './keys.js';
 import { runOnce } from './run_once.js';
+import { findUnusableSources } from '../launcher/sources.js';
 import { findCertificate } from '../launcher/certificate.js';
 
 async function setUp(env: NodeJS.ProcessEnv): Promise<void> {
@@ -24,6 +25,7 @@ async function setUp(env: NodeJS.ProcessEnv): Promise<void> {
   console.log(`upstream ${upstreamUrl}`);
   const limit = describeLimit(facts.openFiles);
   if (limit !== undefined) console.log(limit);
+  for (const line of findUnusableSources(settings)) console.error(`keygate: warning: ${line}`);
   announceKeys(settings, demoKey, env);
 }
 

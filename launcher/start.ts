@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { findUnusableSources } from './sources.js';
 import { loadEnvFile } from '../settings/env_file.js';
 import { readSettings, SettingsError, type Settings } from '../settings/read.js';
 import { findUnknownNames } from '../settings/unknown_names.js';
@@ -36,6 +37,7 @@ async function start(settings: Settings): Promise<void> {
     `nginx ${runtime.nginxVersion} (${runtime.name}), njs ${runtime.njsVersion}, engine ${engine}, entry ${entry}`,
   );
   if (files.limit !== undefined) console.log(files.limit);
+  for (const line of findUnusableSources(settings)) console.error(`keygate: warning: ${line}`);
   console.log(`upstream ${settings.upstreamUrl ?? 'stand-in'}; logs in ${join(files.dir, 'logs')}`);
   if (demoKey !== undefined) announceDemoKey(demoKey, url);
   console.log(`keygate ready ${url}`);

@@ -34,7 +34,9 @@ const utf8: { decoder: TextDecoder | undefined } = { decoder: undefined };
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     utf8.decoder = utf8.decoder || new TextDecoder('utf-8', { fatal: true });
-    return utf8.decoder.decode(bytes as unknown as ArrayBuffer); // njs-types knows only that
+    const text = utf8.decoder.decode(bytes as unknown as ArrayBuffer); // njs-types knows only that
+    const hasMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+    return hasMark && text.charCodeAt(0) !== 0xfeff ? '\ufeff' + text : text; // njs leaves the mark out
   } catch (_) {
     return undefined;
   }

@@ -8,14 +8,28 @@ import type { JWK } from 'jose';
 export const publishSeconds = 300;
 const marginSeconds = 60;
 
+/** When a retired key may go. */
+export interface Retiring {
+  /** How long a token holds at most. */
+  ttlSeconds: number;
+  /** Whether the key has been retired for long enough by a clock that does not jump. */
+  hasLasted: (kid: string) => boolean;
+}
+
 /**
  * Moves keys on as time passes: next to active, active to retired, retired to gone.
- * @param ttlSeconds how long a token holds at most
  * @returns the same array when nothing has changed
  */
-export function advanceKeys(keys: StoredSigningKey[], nowSeconds: number, ttlSeconds: number): StoredSigningKey[] {
-  const isOver = (key: StoredSigningKey) =>
-    key.state === 'retired' && nowSeconds >= key.sinceSeconds + ttlSeconds + marginSeconds;
+export function advanceKeys(
+  keys: StoredSigningKey[],
+  nowSeconds: number,
+  { ttlSeconds, hasLasted }: Retiring,
+): StoredSigningKey[] {
+  const isOver = ({ state, sinceSeconds, jwk }: StoredSigningKey) =>
+    state === 'retired' && hasLasted(jwk.kid ?? '') && nowSeconds >= sinceSeconds + ttlSeconds + marginSeconds;
+  // A state that began in the future began before the clock was set back: it counts from now on.
+  const isAhead = (key: StoredSigningKey) => key.sinceSeconds > nowSeconds + marginSeconds;
+  if (keys.some(isAhead)) return keys.map((key) => (isAhead(key) ? { ...key, sinceSeconds: nowSeconds } : key));
   const kept = keys.filter((key) => !isOver(key));
   const due = kept.find((key) => key.state === 'next' && nowSeconds >= key.sinceSeconds + publishSeconds);
   if (due !== undefined) return activate(kept, due.jwk.kid ?? '', nowSeconds);

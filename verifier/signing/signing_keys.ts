@@ -25,8 +25,9 @@ export function openSigningKeys(stateDir: string, ttlSeconds: number): () => Pro
   let stamp = '';
   let current: SigningKey | undefined;
   let stored: StoredSigningKey[] = [];
+  const hasLasted = watchRetired(ttlSeconds);
   return async () => {
-    const advanced = advanceKeys(stored, Date.now() / 1000, ttlSeconds);
+    const advanced = advanceKeys(stored, Date.now() / 1000, { ttlSeconds, hasLasted });
     if (advanced !== stored) writeSigningKeys(stateDir, advanced);
     const { mtimeMs, ino } = statSync(signingKeysPath(stateDir));
     if (`${mtimeMs}:${ino}` !== stamp) {
@@ -36,6 +37,20 @@ export function openSigningKeys(stateDir: string, ttlSeconds: number): () => Pro
       stamp = `${mtimeMs}:${ino}`;
     }
     return current;
+  };
+}
+
+/**
+ * Whether this process has had a retired key for an hour, or the longest life of a token: a clock that was set forward
+ * and back again must not lose the key of tokens that still hold.
+ */
+function watchRetired(ttlSeconds: number): (kid: string) => boolean {
+  const sinceMs = new Map<string, number>();
+  const leastMs = Math.min(ttlSeconds, 3600) * 1000;
+  return (kid) => {
+    const nowMs = performance.now();
+    if (!sinceMs.has(kid)) sinceMs.set(kid, nowMs);
+    return nowMs - (sinceMs.get(kid) as number) >= leastMs;
   };
 }
 

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 /** Names the folder with one file for each port that a test of this run was given (test/global_setup.ts). */
-export const portsDirVariable = 'KEYGATE_TEST_PORTS_DIR';
+export const portsDirVariable = 'TEST_PORTS_OF_KEYGATE_DIR';
 
 /** A port of loopback that nobody listens on, below those that connections going out are given. */
 export async function freePort(): Promise<number> {

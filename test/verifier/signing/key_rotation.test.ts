@@ -14,18 +14,38 @@ const shape = (keys: StoredSigningKey[]) => keys.map((one) => `${one.jwk.kid} ${
 describe('advanceKeys', () => {
   it('leaves keys as they are while nothing is due', () => {
     const keys = [key('a', 'active'), key('b', 'next'), key('c', 'retired')];
-    expect(advanceKeys(keys, 1000 + publishSeconds - 1, 3600)).toBe(keys);
+    expect(advanceKeys(keys, 1000 + publishSeconds - 1, { ttlSeconds: 3600, hasLasted: () => true })).toBe(keys);
   });
 
   it('lets a published key sign after the time that others may keep our set', () => {
     const keys = [key('a', 'active'), key('b', 'next')];
-    expect(shape(advanceKeys(keys, 1000 + publishSeconds, 3600))).toEqual(['a retired', 'b active']);
+    expect(shape(advanceKeys(keys, 1000 + publishSeconds, { ttlSeconds: 3600, hasLasted: () => true }))).toEqual([
+      'a retired',
+      'b active',
+    ]);
   });
 
   it('drops a retired key after its last token has expired', () => {
     const keys = [key('a', 'active'), key('c', 'retired')];
-    expect(shape(advanceKeys(keys, 1000 + 3659, 3600))).toEqual(['a active', 'c retired']);
-    expect(shape(advanceKeys(keys, 1000 + 3660, 3600))).toEqual(['a active']);
+    expect(shape(advanceKeys(keys, 1000 + 3659, { ttlSeconds: 3600, hasLasted: () => true }))).toEqual([
+      'a active',
+      'c retired',
+    ]);
+    expect(shape(advanceKeys(keys, 1000 + 3660, { ttlSeconds: 3600, hasLasted: () => true }))).toEqual(['a active']);
+  });
+});
+
+describe('a clock that jumps', () => {
+  it('loses no retired key that has not been retired for long enough by another clock', () => {
+    const keys = [key('a', 'active'), key('c', 'retired')];
+    expect(advanceKeys(keys, 1000 + 7200, { ttlSeconds: 3600, hasLasted: () => false })).toBe(keys);
+  });
+
+  it('holds no key back until the clock has caught up', () => {
+    const about = { ttlSeconds: 3600, hasLasted: () => true };
+    const set = advanceKeys([key('a', 'active'), key('b', 'next', 5000)], 1400, about);
+    expect(set).toEqual([key('a', 'active'), key('b', 'next', 1400)]);
+    expect(shape(advanceKeys(set, 1400 + publishSeconds, about))).toEqual(['a retired', 'b active']);
   });
 });
 

@@ -1,0 +1,50 @@
+// What is wrong with the files that credentials are judged by, as far as a start can tell: nginx takes them up later,
+// and without them answers 503.
+
+import { parseDenyList } from '../auth/deny_list.js';
+import { readFileText } from '../auth/file_text.js';
+import { parseJwks } from '../auth/jwk.js';
+import { maxKeyFileBytes } from '../auth/key_file.js';
+import { deniedPath } from '../cli/denied_file.js';
+import { nodePlatform } from '../node/crypto.js';
+import { describeFault, readRegularFile } from '../node/regular_file.js';
+import type { Settings } from '../settings/read.js';
+
+type Judge = (text: string) => string | undefined;
+
+/** @returns a line for each file that can't be used now: its setting, its path and why */
+export function findUnusableSources(settings: Settings): string[] {
+  const { apiKeysFile, isApiKeysFileNamed, jwksPath } = settings;
+  const keys = isApiKeysFileNamed ? judge(apiKeysFile, () => undefined) : undefined;
+  const jwks = jwksPath === undefined ? undefined : judge(jwksPath, judgeJwks);
+  const denied = judge(deniedPath(settings), judgeDenyList);
+  const lines: string[] = [];
+  if (keys !== undefined) lines.push(`API_KEYS_FILE ${apiKeysFile}: ${keys}: API keys get 503 until it can be used`);
+  if (jwks !== undefined)
+    lines.push(`JWKS_PATH ${jwksPath}: ${jwks}: tokens that need it get 503 until it can be used`);
+  if (denied !== undefined && denied !== 'ENOENT')
+    lines.push(`${deniedPath(settings)}: ${denied}: tokens get 503 until it can be used`);
+  return lines;
+}
+
+function judge(path: string, judgeText: Judge): string | undefined {
+  try {
+    const { bytes } = readRegularFile(path, maxKeyFileBytes);
+    if (bytes.length === 0) return 'zero bytes long';
+    const content = readFileText(bytes, nodePlatform);
+    return 'fault' in content ? content.fault : judgeText(content.text);
+  } catch (error) {
+    return describeFault(error);
+  }
+}
+
+function judgeJwks(text: string): string | undefined {
+  const jwks = parseJwks(text, nodePlatform);
+  if ('fault' in jwks) return jwks.fault;
+  return jwks.keys.length === 0 ? 'no usable key' : undefined;
+}
+
+function judgeDenyList(text: string): string | undefined {
+  const list = parseDenyList(text);
+  return 'fault' in list ? list.fault : undefined;
+}
