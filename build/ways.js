@@ -25,12 +25,20 @@ export const ways = {
   },
   'an edit of the key file': {
     from: ['njs/keys/refresh.ts refresh'],
-    without: ['refreshMinting', 'refreshLocal', 'refreshDenied', 'readTrustedKeys', 'chooseMintIssuer'],
+    without: [
+      'refreshMinting',
+      'refreshLocal',
+      'refreshDenied',
+      'forgetFetchTimes',
+      'readTrustedKeys',
+      'chooseMintIssuer',
+      'verifySignature',
+    ],
     snippets: ['http.conf', 'decision_server.conf'],
   },
   'npm start': {
     from: ['launcher/start.ts start'],
-    without: ['snippetFiles', 'parseKeyFile', 'parseEnvironmentKeys', 'makeKey'],
+    without: ['snippetFiles', 'parseKeyFile', 'parseEnvironmentKeys', 'makeKey', 'findUnusableSources', 'readFileText'],
     snippets: [],
   },
 };

@@ -23,6 +23,21 @@ describe('loadEnvFile', () => {
     expect(load('A=file\nB=file\n', { A: 'environment' }).env).toEqual({ A: 'environment', B: 'file' });
   });
 
+  it('names the lines that Node.js, Docker Compose and systemd would read differently, and no value', () => {
+    const text = 'A=plain # comment\nAPI_KEY=se#cret\n# B=a$b\nAPI_KEYS=$x\nC=\'a#$b\'\nD="a # b"\n';
+    expect(() => load(text)).toThrow(
+      `${path}:2: API_KEY: expected single quotes around a value with # or $ in it\n${path}:4: API_KEYS: `,
+    );
+    expect(() => load(text)).not.toThrow(/se#cret/);
+    expect(load(text.replace('se#cret', "'se#cret'").replace('=$x', "='$x'")).env).toEqual({
+      A: 'plain',
+      API_KEY: 'se#cret',
+      API_KEYS: '$x',
+      C: 'a#$b',
+      D: 'a # b',
+    });
+  });
+
   it.each([
     ['UTF-16', Buffer.from('\ufeffREQUIRE_SCOPE=admin\n', 'utf16le'), 'UTF-16'],
     ['NUL bytes', Buffer.from('REQUIRE_SCOPE=\0\0\n'), 'NUL bytes'],
