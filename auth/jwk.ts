@@ -138,7 +138,7 @@ function readRsa(entry: UnverifiedObject, platform: Platform): JwkReading {
   const padded = typeof n === 'string' ? platform.decodeBase64url(n) : undefined;
   const exponent = typeof e === 'string' ? platform.decodeBase64url(e) : undefined;
   if (padded === undefined || exponent === undefined) return { problem: 'n or e is not base64url' };
-  const modulus = withoutLeadingZeros(padded);
+  const modulus = withoutZeroBytes(padded);
   if (modulus.length === 0) return { problem: 'n is empty' };
   const bits = modulus.length * 8 - (8 - (modulus[0] as number).toString(2).length);
   if (bits < minModulusBits) return { problem: `RSA modulus of ${bits} bits: expected ${minModulusBits} or more` };
@@ -152,7 +152,7 @@ function readRsa(entry: UnverifiedObject, platform: Platform): JwkReading {
 }
 
 // Java's BigInteger puts a zero byte first, and some issuers publish it (RFC 7518 section 6.3.1.1 forbids that).
-function withoutLeadingZeros(bytes: Uint8Array): Uint8Array {
+function withoutZeroBytes(bytes: Uint8Array): Uint8Array {
   let zeros = 0;
   while (zeros < bytes.length && bytes[zeros] === 0) zeros++;
   return zeros === 0 ? bytes : bytes.subarray(zeros);

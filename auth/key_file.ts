@@ -31,7 +31,7 @@ export const maxKeyFileBytes = 33554432;
 /** Parses a key file's text, as readFileText gives it. */
 export function parseKeyFile(text: string, platform: Platform): KeyFile {
   const file: KeyFile = { entries: [], problems: [], warnings: [] };
-  const seen: Seen = { hashes: Object.create(null) as Marks, ids: Object.create(null) as Marks };
+  const seen: Seen = { hashes: Object.create(null) as Names, ids: Object.create(null) as Names };
   const lines = splitLines(text);
   for (let i = 0; i < lines.length; i++) {
     if ((lines[i] as string).length > maxLineCharacters) {
@@ -54,11 +54,11 @@ export function parseKeyFile(text: string, platform: Platform): KeyFile {
   return file;
 }
 
-type Marks = { [mark: string]: true };
+type Names = { [name: string]: true };
 
 interface Seen {
-  hashes: Marks;
-  ids: Marks;
+  hashes: Names;
+  ids: Names;
 }
 
 function addEntry(file: KeyFile, seen: Seen, entry: KeyEntry): void {
@@ -90,7 +90,7 @@ const placeholder =
 /** Parses API_KEY (one key) and API_KEYS (comma-separated); their problems have line 0. */
 export function parseEnvironmentKeys(apiKey: string, apiKeys: string, platform: Platform): KeyFile {
   const file: KeyFile = { entries: [], problems: [], warnings: [] };
-  const seen = Object.create(null) as { [mark: string]: true };
+  const seen = Object.create(null) as { [name: string]: true };
   const keys = [apiKey].concat(apiKeys.split(','));
   for (let i = 0; i < keys.length; i++) {
     const key = (keys[i] as string).trim();

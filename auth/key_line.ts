@@ -137,24 +137,24 @@ export interface Attribute {
 }
 
 export const keyAttributes: Attribute[] = [
-  { name: 'id', expected: '8 letters or digits', read: readId },
-  { name: 'expires', expected: 'a date such as 2027-01-31, or RFC 3339', read: readExpiry },
-  { name: 'scope', expected: 'names separated by commas', read: readScopes },
+  { name: 'id', expected: '8 letters or digits', read: readIdAttribute },
+  { name: 'expires', expected: 'a date such as 2027-01-31, or RFC 3339', read: readExpiryAttribute },
+  { name: 'scope', expected: 'names separated by commas', read: readScopeAttribute },
 ];
 
-function readId(attributes: Attributes, value: string): boolean {
+function readIdAttribute(attributes: Attributes, value: string): boolean {
   attributes.id = value;
   return goodId.test(value);
 }
 
-function readExpiry(attributes: Attributes, value: string): boolean {
+function readExpiryAttribute(attributes: Attributes, value: string): boolean {
   const expiresSeconds = parseRfc3339(value);
   if (expiresSeconds === undefined) return false;
   attributes.expiresSeconds = expiresSeconds;
   return true;
 }
 
-function readScopes(attributes: Attributes, value: string): boolean {
+function readScopeAttribute(attributes: Attributes, value: string): boolean {
   const scopes = parseScope(value, ',');
   attributes.scopes = scopes === undefined ? [] : scopes;
   return attributes.scopes.length > 0;

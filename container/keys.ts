@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { prepareDemoKey } from '../launcher/demo_key.js';
 import type { Settings } from '../settings/read.js';
 import { newKeyCommand } from './facts.js';
-import { describe, findUnreadable, readers } from './readable.js';
+import { describeOwner, findUnreadable, readers } from './readable.js';
 import { Fault } from '../node/fault.js';
 
 type DemoKey = ReturnType<typeof prepareDemoKey>;
@@ -36,7 +36,7 @@ function prepare(settings: Settings): DemoKey {
     throw new Fault(
       `API_KEYS_DIR_HOST: ${dir} can't be used by uid ${process.getuid?.()}, gid ` +
         `${process.getgroups?.().join(' ')} (${code}): it ` +
-        `has ${describe(statSync(dir))}`,
+        `has ${describeOwner(statSync(dir))}`,
     );
   }
 }

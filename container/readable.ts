@@ -25,24 +25,24 @@ export function findUnreadable(path: string, by: Reader[]): string | undefined {
       [dirname(path), 1],
       [path, 4],
     ] as const) {
-      const found = look(place);
+      const found = statOf(place);
       if (typeof found === 'string') return `${place} ${found}`;
       if (!mayUse(found, reader, bit))
         return (
           `${place} can't be read by ${reader.name} (uid ${reader.uid}, gid ${reader.gids.join(' ')}): it ` +
-          `has ${describe(found)}`
+          `has ${describeOwner(found)}`
         );
     }
   }
   return undefined;
 }
 
-function look(path: string): Stats | string {
+function statOf(path: string): Stats | string {
   try {
     return statSync(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return code === 'ENOENT' ? 'is missing' : `can't be looked at (${code})`;
+    return code === 'ENOENT' ? 'is missing' : `can't be read (${code})`;
   }
 }
 
@@ -53,6 +53,6 @@ function mayUse(stats: Stats, { uid, gids }: Reader, bit: number): boolean {
 }
 
 /** Owner and mode of a file, for messages. */
-export function describe({ uid, gid, mode }: Stats): string {
+export function describeOwner({ uid, gid, mode }: Stats): string {
   return `uid ${uid}, gid ${gid}, mode ${(mode & 0o777).toString(8).padStart(4, '0')}`;
 }

@@ -21,7 +21,7 @@ export function prepareDemoKey(
   newKeyCommand = 'npx keygate key new NAME',
 ): { key: string | undefined; file: string } | undefined {
   const file = settings.apiKeysFile;
-  const before = settings.isApiKeysFileNamed ? '' : readText(file);
+  const before = settings.isApiKeysFileNamed ? '' : readKeysOrNone(file);
   const others = withoutDemoKey(before);
   const { entries } = parseKeyFile(others, nodePlatform);
   const hasOwnKeys = entries.length > 0;
@@ -42,7 +42,7 @@ export function prepareDemoKey(
   return { key, file };
 }
 
-function readText(file: string): string {
+function readKeysOrNone(file: string): string {
   try {
     return textOf(readRegularFile(file, maxKeyFileBytes).bytes);
   } catch (error) {

@@ -11,7 +11,7 @@ export class FileFault extends Error {}
 
 export interface ReadFile {
   bytes: Buffer;
-  /** As it was before it was read: a change in between shows at the next look. */
+  /** As it was before it was read: a change in between shows when it is read again. */
   stats: Stats;
   /** False when it changed while it was being read. */
   isWhole: boolean;

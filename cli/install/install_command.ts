@@ -18,7 +18,7 @@ import { describeInstall, type Installed } from './install_report.js';
 import {
   planInstall,
   readFileOf,
-  readRecord,
+  readInstallRecord,
   settingsFile,
   writeFolder,
   type Files,
@@ -68,7 +68,7 @@ async function install(given: string, options: Options, command: Command): Promi
   if (misuse !== '') command.error(`error: ${misuse}`, { exitCode: exitCodes.usage });
   const folder = resolve(given);
   const dir = options.mount ?? folder;
-  const record = readRecord(folder);
+  const record = readInstallRecord(folder);
   const nginx = await chooseNginx(options);
   const choice = chooseEngine(options.engine, nginx);
   const installation = {
@@ -92,7 +92,7 @@ async function install(given: string, options: Options, command: Command): Promi
   const { engine, prefix, decisionAddress: decision } = installation;
   const installed = { version: packageVersion(), engine, prefix, decision };
   const saved = isDry ? {} : writeFolder({ dir: folder, wanted, plan, record: installed });
-  report(command, { folder, dir, nginx, configuration, choice, plan, saved, wanted, isDry });
+  reportInstall(command, { folder, dir, nginx, configuration, choice, plan, saved, wanted, isDry });
 }
 
 function reportCheck(
@@ -150,7 +150,7 @@ interface Done {
   isDry: boolean;
 }
 
-function report(command: Command, done: Done): void {
+function reportInstall(command: Command, done: Done): void {
   const { folder, dir, nginx, choice, plan, saved, wanted, isDry } = done;
   const current = readFileOf(folder, settingsFile) ?? (wanted[settingsFile] as string);
   const result = {

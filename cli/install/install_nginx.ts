@@ -56,7 +56,7 @@ function describeRendered({ engine, module, nginxVersion = '', njs = '', dump }:
 }
 
 function readDump(file: string): string {
-  const text = readText(file);
+  const text = readDumpFile(file);
   const isHttp = ({ words, block }: Directive) => words[0] === 'http' && block !== undefined;
   if (flatten(parseDirectives(text)).some(isHttp)) return text;
   throw new Fault(
@@ -65,7 +65,7 @@ function readDump(file: string): string {
   );
 }
 
-function readText(file: string): string {
+function readDumpFile(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {

@@ -48,7 +48,7 @@ export const settingsFile = 'settings.conf';
 const recordFile = '.keygate-installed.json';
 
 /** @returns the record, or undefined where there is no usable record */
-export function readRecord(dir: string): Record | undefined {
+export function readInstallRecord(dir: string): Record | undefined {
   const text = readFileOf(dir, recordFile);
   if (text === undefined) return undefined;
   try {

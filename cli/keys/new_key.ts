@@ -18,11 +18,11 @@ const bcryptCost = 12;
 
 /** Makes a key: an id of 8 characters and a secret of 43 (256 bits). */
 export function makeKey(): { key: string; id: string } {
-  const id = randomText(idCharacters);
-  return { key: `kg_${id}_${randomText(secretCharacters)}`, id };
+  const id = randomBase62(idCharacters);
+  return { key: `kg_${id}_${randomBase62(secretCharacters)}`, id };
 }
 
-function randomText(length: number): string {
+function randomBase62(length: number): string {
   return Array.from({ length }, () => alphabet.charAt(randomInt(alphabet.length))).join('');
 }
 

@@ -30,9 +30,9 @@ const header = /^# configuration file (\/.*):$/;
 export function parseDirectives(text: string): Directive[] {
   const top: Directive[] = [];
   const stack: Directive[] = [];
-  let begun = begin('', 1);
+  let begun = beginDirective('', 1);
   for (const { token, file, line } of placeTokens(text)) {
-    if (begun.words.length === 0 || begun.file !== file) begun = begin(file, line);
+    if (begun.words.length === 0 || begun.file !== file) begun = beginDirective(file, line);
     const parent = stack.at(-1);
     const current = parent?.block ?? top;
     if (token === ';') {
@@ -48,12 +48,12 @@ export function parseDirectives(text: string): Directive[] {
       begun.words.push(token);
       continue;
     }
-    begun = begin(file, line);
+    begun = beginDirective(file, line);
   }
   return top;
 }
 
-function begin(file: string, line: number): Directive {
+function beginDirective(file: string, line: number): Directive {
   return { words: [], block: undefined, file, line, end: line };
 }
 

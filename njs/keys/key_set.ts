@@ -38,17 +38,17 @@ export function currentKeySet(): KeySet | undefined {
 /** Finds a plaintext or SHA-256 key by its digest. */
 export function findRecord(keySet: KeySet, digest: string): KeyRecord | undefined {
   const text = zoneOf(keySet.zone).get('d' + digest);
-  return text === undefined ? undefined : readRecord(text);
+  return text === undefined ? undefined : parseStoredRecord(text);
 }
 
 // A record as text: its members with line feeds between them, which none of them can hold. Without their names, since
 // 100,000 keys fit into 64 MB only while most take 64 bytes each; taken apart by `slice`, which costs engines a third
 // of JSON or `split`.
-function formatRecord({ subject, expiresSeconds, fingerprint, scopes }: KeyRecord): string {
+function formatStoredRecord({ subject, expiresSeconds, fingerprint, scopes }: KeyRecord): string {
   return subject + '\n' + formatEnd(expiresSeconds) + '\n' + fingerprint + '\n' + scopes.join(' ');
 }
 
-function readRecord(text: string): KeyRecord {
+function parseStoredRecord(text: string): KeyRecord {
   const first = text.indexOf('\n');
   const second = text.indexOf('\n', first + 1);
   const third = text.indexOf('\n', second + 1);
@@ -146,7 +146,7 @@ function storeEntry(dictionary: KeyZone, entry: KeyEntry, storing: StoringKeys):
   const record = recordOf(entry, storing.secret, storing.platform);
   try {
     dictionary.set('f' + record.fingerprint, formatEnd(record.expiresSeconds));
-    if (entry.kind !== 'bcrypt') dictionary.set('d' + entry.hash, formatRecord(record));
+    if (entry.kind !== 'bcrypt') dictionary.set('d' + entry.hash, formatStoredRecord(record));
     else if (entry.id !== '') dictionary.set('i' + entry.id, '1');
     return true;
   } catch (_) {

@@ -64,7 +64,7 @@ function takeUp(file: { text: string; digest: string }, keeping: Keeping): strin
   recover('keys');
   const problems = fromFile.problems.map((one) => `line ${one.line}: ${one.problem}`);
   const warnings = fromFile.warnings.map((one) => (one.line === 0 ? one.problem : `line ${one.line}: ${one.problem}`));
-  report(entries.length, problems.concat(fromEnvironment.problems.map((one) => one.problem)), warnings);
+  logOutcome(entries.length, problems.concat(fromEnvironment.problems.map((one) => one.problem)), warnings);
   return undefined;
 }
 
@@ -76,7 +76,7 @@ function withoutThose(entries: KeyEntry[], others: KeyEntry[]): KeyEntry[] {
   return entries.filter((entry) => there[entry.hash] !== true);
 }
 
-function report(entries: number, problems: string[], warnings: string[]): void {
+function logOutcome(entries: number, problems: string[], warnings: string[]): void {
   ngx.log(ngx.WARN, `keygate: API keys taken up: ${entries} usable, ${problems.length} unusable`);
   const lines = problems.slice(0, shownProblems).concat(warnings.slice(0, shownProblems));
   lines.forEach((line) => ngx.log(ngx.WARN, `keygate: API_KEYS_FILE: ${line}`));

@@ -19,7 +19,7 @@ export interface StoredJwks {
 export interface StoredDenials {
   jtis: { [jti: string]: true };
   kids: { [kid: string]: true };
-  /** There was no list when nginx looked for one first. */
+  /** There was no file when nginx first read the list. */
   isAbsent?: boolean;
 }
 

@@ -21,11 +21,11 @@ export async function token(r: NginxHTTPRequest): Promise<void> {
     else sendRouteRefusal(r, outcome);
   } catch (e) {
     r.error(`keygate: no token (request id ${askedSource.requestId(r.variables)}): ${oneLine(e)}`);
-    sendRouteRefusal(r, refuse('internal_error'));
+    sendRouteRefusal(r, refusalOf('internal_error'));
   }
 }
 
-function refuse(reason: Reason): RefusedOutcome {
+function refusalOf(reason: Reason): RefusedOutcome {
   return { admitted: false, reason };
 }
 
@@ -40,22 +40,22 @@ async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   const { variables } = r;
   const chosen = chooseCredential(readAsked(variables, askedSource));
   const presented = typeof chosen === 'string' ? readCredential(chosen) : chosen;
-  if ('reason' in presented) return refuse(presented.reason);
+  if ('reason' in presented) return refusalOf(presented.reason);
   const limit = failureLimit(variables, askedSource.client(variables) || '');
   if (!limit.spend()) {
     return { admitted: false, reason: 'rate_limited', retryAfterSeconds: limit.retryAfterSeconds() };
   }
   const { credential, tokenParts } = presented;
-  if (tokenParts !== undefined) return refuse('token_not_accepted');
+  if (tokenParts !== undefined) return refusalOf('token_not_accepted');
   const keySet = readKeySet(readGeneration() || '');
-  if (keySet === undefined || !keySet.available) return refuse('keys_unavailable');
+  if (keySet === undefined || !keySet.available) return refusalOf('keys_unavailable');
   const { generation } = keySet;
   const contentType = (variables.content_type || '').slice(0, maxTypeCharacters);
   const body = r.requestText || '';
   const answer = await askSidecar(r, 'token', { credential, generation, contentType, body });
-  if (answer === undefined) return refuse('verifier_unavailable');
+  if (answer === undefined) return refusalOf('verifier_unavailable');
   if (answer['admitted'] === true && isToken(answer['token'])) return JSON.stringify(answer['token']);
-  return refuse(isReason(answer['reason']) ? answer['reason'] : 'verifier_unavailable');
+  return refusalOf(isReason(answer['reason']) ? answer['reason'] : 'verifier_unavailable');
 }
 
 function isToken(value: unknown): boolean {

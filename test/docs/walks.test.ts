@@ -98,9 +98,9 @@ const walks: { [change: string]: Place[] } = {
     ),
     place(
       'auth/key_line.ts',
-      'function readId(',
+      'function readIdAttribute(',
       'function readNote(attributes: Attributes, value: string): boolean {\n' +
-        '  attributes.note = value;\n  return true;\n}\n\nfunction readId(',
+        '  attributes.note = value;\n  return true;\n}\n\nfunction readIdAttribute(',
     ),
     place('auth/key_line.ts', '  scopes: string[];\n}', '  scopes: string[];\n  note?: string;\n}'),
     place('docs/keys.md', '- `scope=` ', '- `note=` is a word.\n- `scope=` '),

@@ -35,16 +35,16 @@ export function makeCheckKey(pool: BcryptPool): CheckKey {
     const entry = candidates[match];
     if (outcomes.size >= maxRemembered) outcomes.clear();
     outcomes.set(id, { entry, untilMs: performance.now() + rememberMs });
-    return describe(entry);
+    return verdictOn(entry);
   };
 
   return async (credential, keys, onWork) => {
     const known = keys.byDigest.get(nodePlatform.sha256(credential));
-    if (known !== undefined) return describe(known);
+    if (known !== undefined) return verdictOn(known);
     if (checkKeyForm(credential) !== undefined) return { reason: 'unknown_key' };
     const id = nodePlatform.hmacSha256(secret, `${keys.generation}\n${credential}`);
     const outcome = outcomes.get(id);
-    if (outcome !== undefined && outcome.untilMs > performance.now()) return describe(outcome.entry);
+    if (outcome !== undefined && outcome.untilMs > performance.now()) return verdictOn(outcome.entry);
     const checking = running.get(id);
     if (checking !== undefined) return checking;
     onWork?.();
@@ -62,7 +62,7 @@ function candidatesFor(credential: string, keys: LoadedKeys): KeyEntry[] {
   return named === undefined ? [] : [named];
 }
 
-function describe(entry: KeyEntry | undefined): KeyCheck {
+function verdictOn(entry: KeyEntry | undefined): KeyCheck {
   if (entry === undefined) return { reason: 'unknown_key' };
   const reason = checkEntry(entry, Date.now() / 1000);
   return reason === undefined ? { entry } : { reason };

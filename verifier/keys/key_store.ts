@@ -53,15 +53,15 @@ export function openKeyStore(options: KeyStoreOptions): KeyStore {
   };
   const current = async (wanted: string): Promise<LoadedKeys | undefined> => {
     const isNginxs = () => state.loaded !== undefined && state.loaded.generation === wanted;
-    let freshness = refresh(options, state);
+    let freshness = readIfChanged(options, state);
     for (let i = 0; freshness === 'unsettled' && !isNginxs() && i < settleTimes; i++) {
       await pause(settleEveryMs);
-      freshness = refresh(options, state);
+      freshness = readIfChanged(options, state);
     }
     if (freshness !== 'fresh' && !isNginxs()) return undefined;
     return isTooOld(options, state) ? undefined : state.loaded;
   };
-  refresh(options, state);
+  readIfChanged(options, state);
   return { current };
 }
 
@@ -69,12 +69,12 @@ function isTooOld({ maxStaleSeconds }: KeyStoreOptions, { failingSinceMs }: Stor
   return failingSinceMs !== undefined && performance.now() - failingSinceMs >= maxStaleSeconds * 1000;
 }
 
-function refresh(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsettled' | 'faulty' {
+function readIfChanged(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsettled' | 'faulty' {
   const { path, apiKey, apiKeys } = options;
   const nowMs = performance.now();
   try {
     if (path === '') {
-      if (state.loaded === undefined) take(options, state, undefined);
+      if (state.loaded === undefined) takeUp(options, state, undefined);
       return 'fresh';
     }
     const facts = statSync(path);
@@ -87,8 +87,8 @@ function refresh(options: KeyStoreOptions, state: StoreState): 'fresh' | 'unsett
     if (judged === 'unsettled') return 'unsettled';
     return judged === 'read' && !read(options, state, nowMs) ? 'unsettled' : 'fresh';
   } catch (error) {
-    reportFault(options, state, describeFault(error));
-    if (state.loaded === undefined && apiKey + apiKeys !== '') take(options, state, undefined);
+    logFault(options, state, describeFault(error));
+    if (state.loaded === undefined && apiKey + apiKeys !== '') takeUp(options, state, undefined);
     return 'faulty';
   }
 }
@@ -99,7 +99,7 @@ function read(options: KeyStoreOptions, state: StoreState, nowMs: number): boole
   if (!isWhole) return false;
   const version = versionOf(stats);
   try {
-    take(options, state, bytes);
+    takeUp(options, state, bytes);
   } catch (error) {
     state.rejected = { version, why: describeFault(error) };
     throw error;
@@ -112,7 +112,7 @@ function read(options: KeyStoreOptions, state: StoreState, nowMs: number): boole
   return true;
 }
 
-function take(options: KeyStoreOptions, state: StoreState, fileBytes: Buffer | undefined): void {
+function takeUp(options: KeyStoreOptions, state: StoreState, fileBytes: Buffer | undefined): void {
   const { path, apiKey, apiKeys, log } = options;
   const sources: KeySources = { apiKey, apiKeys, fileBytes };
   if (state.loaded?.generation === generationOf(sources)) return;
@@ -124,7 +124,7 @@ function take(options: KeyStoreOptions, state: StoreState, fileBytes: Buffer | u
   log.info({ generation: keys.generation, unusable: problems.length }, 'keys taken up');
 }
 
-function reportFault({ path, log }: KeyStoreOptions, state: StoreState, why: string): void {
+function logFault({ path, log }: KeyStoreOptions, state: StoreState, why: string): void {
   const nowMs = performance.now(); // no calendar: the clock may jump
   state.failingSinceMs ??= nowMs;
   // Once the file has settled, it is read again.
