@@ -46,14 +46,24 @@ export function parseJwks(text: string, platform: Platform): Jwks | { fault: str
       });
     }
   }
-  for (let i = 0; i < usable.length; i++) {
-    const { jwk, note } = usable[i] as (typeof usable)[0];
-    const others = usable.filter((_, place) => place !== i).map((one) => one.jwk);
+  const sameKid = groupByKid(usable.map(({ jwk }) => jwk));
+  usable.forEach(({ jwk, note }) => {
+    const others = sameKid['kid ' + (jwk.kid || '')] as Jwk[];
     if (others.some((other) => contradict(jwk, other)))
       jwks.problems.push({ ...note, problem: 'another key has the same kid and fits the same algorithm' });
-    else if (!jwks.keys.some((other) => isSameKey(jwk, other) && jwk.alg === other.alg)) jwks.keys.push(jwk);
-  }
+    else if (others.filter((other) => isSameKey(jwk, other) && jwk.alg === other.alg)[0] === jwk) jwks.keys.push(jwk);
+  });
   return jwks;
+}
+
+function groupByKid(jwks: Jwk[]): { [kid: string]: Jwk[] } {
+  const groups = Object.create(null) as { [kid: string]: Jwk[] };
+  jwks.forEach((jwk) => {
+    const name = 'kid ' + (jwk.kid || '');
+    const group = groups[name] || (groups[name] = []);
+    group.push(jwk);
+  });
+  return groups;
 }
 
 type Note = Omit<JwkProblem, 'problem'>;
