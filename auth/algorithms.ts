@@ -1,15 +1,15 @@
-// Everything about a signature algorithm in one place, and the public keys that algorithms take (RFC 7518 sections 3.1
-// and 6, RFC 8037 section 3.1).
+// Which signature algorithms are accepted, and which key each algorithm takes (RFC 7518 sections 3.1 and 6, RFC 8037
+// section 3.1).
 
 export type SignatureAlgorithm =
   'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'Ed25519';
 
 export interface Algorithm {
-  /** The key type that it takes; a token never decides this. */
+  /** The key type that the algorithm takes; a token never chooses the type. */
   kty: 'RSA' | 'EC' | 'OKP';
-  /** The one curve that it takes. */
+  /** The only curve that the algorithm takes. */
   crv?: 'P-256' | 'P-384' | 'P-521' | 'Ed25519';
-  /** Bytes of its signature; an RSA signature has as many as the modulus. */
+  /** Bytes of a signature; absent for RSA, whose signatures are as long as the modulus. */
   signatureBytes?: number;
   /** WebCrypto's parameters for importKey. */
   import: { name: string; hash?: string; namedCurve?: string };
@@ -45,7 +45,7 @@ const ed25519: Algorithm = {
   verify: { name: 'Ed25519' },
 };
 
-/** The algorithms that are accepted; nothing else, ever. */
+/** The gateway accepts these algorithms and no other. */
 export const algorithms: { readonly [name in SignatureAlgorithm]: Algorithm } = {
   RS256: rs('SHA-256'),
   RS384: rs('SHA-384'),
@@ -57,7 +57,7 @@ export const algorithms: { readonly [name in SignatureAlgorithm]: Algorithm } = 
   ES384: es('P-384', 'SHA-384', 96),
   ES512: es('P-521', 'SHA-512', 132),
   EdDSA: ed25519,
-  Ed25519: ed25519, // RFC 9864: the name that says which curve
+  Ed25519: ed25519, // RFC 9864: unlike `EdDSA`, this name says which curve
 };
 
 /** Whether two names mean the same algorithm here: the only curve of EdDSA that is accepted is Ed25519 (RFC 9864). */
@@ -70,7 +70,7 @@ export function isAlgorithm(value: unknown): value is SignatureAlgorithm {
   return typeof value === 'string' && Object.prototype.hasOwnProperty.call(algorithms, value);
 }
 
-/** A public key that was checked (jwk.ts); what is not named here was left behind. */
+/** A public key that jwk.ts has checked; jwk.ts drops every member that is not listed here. */
 export interface Jwk {
   kty: 'RSA' | 'EC' | 'OKP';
   kid?: string;
@@ -85,7 +85,7 @@ export interface Jwk {
   modulusBytes?: number;
 }
 
-/** What a public key is made of, whoever describes it: a JWK of ours, of jose or of WebCrypto. */
+/** The public members of a key, typed so that a JWK of ours, of jose or of WebCrypto fits. */
 export interface PublicMembers {
   kty?: string;
   n?: string;
@@ -96,8 +96,8 @@ export interface PublicMembers {
 }
 
 /**
- * Builds a key anew from the public members that its type has. Nothing else reaches importKey (rule 5 in
- * docs/nginx-traps.md), and no private member gets out.
+ * Copies only the public members that the key's type has. So no other member reaches importKey (rule 5 in
+ * docs/nginx-traps.md), and no private member is published.
  */
 export function publicMembers(jwk: PublicMembers): PublicMembers {
   const { kty, n, e, crv, x, y } = jwk;
@@ -106,7 +106,7 @@ export function publicMembers(jwk: PublicMembers): PublicMembers {
   return { kty: 'EC', crv: crv as string, x: x as string, y: y as string };
 }
 
-/** A key of ours as others get it (RFC 7517 section 4): its public members, its name and its use. */
+/** A signing key of ours as the JWKS publishes it (RFC 7517 section 4). */
 export interface PublishedJwk extends PublicMembers {
   kid: string | undefined;
   alg: string | undefined;

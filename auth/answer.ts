@@ -1,4 +1,5 @@
-// A reason put on the wire: status, headers and JSON body (RFC 6750 section 3, RFC 9110 section 11.6.1).
+// What a client gets for a reason: status, headers with the challenge, and JSON body (RFC 6750 section 3, RFC 9110
+// section 11.6.1).
 
 import { refusals, type Reason, type Refusal } from './refusals.js';
 
@@ -16,13 +17,13 @@ export interface Answer {
 export interface AnswerDetails {
   /** The scopes a location requires, space-separated; named in the challenge of `insufficient_scope`. */
   requiredScope?: string;
-  /** After how many seconds to come back; 1 by default, for 429 and 503 only. */
+  /** After how many seconds the client may try again: for 429 and 503 only, 1 by default. */
   retryAfterSeconds?: number;
   /** The methods that a path takes, for 405. */
   allow?: string;
 }
 
-/** Puts a refusal into the contract's shape; nothing of the request is echoed. */
+/** Makes the answer to a refused request; the answer repeats nothing that the client sent. */
 export function formatRefusal(reason: Reason, details: AnswerDetails = {}): Answer {
   const { status } = refusals()[reason];
   const { body, challenge } = textsOf(reason);
@@ -36,14 +37,14 @@ export function formatRefusal(reason: Reason, details: AnswerDetails = {}): Answ
   return { status, headers, body };
 }
 
-/** What an answer says for a reason, whatever the request. */
+/** The parts of an answer that depend on the reason alone. */
 interface Texts {
   body: string;
-  /** Of WWW-Authenticate; empty for none. */
+  /** The value of WWW-Authenticate; empty where the answer has no such header. */
   challenge: string;
 }
 
-// Made once for each reason: whoever guesses keys is refused often, and should not cost much.
+// The texts are made once for each reason: a client that guesses keys gets many refusals, and each should cost little.
 const made: { [reason: string]: Texts } = {};
 
 function textsOf(reason: Reason): Texts {

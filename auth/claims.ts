@@ -1,4 +1,4 @@
-// The claims of a token whose signature holds (RFC 7519 section 4.1, RFC 9068, RFC 7800).
+// Whether the claims of a verified token satisfy a location (RFC 7519 section 4.1, RFC 9068, RFC 7800).
 
 import { ownMember, type UnverifiedObject } from './json.js';
 import type { Reason } from './refusals.js';
@@ -8,19 +8,19 @@ import { parseScope, encodeSubject } from './verdict.js';
 export interface JwtSettings {
   issuers: string[] | 'any';
   audiences: string[] | 'any';
-  /** By how many seconds clocks may differ. */
+  /** By how many seconds the issuer's clock and ours may differ. */
   leewaySeconds: number;
 }
 
 /** Claims that were checked. */
 export interface Claims {
-  /** Encoded for a header, as `issuer` is; empty where the token has none. */
+  /** The token's `sub`, encoded for a header as `issuer` is; empty where the token has no `sub`. */
   subject: string;
   issuer: string;
   scopes: string[];
-  /** From when the token no longer holds here, in Unix seconds, leeway included. */
+  /** When the token expires at this gateway: `exp` and the leeway, in Unix seconds. */
   expiresSeconds: number;
-  /** The `key` of a token of ours; other issuers may mean anything by theirs. */
+  /** The claim `key`: a fingerprint in tokens that we minted; other issuers may use the name for anything. */
   key: string | undefined;
 }
 
@@ -34,13 +34,13 @@ export function readUnverifiedIssuer(claims: UnverifiedObject): string | undefin
 
 export interface ClaimsJudging {
   nowSeconds: number;
-  /** Whether we signed the token: then `iat` adds nothing to the signature, and our clock may have been set back. */
+  /** Whether we signed the token. Then `iat` is not compared with the time: our clock may have been set back. */
   isOurs: boolean;
 }
 
 /**
- * Checks every claim but `iss`, whose trust the choice of the key has settled.
- * @param claims as parseJsonObject gives them: each member their own
+ * Checks the claims. The choice of the key has already decided whether `iss` is trusted.
+ * @param claims from parseJsonObject, and so without a prototype
  */
 export function checkClaims(
   claims: UnverifiedObject,
@@ -83,13 +83,13 @@ function checkDates(
   return { expiresSeconds: exp + leewaySeconds };
 }
 
-// RFC 7519 section 4.1: a string, and not every token has one.
+// RFC 7519 section 4.1: `iss` and `sub` are strings, and a token may lack both.
 function encodeClaim(claim: unknown): string | undefined {
   if (claim === undefined) return '';
   return typeof claim === 'string' ? encodeSubject(claim) : undefined;
 }
 
-// Most tokens have the issuer of the one before.
+// Most tokens have the same issuer as the token before.
 const latest: { issuer: unknown; encoded: string | undefined } = { issuer: undefined, encoded: '' };
 
 function encodeIssuer(issuer: string | undefined): string | undefined {
@@ -118,8 +118,8 @@ function checkAudience(aud: unknown, audiences: string[] | 'any'): Reason | unde
   return values.some((value) => audiences.indexOf(value as string) >= 0) ? undefined : 'token_audience';
 }
 
-// `scope` is a string (RFC 9068 section 2.2.3). Some issuers write an array of strings, or call the claim `scp`. What
-// is neither holds no scope: that refuses only where a scope is required.
+// `scope` is a string (RFC 9068 section 2.2.3). Some issuers write an array of strings, or call the claim `scp`. A
+// claim of any other type grants no scope, and so refuses only where a scope is required.
 function readScopes(scope: unknown): string[] {
   if (typeof scope === 'string') return parseScope(scope) || [];
   if (!Array.isArray(scope) || !scope.every((value) => typeof value === 'string')) return [];

@@ -1,8 +1,8 @@
-// Which clients count as one for a limit: an IPv4 address, or an IPv6 /64 (RFC 6177 section 2).
+// Which clients share a limit: the clients of an IPv4 address, or of an IPv6 /64 (RFC 6177 section 2).
 
 /**
  * @param address an IPv4 or IPv6 address as text, or anything else (a Unix socket)
- * @returns the address itself, the four first groups of an IPv6 address, or the IPv4 address mapped into it
+ * @returns the address itself; of an IPv6 address, its /64 or the IPv4 address that is mapped into it
  */
 export function clientNetwork(address: string): string {
   if (address.indexOf(':') < 0 || /^unix:/.test(address)) return address;

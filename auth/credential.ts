@@ -3,7 +3,7 @@
 
 import type { Reason } from './refusals.js';
 
-/** The credential headers as nginx shows them: empty when absent, repeated ones joined by a comma and a space. */
+/** The credential headers as nginx gives them: empty when absent; a comma and a space join repeated headers. */
 export interface CredentialHeaders {
   authorization: string;
   xApiKey: string;
@@ -13,7 +13,8 @@ export interface CredentialHeaders {
 export interface PresentedCredential {
   credential: string;
   /**
-   * What stands between its dots where there are exactly two: then it is judged as a JWT only, else as an API key only.
+   * The parts of a credential with exactly two dots, which is judged as a JWT only. Any other credential is judged as
+   * an API key only.
    */
   tokenParts: [header: string, payload: string, signature: string] | undefined;
 }
@@ -27,7 +28,7 @@ const printable = /^[\x21-\x7e]+$/;
 
 /**
  * Chooses the one credential of a request.
- * @returns a text that is not empty, or the reason why there is none
+ * @returns the credential, never empty, or the reason to refuse the request
  */
 export function chooseCredential(headers: CredentialHeaders): string | { reason: Reason } {
   const { authorization, xApiKey, apiKey } = headers;
@@ -42,7 +43,8 @@ export function chooseCredential(headers: CredentialHeaders): string | { reason:
   return fromAuthorization === '' || fromAuthorization === fromKeys ? fromKeys : { reason: 'two_credentials' };
 }
 
-// nginx joins repeated headers by a comma, which no key has; a repeated Authorization it refuses itself.
+// A comma means a repeated header: nginx joins the values, and no key has a comma. nginx itself refuses a repeated
+// Authorization header.
 function chooseKey(xApiKey: string, apiKey: string): string | { reason: Reason } {
   if (xApiKey.indexOf(',') >= 0 || apiKey.indexOf(',') >= 0) return { reason: 'doubled_header' };
   if (xApiKey === '' || apiKey === '') return xApiKey || apiKey;
@@ -56,21 +58,21 @@ function hasBearerScheme(value: string): boolean {
 
 /**
  * Judges the form of a credential.
- * @returns 1 to 12,288 printable ASCII characters without a space (of any kind where they have the two dots of a
- * token), or the reason why this is no credential
+ * @returns the credential and its parts, or the reason to refuse the request. An API key has 1 to 12,288 printable
+ * ASCII characters without a space; the characters of a token are not checked here.
  */
 export function readCredential(credential: string): PresentedCredential | { reason: Reason } {
-  const parts = credential.split('.'); // faster than looking for dots: engines do it character by character
+  const parts = credential.split('.'); // faster than a search for dots, which engines do character by character
   const tokenParts = parts.length === 3 ? (parts as [string, string, string]) : undefined;
   if (credential.length > maxCredentialBytes) {
     return { reason: tokenParts === undefined ? 'credential_too_long' : 'token_too_long' };
   }
-  // What is shaped like a token is judged as one: its alphabet is narrower still.
+  // The decoding of a token allows even fewer characters.
   if (tokenParts !== undefined || printable.test(credential)) return { credential, tokenParts };
   return { reason: 'malformed_credential' };
 }
 
-// Without a regular expression: engines try one at every character of a long token.
+// Without a regular expression: engines would try the expression at every character of a long token.
 function trim(value: string): string {
   let start = 0;
   let end = value.length;
@@ -84,7 +86,7 @@ function isBlank(code: number): boolean {
   return code === 32 || code === 9;
 }
 
-/** bcrypt reads no further than this; a longer key would be cut silently. */
+/** bcrypt silently ignores all bytes of a key after these. */
 export const maxBcryptBytes = 72;
 
 /** Characters of the two parts of a generated key. */
@@ -101,7 +103,7 @@ export function parseKeyId(credential: string): string {
 
 /**
  * Whether a key may be tried against bcrypt hashes.
- * @returns the reason why not: over 72 bytes, or a byte that bcrypt can't see past
+ * @returns the reason why not: the key has more than 72 bytes, or a byte that is not printable ASCII
  */
 export function checkKeyForm(credential: string): Reason | undefined {
   return credential.length > maxBcryptBytes || /[^\x21-\x7e]/.test(credential) ? 'unknown_key' : undefined;

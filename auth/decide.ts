@@ -1,4 +1,5 @@
-// The decision, step by step, for both entry points: target, credential, JWT or API key, scopes. Nothing else admits.
+// The decision, step by step, for both entry points: target, credential, JWT or API key, scopes. Every verdict that
+// admits a request comes from here.
 
 import {
   checkKeyForm,
@@ -15,7 +16,7 @@ import { holdsScopes, admit, refuse, type Principal, type Verdict } from './verd
 import { checkTarget } from './target.js';
 import { type TrustedKeys, decideToken } from './token_verdict.js';
 
-/** What is looked at of a request. */
+/** The parts of a request that the decision reads. */
 export interface RequestFacts {
   headers: CredentialHeaders;
   /** See checkTarget. */
@@ -25,7 +26,7 @@ export interface RequestFacts {
   isPreflight: () => boolean;
 }
 
-/** What the gate knows and can do; njs/decision/gate.ts builds it from nginx. */
+/** What the decision needs beside the request; njs/decision/gate.ts implements the gate in nginx. */
 export interface Gate {
   platform: Platform;
   nowSeconds: number;
@@ -33,15 +34,15 @@ export interface Gate {
   hasKeys: () => boolean;
   /** @returns the entry of a plaintext or SHA-256 key by the digest of the key */
   findKey: (digest: string) => KeyRecord | undefined;
-  /** @returns whether a bcrypt entry could match: by id, or any entry without one */
+  /** @returns whether a bcrypt entry has the key's id or, for a key without an id, has no id either */
   mayBeHashed: (credential: string) => boolean;
   /** Asks the sidecar about a key against the bcrypt entries. */
   checkHashedKey: (credential: string) => Promise<Verdict>;
   /** The sets of JWKs to trust now; undefined when none was loaded yet. */
   trustedKeys: () => TrustedKeys | undefined;
-  /** Fetches the remote JWKS for an unknown kid, within bounds. */
+  /** Fetches the remote JWKS for an unknown kid, at most once in a window of time. */
   refreshJwks: () => Promise<JwksRefresh>;
-  /** @returns what took a signature or the sidecar before, for this credential under these settings, while it holds */
+  /** @returns an earlier verdict on this credential under these settings that took a signature or the sidecar */
   recall: (credential: string) => Verdict | undefined;
   remember: (decided: Decided) => void;
 }
@@ -49,21 +50,21 @@ export interface Gate {
 /** A verdict that a cache may keep. */
 export interface Decided {
   credential: string;
-  /** What it took beside a lookup. */
+  /** What the verdict took beside a lookup. */
   cost: 'nothing' | 'signature' | 'bcrypt';
   verdict: Verdict;
 }
 
 /**
- * `current`: the set was fetched within the window, changed or not; `failed`: it could not be; `none`: there is no
+ * `current`: the set was fetched within the window, changed or not; `failed`: the fetch failed; `none`: there is no
  * remote set.
  */
 export type JwksRefresh = 'current' | 'failed' | 'none';
 
 /**
  * Decides about one request.
- * @returns the verdict, at once where that takes no signature and no sidecar; an exception or a rejected promise
- * means a fault of ours and admits nobody
+ * @returns the verdict, without a promise where no signature and no sidecar is needed. An exception or a rejected
+ * promise means a fault of ours, and the caller must refuse the request.
  */
 export function decide(request: RequestFacts, gate: Gate): Verdict | Promise<Verdict> {
   const fault = checkTarget(request.target, request.settings);
@@ -107,7 +108,7 @@ function recallOr(
 }
 
 /**
- * Decides about an API key as far as that takes no sidecar.
+ * Decides about an API key where the decision needs no sidecar.
  * @returns the verdict, or undefined when a bcrypt entry may match
  */
 function decideDigestKey(credential: string, gate: Gate): Verdict | undefined {

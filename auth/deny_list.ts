@@ -5,7 +5,7 @@ import { splitLines } from './file_text.js';
 export interface DenyList {
   jtis: { [jti: string]: true };
   kids: { [kid: string]: true };
-  /** Lines that can't be read. Each may have been a refusal. */
+  /** Lines that can't be parsed. Each may have named a token or a key to refuse. */
   problems: { line: number; problem: string }[];
 }
 
@@ -15,7 +15,7 @@ const countLine = /^# lines above: (\d{1,7})$/;
 /**
  * Parses `denied.txt`: lines `jti:VALUE` and `kid:VALUE`; `#` starts a comment line. The admin command ends the file
  * with a comment that counts the lines above it.
- * @returns the list, or why the text is not whole: its count is wrong
+ * @returns the list, or a fault where the count is wrong, since lines may be missing then
  */
 export function parseDenyList(text: string): DenyList | { fault: string } {
   const list: DenyList = {
@@ -41,7 +41,7 @@ export function parseDenyList(text: string): DenyList | { fault: string } {
 
 /**
  * Adds a line to the text of a deny list, and the count at its end.
- * @returns the text, the same where the line is there already
+ * @returns the new text, or the old text where it has the line already
  */
 export function addDenial(text: string, line: string): string {
   const lines = splitLines(text).filter((one) => !countLine.test(one.trim()));

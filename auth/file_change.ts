@@ -1,5 +1,5 @@
-// Whether a watched file must be read again, from what stat says of it. Asked alike by nginx and by the sidecar, so
-// that both take the same moment for the end of a write.
+// Whether a watched file must be read again, judged by its stat. nginx and the sidecar share this rule, so that both
+// take the same moment for the end of a write.
 
 /** What stat says; times in Unix milliseconds. */
 export interface FileFacts {
@@ -9,39 +9,39 @@ export interface FileFacts {
   ino: number;
 }
 
-/** What is known of a file from earlier stats and reads. Times are of our own clock, which may jump. */
+/** What earlier stats and reads have shown of a file. The times come from our own clock, which may jump. */
 export interface SeenFile {
   /** As `versionOf` gave it when the file was last read. */
   version: string;
   /** When this version was first read, and when last. */
   firstReadMs: number;
   lastReadMs: number;
-  /** A version that a stat has seen since; empty for none. It counts once a later stat sees it too. */
+  /** A newer version that a stat has shown, or empty. The version counts once a later stat shows it too. */
   candidate: string;
   candidateMs: number;
 }
 
 export interface Judgement {
-  /** `same`: as it was read; `unsettled`: somebody may be writing to it; `read`: it has changed, or may have. */
+  /** `same`: unchanged since the last read; `unsettled`: a write may be under way; `read`: changed, or maybe so. */
   judged: 'same' | 'unsettled' | 'read';
-  /** What to remember, where that has changed. */
+  /** What to remember of the file; undefined where the file was never read. */
   seen: SeenFile | undefined;
 }
 
-const settleMs = 150; // for so long a version must stand: a file that is written in place is whole only then
-const fineGrainMs = 100; // within this a second change may leave no trace in the file's times
-const coarseGrainMs = 2000; // the same where times are kept in whole seconds (FAT: two)
+const settleMs = 150; // a version must last this long: before, a file that is written in place may be incomplete
+const fineGrainMs = 100; // a second change within this time may leave the file's times as they are
+const coarseGrainMs = 2000; // the same on a file system that keeps times in whole seconds (FAT: two)
 const apartMs = 500;
 
-/** Names a state of the file: whoever writes to it changes its ctime, if not its mtime and size. */
+/** Names a state of the file: every write changes the ctime, even a write that keeps mtime and size. */
 export function versionOf({ mtimeMs, ctimeMs, size, ino }: FileFacts): string {
   return `${mtimeMs}:${ctimeMs}:${size}:${ino}`;
 }
 
 /**
- * Says what to do about a file. Differences between times count without their sign: after a jump of the clock a file is
+ * Says whether to read a file. Differences between times count without their sign: after a jump of the clock, a file is
  * read once too often, never once too seldom.
- * @param seen undefined when it was never read
+ * @param seen undefined when the file was never read
  */
 export function judgeChange(facts: FileFacts, seen: SeenFile | undefined, nowMs: number): Judgement {
   if (seen === undefined) return { judged: 'read', seen };
@@ -67,7 +67,7 @@ export function noteRead(version: string, seen: SeenFile | undefined, nowMs: num
   return { version, firstReadMs, lastReadMs: nowMs, candidate: '', candidateMs: 0 };
 }
 
-/** What to remember of a file that can't be read: whatever stands in its place later is new. */
+/** What to remember of a file that can't be read, so that any later content counts as new. */
 export function noteUnreadable(): SeenFile {
   return { version: 'unreadable', firstReadMs: 0, lastReadMs: 0, candidate: '', candidateMs: 0 };
 }

@@ -1,5 +1,5 @@
-// The text of a file that somebody else writes: one rule for key files, deny lists, key sets and settings. What can't
-// be trusted to be whole is no text at all, so that a damaged file lifts no refusal and adds no key.
+// Whether the bytes of a file that others write are text: one rule for key files, deny lists, key sets and settings. A
+// damaged file is refused as a whole, so that the damage lifts no refusal and adds no key.
 
 import type { Platform } from './platform.js';
 
@@ -7,7 +7,7 @@ export type FileText = { text: string } | { fault: string };
 
 /**
  * Reads the bytes of a text file: UTF-8 (RFC 3629), with or without a byte order mark.
- * @returns the text without the mark, or why the bytes are none: UTF-16, NUL bytes (left by a power cut), not UTF-8
+ * @returns the text without the byte order mark, or the fault: UTF-16, NUL bytes (left by a power cut), or not UTF-8
  */
 export function readFileText(bytes: Uint8Array, platform: Pick<Platform, 'decodeUtf8'>): FileText {
   const [first, second, third] = [bytes[0], bytes[1], bytes[2]];

@@ -4,11 +4,11 @@
 import type { Principal } from './verdict.js';
 
 export interface IdentityHeader {
-  /** As the upstream gets it. */
+  /** The name of the header that the upstream gets. */
   header: string;
   /** The nginx variable that holds it, without the dollar sign; documented in docs/settings.md. */
   variable: `keygate_${string}`;
-  /** Which member of the principal it is; absent where nginx derives it from `$keygate_admitted` (asking.conf). */
+  /** The member of the principal; absent where nginx derives the value from `$keygate_admitted` (asking.conf). */
   member?: 'subject' | 'issuer';
 }
 
@@ -26,7 +26,7 @@ export interface CarriedValue {
   read: (principal: Principal) => string;
 }
 
-/** The rows that a verdict carries; nginx knows the others by itself. */
+/** The rows that a verdict carries; nginx derives the values of the other rows. */
 export const carriedValues: CarriedValue[] = [];
 identityHeaders.forEach(({ variable, member }) => {
   if (member !== undefined) carriedValues.push(carried(variable, member));

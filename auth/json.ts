@@ -1,4 +1,4 @@
-// JSON objects from strangers: bounded in depth, and judged alike by every engine (RFC 8259).
+// Which texts count as JSON objects: bounded in depth, and the same texts in every engine (RFC 8259).
 
 /** A JSON object of which no member is checked yet. */
 export interface UnverifiedObject {
@@ -10,7 +10,7 @@ export type JsonReading = { object: UnverifiedObject } | { fault: 'not an object
 /** How deep arrays and objects may be nested; the old engine itself stops at 31. */
 export const maxDepth = 16;
 
-/** Parses a text that must be a JSON object; what comes back has no prototype, so that each member is its own. */
+/** Parses a text that must be a JSON object; the object has no prototype, so that it has only its own members. */
 export function parseJsonObject(text: string): JsonReading {
   if (isDeep(text)) return { fault: 'nested too deep' };
   const value = parseJson(text);
@@ -28,7 +28,7 @@ export function parseJson(text: string): unknown {
 
 const engine: { isLenient?: boolean } = {};
 
-// What engines are known to take for numbers: njs 1.0.2 `+1` and `01`, njs 0.8.9 `01`, `1.` and `.5`.
+// Texts that engines take for numbers against RFC 8259: njs 1.0.2 `+1` and `01`, njs 0.8.9 `01`, `1.` and `.5`.
 const noNumbers = ['+1', '01', '1.', '.5'];
 
 function isEngineLenient(): boolean {
@@ -52,8 +52,8 @@ const scalars =
 const emptyOrFull = /\[(?:[sv](?:,[sv])*)?\]|\{(?:s:[sv](?:,s:[sv])*)?\}/g;
 
 /**
- * Whether a text is JSON (RFC 8259), for engines whose parser takes more than that. Strings become `s`, other scalars
- * `v`, and then each array or object whose parts are such becomes `v`, from the innermost on.
+ * Whether a text is JSON (RFC 8259), for engines whose parser accepts more. Each string becomes `s` and each other
+ * scalar `v`. Then each array or object of these letters becomes `v`, the innermost first, until a letter is left.
  */
 export function isJson(text: string): boolean {
   if (/[\x00-\x08\x0b\x0c\x0e-\x1f]/.test(text)) return false;
@@ -85,7 +85,7 @@ export function ownMember(object: UnverifiedObject, name: string): unknown {
   return Object.prototype.hasOwnProperty.call(object, name) ? object[name] : undefined;
 }
 
-// Counted on the text, before any parser recurses; brackets within strings do not count.
+// The depth is counted on the text, before a parser recurses into it; brackets within strings do not count.
 function isDeep(text: string): boolean {
   if (text.split('{').length + text.split('[').length <= maxDepth + 2) return false;
   const bare = text.replace(/"(?:[^"\\]|\\.)*"/g, '');

@@ -15,7 +15,7 @@ export interface Jwks {
   keys: Jwk[];
   /** Entries that are not used. */
   problems: JwkProblem[];
-  /** Entries that are used, but should not be where they are as they are. */
+  /** Entries that are used, but that the operator should change: they have private members. */
   warnings: JwkProblem[];
 }
 
@@ -26,7 +26,7 @@ const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 
 /**
  * Reads a JWK set.
- * @returns its usable keys and what is wrong with the others, or why it is no set at all
+ * @returns the usable keys and what is wrong with the other keys, or why the text is no set
  */
 export function parseJwks(text: string, platform: Platform): Jwks | { fault: string } {
   const list = readList(text);
@@ -77,7 +77,8 @@ function hasPrivateMembers(entry: unknown): boolean {
   return isJsonObject(entry) && privateMembers.some((name) => name !== 'k' && ownMember(entry, name) !== undefined);
 }
 
-// Issuers list a key once for each algorithm, or twice: only two different keys leave open which of them is meant.
+// Some issuers list the same key twice, or once for each algorithm. Only two different keys with the same kid leave
+// open which key a token means.
 function contradict(one: Jwk, other: Jwk): boolean {
   if (one.kid === undefined || one.kid !== other.kid || isSameKey(one, other)) return false;
   if (one.kty !== other.kty || one.crv !== other.crv) return false;
@@ -129,7 +130,7 @@ function readJwk(entry: unknown, platform: Platform): JwkReading {
   return read;
 }
 
-// The public half of a private key: its key_ops speak of the private half.
+// The key_ops of a private key describe the private half: `sign` there means `verify` for the public half.
 function isPrivateSigner(entry: UnverifiedObject, operations: unknown): boolean {
   return ownMember(entry, 'd') !== undefined && Array.isArray(operations) && operations.indexOf('sign') >= 0;
 }

@@ -1,4 +1,4 @@
-// The form of a JWT in JWS compact serialisation (RFC 7515 section 7.1, RFC 7519 section 7.2, RFC 8725).
+// Whether a JWT is well-formed, in JWS compact serialisation (RFC 7515 section 7.1, RFC 7519 section 7.2, RFC 8725).
 
 import { isAlgorithm, type SignatureAlgorithm, algorithms, type Jwk } from './algorithms.js';
 import { maxCredentialBytes } from './credential.js';
@@ -6,7 +6,7 @@ import { ownMember, parseJsonObject, type UnverifiedObject } from './json.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
 
-/** A token taken apart; nothing in it is to be believed before the signature holds. */
+/** A parsed token; no part of it can be trusted before the signature is verified. */
 export interface UnverifiedToken {
   algorithm: SignatureAlgorithm;
   kid: string | undefined;
@@ -25,8 +25,8 @@ interface AcceptedHeader {
 const maxKidCharacters = 512;
 
 /**
- * Takes a token apart, or says why it is none.
- * @param parts what stands between its dots, where somebody has looked already
+ * Parses a token, or says why the token is malformed.
+ * @param parts the parts between the dots, where the caller has split the token already
  */
 export function parseToken(
   token: string,
@@ -68,12 +68,11 @@ function parsePart(
   return { reason: reading.fault === 'nested too deep' ? 'token_nested_too_deep' : otherwise };
 }
 
-// Few headers are in use at a time: those that were accepted are remembered as they were written.
+// Few different headers are in use at a time: accepted headers are remembered by their encoded text.
 const accepted = { headers: Object.create(null) as { [header: string]: AcceptedHeader }, count: 0 };
 const maxAccepted = 16;
 const maxAcceptedCharacters = 512;
 
-// Reads what stands before the first dot of a token.
 function readHeader(header: string, platform: Platform): AcceptedHeader | { reason: Reason } {
   const known = accepted.headers[header];
   if (known !== undefined) return known;
@@ -90,7 +89,7 @@ function readHeader(header: string, platform: Platform): AcceptedHeader | { reas
   return checked;
 }
 
-// jwk, jku, x5u and x5c are never looked at: keys come from the operator alone.
+// jwk, jku, x5u and x5c are never read: only the operator says which keys are trusted.
 function checkHeader(header: UnverifiedObject): AcceptedHeader | { reason: Reason } {
   const algorithm = ownMember(header, 'alg');
   const kid = ownMember(header, 'kid');
@@ -120,7 +119,7 @@ const orders: { [crv: string]: string } = {
     '01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409',
 };
 
-/** Whether a signature could be one of this key at all. */
+/** Whether a signature has the length and the range of a signature by this key. */
 export function hasSignatureForm(algorithm: SignatureAlgorithm, jwk: Jwk, signature: Uint8Array): boolean {
   const { kty, crv, signatureBytes } = algorithms[algorithm];
   if (kty === 'RSA') return signature.length === jwk.modulusBytes;

@@ -1,12 +1,12 @@
-// The key file: one entry a line. A line that can't be used is reported by its number, never by its content,
-// and never stops the others. Read alike by nginx and by the sidecar.
+// Which API keys the key file and the environment hold. A line that can't be used is reported by its number, never by
+// its content, and the other lines still count. nginx and the sidecar share this parser.
 
 import { splitLines } from './file_text.js';
 import type { KeyEntry } from './key_record.js';
 import { parseKeyLine } from './key_line.js';
 import type { Platform } from './platform.js';
 
-/** What a line does not do, in words fit for a log. */
+/** What is wrong with a line, in words fit for a log. */
 export interface LineProblem {
   line: number;
   problem: string;
@@ -16,14 +16,14 @@ export interface KeyFile {
   entries: KeyEntry[];
   /** Lines that are not used. */
   problems: LineProblem[];
-  /** Lines that are used but should not stay as they are. */
+  /** Lines that are used, but that the operator should change. */
   warnings: LineProblem[];
 }
 
 const manyWithoutId = 64;
 const maxLineCharacters = 4096; // the old engine takes seconds for a line of 100 KB
-const lastOfSalt = 28; // of `$2b$12$` and 22 characters
-const saltEnds = '.Oeu'; // 128 bits leave two for the last character
+const lastOfSalt = 28; // the index in `$2b$12$` and 22 characters of salt
+const saltEnds = '.Oeu'; // a salt of 128 bits leaves two bits for the last character
 
 /** A larger file is refused unread: nginx's memory for keys holds far fewer lines than fit into it. */
 export const maxKeyFileBytes = 33554432;
@@ -83,7 +83,7 @@ function addEntry(file: KeyFile, seen: Seen, entry: KeyEntry): void {
   file.entries.push(entry);
 }
 
-// What the original's README and examples gave as values, and what people type in their place.
+// The values in the README and the examples of the original project, and what people type in their place.
 const placeholder =
   /^(?:your[-_].*|.*your[-_](?:token|key|api[-_]?key).*|.*[-_]here|change[-_]?me|my-secret-key|<.*>|x{3,}|key[1-3])$/i;
 
@@ -125,9 +125,9 @@ function plaintextEntry(key: string, platform: Platform): KeyEntry {
 }
 
 /**
- * Names the content of all sources of API keys.
+ * Names a generation of API keys after the content of all sources.
  * @param sources `fileDigest`: SHA-256 of the file's bytes, empty for no file
- * @returns 22 characters that change with any of them
+ * @returns 22 characters that change when any source changes
  */
 export function keysGeneration(
   sources: { apiKey: string; apiKeys: string; fileDigest: string },

@@ -7,8 +7,8 @@ import { parseScope } from './verdict.js';
 
 const bcrypt = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const sha256 = /^\$sha256\$([A-Za-z0-9_-]{43})$/;
-// `name:hash` as `keygate key new` writes it: looked at in one go, or a file of 100,000 lines takes several times as
-// long.
+// `name:hash` as `keygate key new` writes it. A single pattern checks the whole of it: checked part by part, a file of
+// 100,000 lines takes several times as long.
 const usual =
   /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}:\$(?:sha256\$[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]|2[aby]\$(?:0[4-9]|1[0-4])\$[./A-Za-z0-9]{53})(?: |$)/;
 const usualId = /^id=[0-9A-Za-z]{8}$/;
@@ -34,7 +34,7 @@ type Secret = { kind: KeyEntry['kind']; hash: string };
 /**
  * Parses a line that is neither empty nor a comment.
  * @param text the line without white space at its ends
- * @returns the entry, or why it can't be used: never with any of its content
+ * @returns the entry, or why the line can't be used, without any content of the line
  */
 export function parseKeyLine(text: string, line: number, platform: Platform): KeyEntry | { problem: string } {
   const usualEntry = usual.test(text) ? readUsualLine(text, line) : undefined;
@@ -56,11 +56,11 @@ export function parseKeyLine(text: string, line: number, platform: Platform): Ke
   return { kind: secret.kind, name, hash: secret.hash, id, expiresSeconds, scopes, text, line };
 }
 
-// Undefined when there is more to say about its attributes.
+// Returns undefined where an attribute is wrong: parseKeyLine then says why.
 function readUsualLine(text: string, line: number): KeyEntry | undefined {
   const colon = text.indexOf(':');
   const isSha256 = text.charAt(colon + 2) === 's';
-  const start = isSha256 ? colon + 9 : colon + 1; // after $sha256$; a bcrypt hash keeps its mark
+  const start = isSha256 ? colon + 9 : colon + 1; // after `$sha256$`; a bcrypt hash keeps its prefix
   const end = isSha256 ? start + 43 : start + 60;
   const kind = isSha256 ? 'sha256' : 'bcrypt';
   const name = text.slice(0, colon);
@@ -79,7 +79,7 @@ function splitWords(text: string): string[] {
   return text.indexOf('\t') < 0 && text.indexOf('  ') < 0 ? text.split(' ') : text.split(/[ \t]+/);
 }
 
-// The place of the colon after a name that has neither a colon nor a dollar sign in it; -1 or 0 for none.
+// The index of the colon that ends the name; -1 or 0 without a name. A name has neither a colon nor a dollar sign.
 function endOfName(first: string): number {
   const colon = first.indexOf(':');
   const dollar = first.indexOf('$');
@@ -132,7 +132,7 @@ export interface Attribute {
   name: string;
   /** What a value must be, for messages. */
   expected: string;
-  /** Puts a value among the attributes; @returns false for a value that is none. */
+  /** Puts a value among the attributes; @returns false for an invalid value. */
   read: (attributes: Attributes, value: string) => boolean;
 }
 

@@ -1,5 +1,5 @@
-// One entry of the key file: how it is named to others without giving it away, what nginx and the sidecar keep and tell
-// each other of it, and whether it still holds.
+// Whether an entry of the key file still holds, and what nginx and the sidecar keep and send of an entry without its
+// secret.
 
 import type { Reason } from './refusals.js';
 import { isJsonObject } from './json.js';
@@ -7,7 +7,8 @@ import type { Platform } from './platform.js';
 import { encodeSubject, admit, refuse, type Verdict } from './verdict.js';
 
 /**
- * The media type of each question to the sidecar and of each answer; an answer of another type does not count (rule 2).
+ * The media type of each question to the sidecar and of each answer. An answer of another type does not count (rule 2
+ * in docs/nginx-traps.md).
  */
 export const sidecarMediaType = 'application/vnd.keygate+json';
 
@@ -27,11 +28,11 @@ export interface KeyEntry {
   line: number;
 }
 
-const fingerprintCharacters = 22; // the last of them carries two bits
+const fingerprintCharacters = 22; // the last character carries two bits
 const subjectCharacters = 8;
 
 /**
- * What a minted token carries to say from which entry it came.
+ * Names an entry in the tokens that are minted from it.
  * @param secret the HMAC key from STATE_DIR
  * @returns 16 bytes of HMAC-SHA-256 of the stored text, as 22 characters of base64url
  */
@@ -40,7 +41,8 @@ export function entryFingerprint(entry: KeyEntry, secret: string, platform: Plat
   return mac.slice(0, fingerprintCharacters - 1) + firstTwoBits(mac.charCodeAt(fingerprintCharacters - 1));
 }
 
-// The base64url character with the same first two bits and zeros after them: A-P, Q-f, g-v, w-_ in its alphabet.
+// Clears all bits of a base64url character but the first two: A-P becomes A, Q-f becomes Q, g-v becomes g, w-_
+// becomes w.
 function firstTwoBits(code: number): string {
   if (code >= 97 && code <= 122) return code <= 102 ? 'Q' : code <= 118 ? 'g' : 'w';
   if (code >= 65 && code <= 90) return code <= 80 ? 'A' : 'Q';
@@ -52,7 +54,7 @@ export function entrySubject(entry: KeyEntry, fingerprint: string): string {
   return entry.name || 'key-' + fingerprint.slice(0, subjectCharacters);
 }
 
-/** An entry without its secret. All members survive JSON: nginx stores a record as such, and the sidecar sends it. */
+/** An entry without its secret. All members survive JSON, since the sidecar sends records to nginx. */
 export interface KeyRecord {
   /** Fit for a header. */
   subject: string;
@@ -63,18 +65,18 @@ export interface KeyRecord {
   fingerprint: string;
 }
 
-/** What of an entry decides whether it holds. */
+/** The members that decide whether an entry still holds. */
 export type KeyTerms = Pick<KeyRecord, 'expiresSeconds'>;
 
 /**
- * Judges an entry of the key file: the one place that does, wherever an entry is met.
- * @returns the reason why it does not hold, or undefined
+ * Judges whether an entry of the key file still holds. nginx, the sidecar and the commands share this rule.
+ * @returns the reason to refuse the entry, or undefined
  */
 export function checkEntry(terms: KeyTerms, nowSeconds: number): Reason | undefined {
   return terms.expiresSeconds !== null && terms.expiresSeconds <= nowSeconds ? 'expired_key' : undefined;
 }
 
-/** Decides about an entry that a key was found to match. */
+/** Decides about a key that matches an entry. */
 export function decideRecord(record: KeyRecord, nowSeconds: number): Verdict {
   const fault = checkEntry(record, nowSeconds);
   if (fault !== undefined) return refuse(fault);

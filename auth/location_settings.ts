@@ -5,9 +5,9 @@ import type { TargetSettings } from './target.js';
 
 export interface LocationSettings extends TargetSettings {
   jwt: JwtSettings;
-  /** Scopes that a credential must all hold. */
+  /** A credential must hold all of these scopes. */
   requiredScopes: string[];
-  /** The same as it was written, for the challenge. */
+  /** The required scopes as the operator wrote them, for the challenge. */
   requiredScope: string;
 }
 
@@ -17,7 +17,7 @@ export interface LocationSettings extends TargetSettings {
  */
 export const askedSettings = ['jwt_audience', 'jwt_issuer', 'jwt_leeway', 'require_scope', 'hide_token_route'] as const;
 
-const maxScopeCharacters = 512; // a refusal names them, in the one small buffer that nginx has for a verdict
+const maxScopeCharacters = 512; // a refusal names the scopes, and nginx has a single small buffer for a verdict
 
 /**
  * Parses the joined settings of a location.
@@ -55,7 +55,7 @@ export function parseList(text: string): string[] | 'any' {
   return named.length === 1 && named[0] === 'any' ? 'any' : named;
 }
 
-/** What the issuer of our own tokens follows from; undefined or empty where a setting is unset. */
+/** The settings that decide the issuer of our own tokens; undefined or empty where a setting is unset. */
 export interface MintIssuerSettings {
   mintIssuer: string | undefined;
   /** Whether JWKS_PATH or JWKS_URL is set. */
@@ -64,8 +64,8 @@ export interface MintIssuerSettings {
 }
 
 /**
- * Chooses the `iss` of the tokens that POST /token mints: MINT_ISSUER, else the first JWT_ISSUER where nobody else's
- * keys verify it, else `keygate`.
+ * Chooses the `iss` of the tokens that POST /token mints: MINT_ISSUER, else the first JWT_ISSUER where no JWKS is set,
+ * else `keygate`.
  */
 export function chooseMintIssuer({ mintIssuer, hasJwks, jwtIssuer }: MintIssuerSettings): string {
   if (mintIssuer) return mintIssuer;

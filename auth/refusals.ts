@@ -1,5 +1,5 @@
-// The one table of refusals: reason to HTTP status, error type, code, challenge and text
-// (RFC 6750 section 3, RFC 9110 section 11.6.1), in the order in which the checks run.
+// What a client is told for each reason: HTTP status, error type, code and message, in the order in which the checks
+// run. auth/answer.ts makes the challenge.
 
 /** One row: what a client is told for a reason. */
 export interface Refusal {
@@ -188,12 +188,12 @@ export type Reason = keyof ReturnType<typeof makeTable>;
 
 const made: { table: ReturnType<typeof makeTable> | undefined } = { table: undefined };
 
-/** The table, made when it is first asked for: nginx's old engine runs top-level code on every request. */
+/** The table, made when it is first needed: nginx's old engine runs top-level code on every request. */
 export function refusals(): ReturnType<typeof makeTable> {
   return made.table || (made.table = makeTable());
 }
 
-/** Whether a value that came from elsewhere (a variable of nginx, the sidecar) is one of them. */
+/** Whether a value from elsewhere (a variable of nginx, the sidecar) is a reason. */
 export function isReason(value: unknown): value is Reason {
   return typeof value === 'string' && Object.prototype.hasOwnProperty.call(refusals(), value);
 }

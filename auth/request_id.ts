@@ -1,4 +1,4 @@
-// Which request ids of clients are kept: those that do no harm in headers and logs.
+// Which request ids of clients are kept: ids that do no harm in headers and logs.
 
 /** The form, as a pattern that JavaScript and nginx (PCRE) read alike. */
 export const requestIdPattern = '^[A-Za-z0-9._-]{1,128}$';

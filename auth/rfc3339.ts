@@ -18,7 +18,7 @@ export function parseRfc3339(text: string): number | undefined {
   return time === undefined ? undefined : midnight + time;
 }
 
-// Seconds since 00:00 UTC of the date, of `hh:mm:ss`, a fraction if any, and an offset.
+// Turns `hh:mm:ss`, a fraction if any, and an offset into seconds since 00:00 UTC of the date.
 function parseTime(text: string): number | undefined {
   const hour = Number(text.slice(0, 2));
   const minute = Number(text.slice(3, 5));

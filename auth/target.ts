@@ -10,20 +10,21 @@ export interface TargetSettings {
 }
 
 /**
- * What nearly every target looks like: no identity claimed, two plain hosts, a path without an escape or `token`. As a
- * pattern that JavaScript and nginx (PCRE) read alike: nginx tries it before us (nginx/snippet_files.ts).
+ * The form of nearly every target: no identity header, two plain hosts, a path without an escape or `token`. JavaScript
+ * and PCRE must read the pattern alike, since nginx tries it before us (nginx/snippet_files.ts).
  */
 export const usualTargetPattern =
   '^= [A-Za-z0-9._:\\[\\]-]* [A-Za-z0-9._:\\[\\]-]* (?![^?]*(?:%|[Tt][Oo][Kk][Ee][Nn]))[^\\x00-\\x20\\x5c\\x7f#]*$';
 
-/** What stands for such a target where nginx has found one: no target begins so. */
+/** Stands for a target in which nginx has found that form; no other `$keygate_target` begins with this word. */
 export const usualTarget = 'usual';
 
-// Compiled when it is first needed: nginx has tried it before. Most requests have the target of the one before.
+// The pattern is compiled when it is first needed, since nginx has tried it before. Most requests have the same target
+// as the request before.
 const compiled: { usual: RegExp | undefined } = { usual: undefined };
 const latest = { target: '' };
 
-/** Whether a target needs no closer look, whatever a location asks of targets. */
+/** Whether a target needs no further check, whatever a location asks of targets. */
 export function isUsualTarget(target: string): boolean {
   if (target !== '' && target === latest.target) return true;
   compiled.usual = compiled.usual || new RegExp(usualTargetPattern);
@@ -36,9 +37,8 @@ const allowed = /^= [A-Za-z0-9._:[\]-]* [A-Za-z0-9._:[\]-]* [^\x00-\x20\x5c\x7f#
 
 /**
  * Checks the target of a request that would be proxied.
- * @param target what `$keygate_target` holds (nginx/snippets/asking.conf), with spaces between: `=` and the identity
- * headers that the client sent, the Host header, the host that nginx took from it or from the target, the target as the
- * client sent it; or `usual`, where nginx found one of that kind
+ * @param target the value of `$keygate_target` (nginx/snippets/asking.conf), or `usual`. Spaces separate the value's
+ * parts: `=` with the client's identity headers, the Host header, the host that nginx took, and the target as sent.
  * @returns the reason to refuse it, or undefined
  */
 export function checkTarget(target: string, settings: TargetSettings): Reason | undefined {
@@ -49,7 +49,7 @@ export function checkTarget(target: string, settings: TargetSettings): Reason | 
 }
 
 function explainRefused(target: string): Reason {
-  if (target.charAt(0) !== '=') return 'bad_target'; // nothing of ours
+  if (target.charAt(0) !== '=') return 'bad_target'; // not from asking.conf
   if (target.charAt(1) !== ' ') return 'identity_header';
   const [, header = '', host = ''] = target.split(' ');
   return /[^A-Za-z0-9._:[\]-]/.test(header + host) ? 'bad_host' : 'bad_target';
@@ -58,8 +58,8 @@ function explainRefused(target: string): Reason {
 const maxDecodings = 5;
 
 /**
- * Whether any upstream could take a path for its `/token`. A prefix may be cut off after we have judged
- * (`proxy_pass http://up/;`), so only the last segment counts; decoded as often as it changes.
+ * Whether any upstream could take a path for its `/token`. nginx may cut a prefix off after the decision
+ * (`proxy_pass http://up/;`), so only the last segment counts. The path is decoded until decoding changes nothing.
  */
 export function namesTokenRoute(path: string): boolean {
   let current = path;

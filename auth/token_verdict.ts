@@ -12,27 +12,27 @@ import { admit, refuse, type Principal, type Verdict } from './verdict.js';
 
 /** The keys that verify tokens, each set bound to its issuers. */
 export interface TrustedKeys {
-  /** Our own: they verify tokens of this issuer and no other. Without `keys` they could not be loaded. */
+  /** Our minting keys: they verify tokens of this issuer and no other. `keys` is undefined while no key is loaded. */
   minting: { issuer: string; keys: Jwk[] | undefined } | undefined;
   /** JWKS_PATH. */
   local: Jwk[];
   /** JWKS_URL; undefined where it is not set. */
   remote: Jwk[] | undefined;
-  /** Whether JWKS_PATH or JWKS_URL is set and no key of it could be loaded, so that a missing key is our failure. */
+  /** Whether JWKS_PATH or JWKS_URL is set and gave no key, so that a missing key is our failure. */
   lacksJwks: boolean;
-  /** False while what is denied is not known: the list could not be read. */
+  /** False while the deny list could not be read. */
   hasDenyList: boolean;
   isDeniedKid: (kid: string) => boolean;
   isDeniedJti: (jti: string) => boolean;
-  /** Whether the entries of the key file are known and not too old. */
+  /** Whether the entries of the key file are loaded and not too old. */
   hasEntries: () => boolean;
-  /** @returns the entry of the key file from which a token of ours was minted, or undefined when it is gone */
+  /** @returns the entry of the key file from which a token of ours was minted, or undefined when the entry is gone */
   findEntry: (fingerprint: string) => KeyTerms | undefined;
 }
 
 export interface TokenQuestion {
   token: string;
-  /** What stands between its dots, where somebody has looked already. */
+  /** The parts between the dots, where the caller has split the token already. */
   tokenParts?: string[] | undefined;
   nowSeconds: number;
   settings: JwtSettings;
@@ -42,7 +42,7 @@ export interface TokenQuestion {
 
 /**
  * Decides about a JWT, whatever scopes a location requires.
- * @returns the verdict, at once where it is a refusal that takes no signature
+ * @returns the verdict, without a promise where no signature has to be verified
  */
 export function decideToken(question: TokenQuestion): Verdict | Promise<Verdict> {
   const { token, tokenParts, settings, keys, platform } = question;
@@ -62,8 +62,8 @@ export function decideToken(question: TokenQuestion): Verdict | Promise<Verdict>
 }
 
 /**
- * Whose a token says it is.
- * @returns our own, one of the issuers that the location takes, or undefined: nobody's that counts
+ * Which source of keys must verify a token, by its `iss`.
+ * @returns undefined for an issuer that the location does not accept
  */
 function sourceOf(
   claims: UnverifiedObject,
@@ -76,7 +76,7 @@ function sourceOf(
   return isTaken ? 'other' : undefined;
 }
 
-// Loops, here and below: QuickJS takes longer to make a function for `filter` than to look at a few keys.
+// Loops, here and below: QuickJS takes longer to make a function for `filter` than to test a few keys.
 function withSignatureForm(jwks: Jwk[], { algorithm, signature }: UnverifiedToken): Jwk[] {
   const shaped: Jwk[] = [];
   for (let i = 0; i < jwks.length; i++) {
@@ -122,7 +122,7 @@ function fittingKeys(jwks: Jwk[], algorithm: SignatureAlgorithm): Jwk[] {
   return fitting;
 }
 
-/** Under what the claims of a verified token are judged. */
+/** What the claims of a verified token are judged by. */
 interface Judging {
   isOurs: boolean;
   settings: JwtSettings;
@@ -130,7 +130,7 @@ interface Judging {
   nowSeconds: number;
 }
 
-// More than one key only where the same kid stands in a local and a remote set.
+// There are several keys only where a local and a remote set have the same kid.
 async function verifyThenJudge(
   token: UnverifiedToken,
   jwks: Jwk[],
@@ -147,7 +147,6 @@ async function verifyThenJudge(
   return refuse('token_signature');
 }
 
-// The verdict on a token whose signature holds.
 function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging): Verdict {
   const { isOurs, keys, settings, nowSeconds } = judging;
   const claims = checkClaims(token.unverifiedClaims, settings, { nowSeconds, isOurs });
@@ -169,7 +168,7 @@ function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging):
   return isOurs ? bindToEntry(principal, claims.key || '', judging) : admit(principal);
 }
 
-// A token that was minted here lives no longer than the entry that it came from: leeway is for clocks of others.
+// A token that we minted holds no longer than the entry that it came from. Leeway is for the clocks of other issuers.
 function bindToEntry(principal: Principal, fingerprint: string, { keys, nowSeconds }: Judging): Verdict {
   if (!keys.hasEntries()) return refuse('keys_unavailable');
   const entry = keys.findEntry(fingerprint);

@@ -1,6 +1,6 @@
-// What a decision is: a value, never an exception. Only njs/ turns it into nginx calls. Subjects are made safe for
-// headers and logs here, so that no two look alike (RFC 3986 section 2.1), and scopes are compared (RFC 6749 section
-// 3.3).
+// What a decision is: a value, never an exception. Only njs/ turns the value into nginx calls. Here subjects are made
+// safe for headers and logs, so that two subjects never become the same text (RFC 3986 section 2.1). Scopes are
+// compared here (RFC 6749 section 3.3).
 
 import type { Reason } from './refusals.js';
 
@@ -8,7 +8,7 @@ import type { Reason } from './refusals.js';
 export interface Principal {
   /** How the credential was checked: the value of `X-Auth-Method`; empty for a preflight let through. */
   method: 'api_key' | 'jwt' | '';
-  /** The subject, encoded for a header (subject.ts). */
+  /** The subject, encoded for a header (encodeSubject). */
   subject: string;
   /** The token's `iss`, encoded likewise; empty for an API key. */
   issuer: string;
@@ -16,7 +16,7 @@ export interface Principal {
   scopes: string[];
   /** The moment from which the credential no longer holds, in Unix seconds, leeway included; undefined for never. */
   expiresSeconds: number | undefined;
-  /** What admitted it: the kid of the verifying JWK, or the fingerprint of the key's entry. */
+  /** What admitted the request: the kid of the verifying JWK, or the fingerprint of the key's entry. */
   keyId: string;
 }
 
@@ -46,8 +46,8 @@ export function refuse(reason: Reason): Refused {
 const scopeTokens = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 /**
- * @param separator between scopes; several in a row count as one
- * @returns the scopes, or undefined when one holds a character that none may have
+ * @param separator between scopes; may be repeated
+ * @returns the scopes, or undefined where the text holds a character that no scope may have
  */
 export function parseScope(text: string, separator = ' '): string[] | undefined {
   if (!scopeTokens.test(text)) return undefined;
@@ -55,7 +55,7 @@ export function parseScope(text: string, separator = ' '): string[] | undefined 
   return scopes.indexOf('') < 0 ? scopes : scopes.filter((scope) => scope !== '');
 }
 
-/** Whether all required scopes are held; none required is always held. */
+/** Whether all required scopes are held; true where no scope is required. */
 export function holdsScopes(held: string[], required: string[]): boolean {
   return required.every((scope) => held.indexOf(scope) >= 0);
 }
@@ -67,8 +67,8 @@ const plain = /^[\x21-\x24\x26-\x7e]*$/;
 
 /**
  * Encodes a subject or an issuer for a header.
- * @returns at most 256 bytes, or undefined for a text that can't be one: with control characters, lone surrogates or
- * U+FFFD, or too long
+ * @returns at most 256 bytes, or undefined for a text that is too long or that holds control characters, lone
+ * surrogates or U+FFFD
  */
 export function encodeSubject(text: string): string | undefined {
   const encoded = plain.test(text) ? text : encodeUnusual(text);
@@ -76,7 +76,7 @@ export function encodeSubject(text: string): string | undefined {
 }
 
 function encodeUnusual(text: string): string | undefined {
-  // U+FFFD: the old engine's JSON.parse puts it in the place of a lone surrogate.
+  // The old engine's JSON.parse puts U+FFFD in the place of a lone surrogate.
   if (/[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffd]/.test(text) || hasLoneSurrogate(text)) return undefined;
   return encodeURIComponent(text).replace(/%(2[1-46-9A-F]|3[A-F]|40|5[B-F]|60|7[B-E])/g, (_, hex: string) =>
     String.fromCharCode(parseInt(hex, 16)),

@@ -1,4 +1,4 @@
-// denied.txt, the deny list beside the key file: a line more.
+// How the commands read denied.txt, the deny list beside the key file, and add a line to it.
 
 import { dirname, join } from 'node:path';
 import { addDenial, parseDenyList, type DenyList } from '../auth/deny_list.js';
@@ -7,7 +7,7 @@ import { editLocked } from '../node/locked_file.js';
 import { readText } from '../node/regular_file.js';
 import type { Settings } from '../settings/read.js';
 
-const maxBytes = 1048576; // as nginx reads it
+const maxBytes = 1048576; // the same bound as in nginx
 const firstLine = '# jti:VALUE and kid:VALUE, refused although they verify\n';
 
 /** Where the deny list of a gateway is. */
@@ -15,7 +15,7 @@ export function deniedPath(settings: Settings): string {
   return join(dirname(settings.apiKeysFile), 'denied.txt');
 }
 
-/** @throws Fault where the list can't be trusted to be whole */
+/** @throws Fault where the list may be damaged */
 export function readDenied(settings: Settings): DenyList {
   const path = deniedPath(settings);
   const list = parseDenyList(readText(path, maxBytes));

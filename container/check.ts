@@ -15,19 +15,19 @@ function check(env: NodeJS.ProcessEnv): void {
   const settings = readSettings(env);
   checkContainerSettings(settings, env);
   checkFiles(settings);
-  // What follows from files that the verifier does not see.
+  // The issuer follows from files that the verifier does not see.
   const path = join(configurationDir, 'verifier.env');
   writeAtomically(path, `MINT_ISSUER=${settings.mintIssuer}\n`, fileMode);
   console.log('settings are in order');
 }
 
-// Before all settings are read: they would not say whose file it is.
+// Called before readSettings, whose fault would not name the owner of the file.
 function checkSecret(path: string | undefined): void {
   const fault = path ? findUnreadable(path, readers()) : undefined;
   if (fault !== undefined) throw new Fault(`API_KEY_FILE: ${fault}`);
 }
 
-/** What only Docker knows, or knows by another name. */
+/** Checks settings that only Docker has, or that have another name there. */
 function checkContainerSettings(settings: Settings, env: NodeJS.ProcessEnv): void {
   if (env['HOST_API_KEYS_FILE'] && !settings.isApiKeysFileNamed) {
     throw new Fault('API_KEYS_FILE: expected API_KEYS_FILE_HOST in its place, a file of the host');

@@ -15,7 +15,7 @@ const maxWorkers = 8; // of some 20 MB each; the container's memory is limited, 
 /** Where `check` and `setup` write what nginx finds in /etc/nginx. */
 export const configurationDir = '/etc/keygate/nginx';
 
-/** What the nginx image has at least (container/nginx/Dockerfile, check_nginx.sh). */
+/** The lowest versions in the nginx image (container/nginx/Dockerfile, check_nginx.sh). */
 export const containerVersions = { nginx: '1.27.4', njs: '1.0.1' };
 
 /** The engine of the nginx container. */
@@ -43,7 +43,7 @@ export function containerFacts(settings: Settings, certificate: CertificateFiles
     modulePath: '/usr/lib/nginx/modules/ngx_http_js_module.so',
     engine: containerEngine(settings),
     nginxVersion: containerVersions.nginx,
-    decisionAddress: '127.0.0.1:9147', // of the container alone
+    decisionAddress: '127.0.0.1:9147', // reachable inside the container alone
     decisionSecret: decisionSecret(),
     userDirective: '',
     errorLog: 'stderr',
@@ -61,7 +61,7 @@ function isServiceName(host: string): boolean {
   return host !== 'host.docker.internal' && !/^[\d.]+$|^\[/.test(host);
 }
 
-// The same after each reload: for a moment workers of both configurations ask, and either kind may answer.
+// The secret is the same after each reload: for a moment workers of both configurations ask and answer.
 function decisionSecret(): string {
   const secret = loadSecret(join(configurationDir, 'decision_secret'), 0o600);
   return createHash('sha256').update(secret).digest('hex').slice(0, 32);

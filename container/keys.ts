@@ -1,5 +1,5 @@
-// API keys before a start in containers: the demo key where nobody has set up anything else, and whether nginx and
-// the verifier can read the key file.
+// API keys before a start in containers: the demo key where nothing else is set up, and whether nginx and the verifier
+// can read the key file.
 
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -1,4 +1,4 @@
-// Whether a container may read a mounted file. Asked by owner and mode, since the one who asks runs as somebody else.
+// Whether a container may read a mounted file, judged by owner and mode, since the check runs as another user.
 
 import { statSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';

@@ -1,8 +1,8 @@
-// The end of a container that runs once: nothing said twice, a line for each fault, exit code 1.
+// How a container that runs once reports a failure: it prints each fault once, and exits with code 1.
 
 import { explainError } from '../node/fault.js';
 
-/** Runs it and ends the process when it failed. */
+/** Runs the container's work, and sets exit code 1 when the work fails. */
 export async function runOnce(run: () => void | Promise<void>): Promise<void> {
   try {
     await run();

@@ -1,5 +1,5 @@
-// What is wrong with the files that credentials are judged by, as far as a start can tell: nginx takes them up later,
-// and without them answers 503.
+// Which of the files that nginx judges credentials by can't be used at a start. nginx reads the files later, and
+// answers 503 without them.
 
 import { parseDenyList } from '../auth/deny_list.js';
 import { readFileText } from '../auth/file_text.js';

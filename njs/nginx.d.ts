@@ -18,7 +18,7 @@ interface NginxHTTPRequest {
 interface NginxVariables {
   keygate_client_request_id?: string;
   keygate_admitted?: string;
-  /** Those of auth/identity_headers.ts among them. */
+  /** Includes the variables of auth/identity_headers.ts. */
   [identity: `keygate_${string}`]: string | undefined;
   keygate_reason?: string;
 }

@@ -34,9 +34,9 @@ const utf8: { decoder: TextDecoder | undefined } = { decoder: undefined };
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     utf8.decoder = utf8.decoder || new TextDecoder('utf-8', { fatal: true });
-    const text = utf8.decoder.decode(bytes as unknown as ArrayBuffer); // njs-types knows only that
+    const text = utf8.decoder.decode(bytes as unknown as ArrayBuffer); // njs-types allows no other type
     const hasMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
-    return hasMark && text.charCodeAt(0) !== 0xfeff ? '\ufeff' + text : text; // njs leaves the mark out
+    return hasMark && text.charCodeAt(0) !== 0xfeff ? '\ufeff' + text : text; // njs leaves the byte order mark out
   } catch (_) {
     return undefined;
   }
@@ -82,7 +82,7 @@ async function importThenVerify(check: SignatureCheck, r: NginxHTTPRequest | und
     const key = await importKey(check);
     return verifyWith(key, check);
   } catch (_) {
-    return 'invalid'; // a point off the curve, say
+    return 'invalid'; // for example, a point off the curve
   }
 }
 
@@ -91,7 +91,7 @@ async function verifyWith(key: CryptoKey, check: SignatureCheck): Promise<Signat
     const valid = await crypto.subtle.verify(
       algorithms[check.algorithm].verify as SignOrVerifyAlgorithm,
       key,
-      check.signature as unknown as ArrayBuffer, // njs-types knows only that
+      check.signature as unknown as ArrayBuffer, // njs-types allows no other type
       Buffer.from(check.signedText),
     );
     if (valid === true) return 'valid';
@@ -102,7 +102,7 @@ async function verifyWith(key: CryptoKey, check: SignatureCheck): Promise<Signat
   return 'invalid';
 }
 
-/** For what only parses: it has no keys and verifies nothing. */
+/** For code that only parses and verifies nothing. */
 export function parsingPlatform(): Platform {
   return new NginxPlatform(undefined);
 }
@@ -110,7 +110,7 @@ export function parsingPlatform(): Platform {
 const noKey = new Uint8Array([0]);
 
 // A failed verification leaves its errors with OpenSSL, and nginx would log an alert about them when it next reads
-// from a TLS connection. An import that fails takes all of them away.
+// from a TLS connection. An import that fails clears all errors.
 async function clearOpensslErrors(): Promise<void> {
   try {
     await crypto.subtle.importKey(
@@ -121,7 +121,7 @@ async function clearOpensslErrors(): Promise<void> {
       ['verify'],
     );
   } catch (_) {
-    // as it must
+    // the import fails, as intended
   }
 }
 
@@ -129,7 +129,7 @@ const engine: { hasEd25519?: boolean } = {};
 // RFC 8037 appendix A.2
 const anyEd25519Key = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' };
 
-// Debian's builds lack it, others may not.
+// Debian's builds lack Ed25519; other builds may have it.
 async function hasEd25519(): Promise<boolean> {
   if (engine.hasEd25519 === undefined) {
     try {
@@ -170,7 +170,7 @@ function imported({ jwk, algorithm }: SignatureCheck): CryptoKey | undefined {
 async function importKey({ jwk, algorithm }: SignatureCheck): Promise<CryptoKey> {
   const parameters = algorithms[algorithm].import as ImportAlgorithm;
   const key = await crypto.subtle.importKey('jwk', publicMembers(jwk) as JWK, parameters, true, ['verify']);
-  // A settled value: a promise kept here could outlive its request (rule 3)
+  // The key is kept, not its promise, which could outlive the request (rule 3).
   importedKeys.keys.push({ jwk, algorithm, key });
   return key;
 }

@@ -1,17 +1,17 @@
-// Asking the sidecar. Its answer counts only with status 200, our content type and the shape that was asked
-// for; anything else, and no answer within 2 s, is no answer (rule 2).
+// Which answers of the sidecar count: answers with status 200, our media type and the expected shape. Any other answer,
+// and no answer within 2 s, counts as no answer (rule 2).
 
 import { sidecarMediaType } from '../auth/key_record.js';
 import type { SignatureCheck, SignatureResult } from '../auth/platform.js';
 import type { Verdict } from '../auth/verdict.js';
 
-/** A JSON object of which nothing is known yet. */
+/** A JSON object of which nothing is checked yet. */
 export type Unverified = { [name: string]: unknown };
 
 /**
  * Sends one question to the sidecar.
  * @param route `verify`, `token`, `signature` or `health`
- * @returns its answer, or undefined; why is in the log
+ * @returns its answer, or undefined; then the log says why
  */
 export async function askSidecar(
   r: NginxHTTPRequest,
@@ -29,7 +29,7 @@ export async function askSidecar(
   return answer;
 }
 
-// nginx has no way to keep these of the server's out of our location.
+// A location can't undo these directives of its server.
 function hintAbout(reply: NginxHTTPRequest): string {
   const isChanged = reply.status === 200 || reply.status === 400;
   return isChanged ? '; does a sub_filter, proxy_set_body or proxy_hide_header stand for the whole server?' : '';
@@ -59,10 +59,10 @@ export function isObject(value: unknown): value is Unverified {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-const longestMs = 200; // keys whose askers have given up waiting leave the queue without a word
+const longestMs = 200; // keys leave the queue unreported when their requests have given up
 
 const zone = () => ngx.shared.keygate_refused;
-const name = 'queue_full'; // all other names there are digests
+const name = 'queue_full'; // all other names in the zone are digests
 
 /** Whether the sidecar has told any worker that its queue is full, and no key has been checked since. */
 export function isQueueFull(): boolean {
@@ -71,7 +71,7 @@ export function isQueueFull(): boolean {
   return Math.abs(Date.now() - Number(sinceMs)) < longestMs; // the zone's own timeout follows the clock, which may jump
 }
 
-/** Notes what an answer about a key says of the queue; one about a key that waited in vain says nothing. */
+/** Notes what an answer about a key says of the queue; `verifier_busy` alone says nothing. */
 export function noteQueue(verdict: Verdict, isFull: boolean): void {
   try {
     if (isFull) zone().set(name, String(Date.now()), longestMs);

@@ -22,8 +22,8 @@ const timeoutMs = 2000;
 
 /**
  * Asks the sidecar about its health.
- * @param stateDir where the secret is that it asks for over TCP
- * @returns its answer, or undefined when nobody answers within 2 s
+ * @param stateDir the folder of the secret that the sidecar asks for over TCP
+ * @returns its answer, or undefined without an answer within 2 s
  */
 export function askHealth(place: SidecarPlace, stateDir: string): Promise<SidecarAnswer | undefined> {
   const secret = 'path' in place ? undefined : readIfThere(verifierSecretPath(stateDir))?.trim();

@@ -34,6 +34,6 @@ async function verifySignature(check: SignatureCheck): Promise<SignatureResult> 
     const isValid = await webcrypto.subtle.verify(algorithm.verify as never, key, check.signature, data);
     return isValid ? 'valid' : 'invalid';
   } catch {
-    return 'invalid'; // a point off the curve, say
+    return 'invalid'; // for example, a point off the curve
   }
 }

@@ -1,8 +1,8 @@
-// Faults of whoever starts a program here, and how a program tells them.
+// What a program prints when it fails: for a fault that its user can mend, and for any other error.
 
 /** A fault that the person at the shell can mend: the message names the place and what was expected. */
 export class Fault extends Error {
-  /** @param hint what to do next, where the message does not say it. An empty message: everything was said already. */
+  /** @param hint what to do next. An empty message means that the program has printed everything already. */
   constructor(
     message: string,
     readonly hint?: string,
@@ -13,7 +13,7 @@ export class Fault extends Error {
 
 /**
  * What a program prints before it ends with an error.
- * @returns lines for standard error: each fault, then its hint; for what nobody foresaw, where it happened
+ * @returns lines for standard error: each fault, then its hint; for any other error, where it happened
  */
 export function explainError(error: unknown): string[] {
   if (!(error instanceof Fault)) {
@@ -24,13 +24,13 @@ export function explainError(error: unknown): string[] {
   return error.hint === undefined ? lines : [...lines, `hint: ${error.hint}`];
 }
 
-// A failed system call names its file; anything else is told with the place in our code.
+// The message of a failed system call names its file; for any other error, the stack gives the place in our code.
 function describeUnforeseen(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return 'code' in error ? error.message : (error.stack ?? error.message);
 }
 
-/** What to do about an error of the system, where that is the same wherever it happens. */
+/** What to do about a system error whose remedy is the same everywhere. */
 export function hintAbout(code: string | undefined): string | undefined {
   if (code === 'ENOSPC') return 'the disk is full: free some space and try again; files are as they were';
   if (code === 'EDQUOT') return 'your disk quota is used up: free some space and try again; files are as they were';

@@ -11,8 +11,8 @@ const otherMachineMs = 30000;
 
 /**
  * Takes the lock, waiting up to 10 s for another holder.
- * @returns what gives it back
- * @throws Fault when it can't be had
+ * @returns a function that gives the lock back
+ * @throws Fault when the lock can't be taken
  */
 export async function takeLock(lock: string): Promise<() => void> {
   const holder = `${process.pid} ${startOf(process.pid)} ${hostname()} ${randomBytes(8).toString('hex')}`;
@@ -24,11 +24,11 @@ export async function takeLock(lock: string): Promise<() => void> {
     await new Promise((resolve) => setTimeout(resolve, 10 + Math.random() * 40));
   }
   return () => {
-    if (readLock(lock) === holder) rmSync(lock, { force: true }); // else somebody took it for stale
+    if (readLock(lock) === holder) rmSync(lock, { force: true }); // else another process took it for stale
   };
 }
 
-// Written elsewhere first: a lock has its holder's name from its first moment.
+// The file is written under another name and then linked: a lock has its holder's name from its first moment.
 function create(lock: string, holder: string): boolean {
   const written = `${lock}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
@@ -52,8 +52,8 @@ function hintFor(code: string | undefined): string {
   );
 }
 
-// A lock whose holder is gone, or that names no holder: no lock of ours was ever without. Of another machine or
-// container nobody here knows the processes.
+// A lock is stale when its holder is gone, or when it names no holder, since keygate always writes the name. The
+// processes of another machine or container are not visible here: only the age of such a lock counts.
 function isStale(lock: string): boolean {
   const [pid, start, host] = (readLock(lock) ?? '').split(' ');
   if (host === undefined) return readLock(lock) !== undefined;
@@ -81,7 +81,7 @@ function isThere(pid: number): boolean {
   }
 }
 
-// Only one of those who found it stale may remove it: the others would remove the lock of whoever came next.
+// Only one of the processes that found the lock stale may remove it: another would remove the next holder's lock.
 function removeStale(lock: string): void {
   const removing = `${lock}.stale`;
   const holder = `${process.pid} ${startOf(process.pid)} ${hostname()} removes`;

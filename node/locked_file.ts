@@ -11,9 +11,9 @@ import { Fault, hintAbout } from './fault.js';
 const newFileMode = 0o640;
 
 /**
- * Changes a file's text under a lock. A symlink stays one: the file that it leads to is changed.
- * @param change gets the text (empty when there is no file) and returns the new one, or throws to leave it as it is.
- * @throws Fault where the file can't be trusted to be whole: what is damaged is mended by a person, not written over
+ * Changes a file's text under a lock. A symlink stays a symlink: the file that it leads to is changed.
+ * @param change gets the text (empty when there is no file) and returns the new text, or throws to keep the file
+ * @throws Fault where the file may be damaged: a person must mend the file, and keygate does not write over it
  */
 export async function editLocked(path: string, change: (text: string) => string | Promise<string>): Promise<void> {
   mkdirSync(dirname(path), { recursive: true });

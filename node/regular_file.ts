@@ -1,5 +1,5 @@
-// Reading a file that somebody else puts there. Anything but a regular file is refused unread: opening a FIFO would
-// stop the whole process until somebody writes to it, and a device may never end.
+// Which files of others are read. Anything but a regular file is refused unread: opening a FIFO would stop the whole
+// process until another process writes to it, and a device may never end.
 
 import { readFileText } from '../auth/file_text.js';
 import { nodePlatform } from './crypto.js';
@@ -11,9 +11,9 @@ export class FileFault extends Error {}
 
 export interface ReadFile {
   bytes: Buffer;
-  /** As it was before it was read: a change in between shows when it is read again. */
+  /** The stat from before the read: a change during the read shows at the next stat. */
   stats: Stats;
-  /** False when it changed while it was being read. */
+  /** False when the file changed during the read. */
   isWhole: boolean;
 }
 
@@ -43,7 +43,7 @@ export function describeFault(error: unknown): string {
 
 /**
  * The text of bytes that were read.
- * @throws FileFault when they are no text that can be trusted to be whole (auth/file_text.ts)
+ * @throws FileFault when the bytes are no text, or may be damaged (auth/file_text.ts)
  */
 export function textOf(bytes: Buffer): string {
   const content = readFileText(bytes, nodePlatform);

@@ -19,8 +19,8 @@ import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 
 /**
- * Writes a file by way of a temporary file beside it, so that no reader meets half of it. The file keeps the owner that
- * it had; what root makes for others (`keygate jwks rotate`) belongs to the owner of its folder.
+ * Writes a file by way of a temporary file beside it, so that no reader sees an incomplete file. The file keeps its
+ * owner; a new file that root makes (`keygate jwks rotate`) gets the owner of its folder.
  * @returns the owner that could not be kept, where the process may not give files away; undefined otherwise
  */
 export function writeAtomically(path: string, content: string | Buffer, mode: number): Owner | undefined {
@@ -92,7 +92,7 @@ export function loadSecret(path: string, mode: number): string {
   return secret;
 }
 
-/** Where the secret is that nginx sends over TCP. */
+/** The path of the secret that nginx sends to the sidecar over TCP. */
 export function verifierSecretPath(stateDir: string): string {
   return join(stateDir, 'verifier_secret');
 }

@@ -1,4 +1,4 @@
-// The settings file (.env): read like any other file that somebody else writes, and parsed as Node.js parses it.
+// The settings file (.env): decoded like every file that others write, and parsed as Node.js parses it.
 
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
@@ -10,7 +10,7 @@ import { Fault } from '../node/fault.js';
  * Puts the settings of a file into the environment, where they are not set already.
  * @returns the names in the file
  * @throws Fault where the file can't be read, can't be trusted to be whole, or holds a value that Node.js, Docker
- * Compose   and systemd read differently
+ * Compose and systemd read differently
  */
 export function loadEnvFile(path: string, env: NodeJS.ProcessEnv): string[] {
   const content = readFileText(readBytes(path), nodePlatform);

@@ -1,4 +1,4 @@
-// Environment to settings: every fault is found before anything starts, and all are told at once.
+// Whether the environment gives valid settings: all faults are found before anything starts, and reported together.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -110,7 +110,7 @@ function findPlaceholders({ API_KEY = '', API_KEYS = '' }: Values): string[] {
 type Filled = Required<Values>;
 
 function toSettings(given: Values): Settings {
-  const values = given as Filled; // those with a default are there; the others are looked at one by one
+  const values = given as Filled; // settings with a default are there; `given` has the others
   const stateDir = resolve(values.STATE_DIR);
   const jwksPath = toPath(given.JWKS_PATH) ?? findJwks(given);
   const apiKeysFile = toPath(given.API_KEYS_FILE) ?? join(stateDir, 'keys', 'api_keys.txt');

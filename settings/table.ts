@@ -142,7 +142,7 @@ export function nginxVariable(name: SettingName): string {
   return `keygate_${name.toLowerCase()}`;
 }
 
-/** Those whose value may come from a file that NAME_FILE names. */
+/** Settings whose value may come from a file that NAME_FILE names. */
 export const fromFiles: SettingName[] = ['API_KEY', 'GITHUB_TOKEN'];
 
 /** Settings that only docker-compose.yml reads, or that name a file for it (docs/docker.md). */

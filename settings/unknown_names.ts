@@ -1,15 +1,15 @@
-// Names that look like settings and are none: a misspelt REQUIRE_SCOPE must not leave a gateway open.
+// Which names are misspelt settings: a misspelt REQUIRE_SCOPE must not leave a gateway open.
 
 import { containerSettings, fromFiles, table } from './table.js';
 
-/** Names that begin so are meant for us. */
+/** Names with these prefixes are meant for Keygate. */
 const prefixes =
   /^(?:KEYGATE_|API_KEY|KEYS_|JWKS_|JWT_|MINT_|REQUIRE_|FORWARD_|BCRYPT_|RATE_LIMIT|TRUSTED_PROX|CORS_|VERIFIER_|UPSTREAM_|HOST_CERTS|AUTH_ENTRY|JS_ENGINE|NGINX_RUNTIME|METRICS_PORT|STATE_DIR)/;
 
 export interface UnknownNames {
-  /** Names a letter away from a setting that is not set, or two where they are long: a line each. */
+  /** A line for each name that is a letter (a long name: two) away from a setting that is not set. */
   faults: string[];
-  /** Other names that begin like settings: a line each. */
+  /** A line for each other name that begins like a setting. */
   warnings: string[];
 }
 

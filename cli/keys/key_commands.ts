@@ -72,7 +72,7 @@ async function newKey(name: string, options: KeyAttributes, command: Command): P
 async function hashTyped(options: { bcrypt?: boolean }, command: Command): Promise<void> {
   const key = await readSecret('Key (not shown): ');
   const hashed = await hashKey(key, options.bcrypt === true);
-  const id = parseKeyId(key); // a bcrypt line of a generated key is found by it alone
+  const id = parseKeyId(key); // a bcrypt line of a generated key is found by its id alone
   print(command, { hash: hashed, id: id || null }, [id === '' ? hashed : `${hashed} id=${id}`]);
 }
 

@@ -1,4 +1,4 @@
-// The key file as a command reads it.
+// Whether a command can use the key file.
 
 import { readFileText, type FileText } from '../../auth/file_text.js';
 import { maxKeyFileBytes } from '../../auth/key_file.js';
@@ -7,7 +7,7 @@ import { Fault } from '../../node/fault.js';
 import { describeFault, readRegularFile } from '../../node/regular_file.js';
 
 /**
- * @returns the file's text, or why its content is none
+ * @returns the file's text, or why its content is no text
  * @throws Fault when there is no file, or it is no regular file
  */
 export function readKeyContent(file: string): FileText {

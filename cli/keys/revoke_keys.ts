@@ -23,7 +23,7 @@ export async function revokeKeys(
   }
   const settings = readSettings(process.env);
   const file = settings.apiKeysFile;
-  readKeyText(file); // there must be one
+  readKeyText(file); // throws where there is no key file
   let done: Revocation | undefined;
   await editLocked(file, (text) => {
     done = revokeLines(text, name);
@@ -66,7 +66,7 @@ interface Line {
 }
 
 /**
- * Takes lines out, also lines of the name that can't be used. Lines of other names with the same key go too: they
+ * Takes the lines of a name out, also lines that can't be used. Lines of other names with the same key go too: they
  * would count as soon as the earlier line is gone.
  * @param name whose lines; undefined for every line but comments
  */
@@ -82,7 +82,7 @@ export function revokeLines(text: string, name: string | undefined): Revocation 
     .filter((line) => !isDoomed(line))
     .map(({ raw }) => raw)
     .join('\n');
-  const isEmpty = kept.replace(/^\ufeff/, '').trim() === ''; // of zero bytes, the gateway keeps the earlier keys
+  const isEmpty = kept.replace(/^\ufeff/, '').trim() === ''; // zero bytes would keep the earlier keys
   return {
     text: isEmpty ? '# API keys, one a line\n' : kept,
     revoked,

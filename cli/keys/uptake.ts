@@ -6,7 +6,7 @@ import { askHealth } from '../../node/ask_sidecar.js';
 
 /**
  * `taken up`: nginx and sidecar use the change; `sidecar only`: nginx has not said so; `unreadable`: the sidecar can't
- * use the file; `not running`: nobody answers.
+ * use the file; `not running`: the sidecar does not answer.
  */
 export type Uptake = 'taken up' | 'sidecar only' | 'unreadable' | 'not running';
 
@@ -33,7 +33,7 @@ export async function waitForUptake(settings: Settings): Promise<Uptake> {
   return uptake;
 }
 
-/** A line about it, for people. */
+/** A line for people about the uptake. */
 export function describeUptake(uptake: Uptake): string {
   if (uptake === 'taken up') return 'The running gateway has taken this up.';
   if (uptake === 'sidecar only') return 'The sidecar has taken this up; nginx has not said so yet.';

@@ -1,4 +1,4 @@
-// `keygate token ...`: refusing one token, and saying what the gate would say of one.
+// `keygate token ...`: refuses a token by its jti, and explains what the gateway would decide about a token.
 
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -27,7 +27,7 @@ export function addTokenCommands(program: Command): void {
     .command('revoke')
     .description('refuse the token with this jti')
     .argument('<jti>')
-    .allowUnknownOption() // it may begin with a dash
+    .allowUnknownOption() // a jti may begin with a dash
     .action(revoke);
   token
     .command('inspect')

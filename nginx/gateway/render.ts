@@ -1,5 +1,5 @@
-// The full gateway's configuration: settings put into the template and into settings.conf. Every value was
-// checked in settings/, so none can leave its directive.
+// The full gateway's configuration: settings put into the template and into settings.conf. Every value was checked in
+// settings/, so no value can end its directive.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { requestIdPattern } from '../../auth/request_id.js';
 import type { RateLimit, Settings } from '../../settings/read.js';
 import { fillBodies, snippetFiles, type SnippetFacts } from '../snippet_files.js';
 
-/** What is known only at the start. Paths are absolute. */
+/** Facts that are found only at a start. Paths are absolute. */
 export interface GatewayFacts extends SnippetFacts {
   /** Where the bundles are. */
   distDir: string;
@@ -16,7 +16,7 @@ export interface GatewayFacts extends SnippetFacts {
   tempDir: string;
   modulePath: string;
   guard: 'access' | 'auth_request';
-  /** How many files a worker may open; connections are fitted into it. */
+  /** How many files a worker may open, which limits its connections. */
   openFiles: number;
   /** `user NAME GROUP;` when nginx starts as root, else empty. */
   userDirective: string;
@@ -26,7 +26,7 @@ export interface GatewayFacts extends SnippetFacts {
   stateDir: string;
   /** `unix:/path` or `address:port` of the sidecar. */
   sidecarAddress: string;
-  /** What the sidecar asks for over TCP. */
+  /** The secret that the sidecar asks for over TCP. */
   sidecarSecret: string | undefined;
   errorLog: string;
   accessLog: string;
@@ -59,7 +59,7 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
   const headers = read('security_headers.conf');
   files['gateway/security_headers.conf'] = headers;
   files['keygate/refusal_headers.conf'] = headers;
-  delete files['keygate/since_1_29_3.conf']; // or refusals would have them, and X-Request-Id, twice
+  delete files['keygate/since_1_29_3.conf']; // or refusals would have these headers, and X-Request-Id, twice
   files['gateway/upstream.conf'] = renderUpstream(facts);
   files['gateway/to_upstream.conf'] = renderToUpstream(settings, facts);
   files['gateway/jwks.conf'] = renderJwks(settings, facts);
@@ -84,7 +84,8 @@ export function fitConnections(openFiles: number): number {
 
 const accessGuard = 'include keygate/guard_access.conf; include keygate/errors.conf;';
 
-// A client's own id is kept also where nothing is decided (limits, bad requests): no captures are lost in this server.
+// A client's own id is kept also where nothing is decided (limits, bad requests). The pattern may run here: this server
+// has no captures to overwrite.
 const requestIds = `# The id of a request: the client's X-Request-Id, where it does no harm in headers and logs, else a new id.
 map $http_x_request_id $keygate_request_id {
     "~${requestIdPattern}" $http_x_request_id;
@@ -129,7 +130,7 @@ function renderSettings(snippet: string, settings: Settings, facts: GatewayFacts
   const values: { [variable: string]: string } = {
     ...settings.nginxVariables,
     keygate_state_dir: facts.stateDir,
-    keygate_hide_token_route: 'on', // copilot-api's gives its GitHub token away
+    keygate_hide_token_route: 'on', // copilot-api's own /token returns its GitHub token
     keygate_identity_headers: 'drop',
     keygate_sidecar: facts.sidecarAddress,
   };
@@ -175,7 +176,7 @@ function renderLimitApi(settings: Settings): string {
   return `limit_req zone=keygate_api${burst > 0 ? ` burst=${burst} nodelay` : ''};\n`;
 }
 
-// A name that moves is asked for while nginx runs; it need not exist when nginx starts.
+// nginx resolves the name of a moving upstream while it runs; the name need not exist when nginx starts.
 function renderUpstream({ upstreamUrl, isUpstreamMoving, resolver }: GatewayFacts): string {
   const url = new URL(upstreamUrl);
   const port = url.port || (url.protocol === 'https:' ? '443' : '80');
@@ -202,7 +203,7 @@ function renderProxyPass(url: URL): string {
 
 function renderToUpstream(settings: Settings, facts: GatewayFacts): string {
   const url = new URL(facts.upstreamUrl);
-  // The application knows itself by this name, and may say so in a redirect, with either scheme.
+  // The upstream may put this name into a redirect, with either scheme.
   const base = `${url.host}${url.pathname.replace(/\/*$/, '/')}`;
   const redirects = ['http', 'https'].map((scheme) => `proxy_redirect ${scheme}://${base} /;\n`).join('');
   const host = `proxy_set_header Host ${url.host};\n${redirects}`;

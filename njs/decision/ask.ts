@@ -1,9 +1,6 @@
-// The two ways in, and the decision between question and answer. A verdict belongs to one generation of keys. While a
-// request waits (for the sidecar, for a JWKS) the keys may change, and the zone that it reads from be cleared for the
-// set after the next: then it is decided again.
-//
-// No function is made for a request, here and in what it calls: QuickJS takes longer for that than for a step of the
-// decision. What belongs to a request is in objects with methods.
+// The two entry points, auth_request and js_access, and the decision between question and answer. A verdict belongs to
+// one generation of keys. When the keys change while a request waits for the sidecar or a JWKS, the request is decided
+// again, since the zone with its keys may have been cleared.
 
 import { decide } from '../../auth/decide.js';
 import { refusals } from '../../auth/refusals.js';
@@ -18,10 +15,10 @@ import { type RefusedOutcome, sendVerdict, sendRefusal } from './refusal.js';
 import { recallHere } from './verdict_cache.js';
 import { isRequestId } from '../../auth/request_id.js';
 
-/** What comes of a request: a verdict, and what its answer says beside it. */
+/** The verdict on a request, and the details for its answer. */
 type Outcome = Admitted | RefusedOutcome;
 
-/** Called once, with whatever comes of the request. */
+/** Sends the answer; called once for each request. */
 type Answer = (r: NginxHTTPRequest, outcome: Outcome) => void;
 
 const maxAttempts = 3;
@@ -31,8 +28,8 @@ export function ask(r: NginxHTTPRequest): Promise<void> | void {
   return decideAndAnswer(r, askedSource, sendOutcome);
 }
 
-// 204 admits, 401 and 403 refuse (rules 2 and 4 in docs/nginx-traps.md). js_content begins with a 500, so whatever goes
-// wrong here admits nobody.
+// 204 admits, 401 and 403 refuse (rules 2 and 4 in docs/nginx-traps.md). js_content begins with a 500, so a failure
+// here admits no request.
 function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
   if (outcome.admitted !== true) return sendVerdict(r, outcome);
   const { principal } = outcome;
@@ -47,8 +44,8 @@ function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
 }
 
 /**
- * js_access of a guarded location (nginx/snippets/guard_access.conf). js_access admits whatever does not refuse, also a
- * handler that never ends, so a refusal comes first and `r.decline()` is the only way past it (rule 1).
+ * js_access of a guarded location (nginx/snippets/guard_access.conf). nginx admits every request that this handler does
+ * not refuse, even when the handler never ends. So the handler refuses first, and only `r.decline()` admits (rule 1).
  */
 export function access(r: NginxHTTPRequest): Promise<void> | void {
   r.return(500);
@@ -75,7 +72,7 @@ function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
   r.decline();
 }
 
-/** Decides about a request and has it answered, at once where that takes no signature and no sidecar. */
+/** Decides about a request and answers it, without a promise where no signature and no sidecar is needed. */
 export function decideAndAnswer(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): void | Promise<void> {
   let outcome: Outcome | Promise<void>;
   try {
@@ -106,7 +103,10 @@ function begin(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): Out
   return new Attempt(new Question(r, asked, { source, settings }), answer).decide();
 }
 
-/** A request on its way to an outcome. */
+/**
+ * A request until its outcome: an object with methods, here and in the code that it calls. To make a function for each
+ * request would take QuickJS longer than a step of the decision.
+ */
 class Attempt {
   private number = 0;
   private gate: NginxGate | undefined;
@@ -130,8 +130,8 @@ class Attempt {
     return decide(this.question, this.gate);
   }
 
-  // Shared memory is new at a start, and with a new binary (USR2): the files are read for the first time within
-  // milliseconds.
+  // Shared memory is empty after a start and with a new binary (USR2). The request waits, since the files are read for
+  // the first time within milliseconds.
   private async reachOnceThereAreKeys(): Promise<Verdict> {
     const waits = mayWait(Date.now());
     for (let i = 0; waits && readGeneration() === undefined && i < maxPolls; i++) await pause(pollEveryMs);
@@ -158,7 +158,7 @@ class Attempt {
     return verdict.admitted ? verdict : this.refusal(verdict.reason);
   }
 
-  // A wrong credential spends the limit of its sender, who is told so once it is spent.
+  // A wrong credential counts against its sender's limit; once the limit is spent, the sender gets `rate_limited`.
   private refusal(reason: RefusedOutcome['reason']): Outcome {
     const { question } = this;
     const { requiredScope } = question.settings;
@@ -169,7 +169,7 @@ class Attempt {
   }
 }
 
-// Of a failure of ours, after a wait of up to 2 s, there is nothing to gain by another.
+// A failure of ours is not decided again: after a wait of up to 2 s, a second wait would not help.
 function haveKeysChanged(verdict: Verdict, generation: string): boolean {
   const isOurFailure = !verdict.admitted && refusals()[verdict.reason].status >= 500;
   return !isOurFailure && readGeneration() !== generation;

@@ -7,18 +7,18 @@ import { clockToleranceMs } from '../keys/shared_state.js';
 import { log } from '../platform.js';
 
 export interface FailureLimit {
-  /** @returns whether nothing is left, without spending any */
+  /** @returns whether the limit is spent, without counting a failure */
   isSpent: () => boolean;
-  /** Takes one; @returns false when nothing was left */
+  /** Counts a failure; @returns false when the limit was spent already */
   spend: () => boolean;
-  /** @returns after how many whole seconds one may be taken again, at least 1 */
+  /** @returns after how many whole seconds the limit allows a failure again, at least 1 */
   retryAfterSeconds: () => number;
 }
 
 const unlimited: FailureLimit = { isSpent: () => false, spend: () => true, retryAfterSeconds: () => 1 };
 
 /**
- * The limit of one client; a limit that can't be read counts as the strictest.
+ * The limit of one client; a setting that can't be parsed counts as the strictest limit.
  * @param address of the client, as nginx writes it
  */
 export function failureLimit(variables: NginxVariables, address: string): FailureLimit {
@@ -43,11 +43,11 @@ function bucket(key: string, eachMs: number, toleranceMs: number): FailureLimit 
   };
 }
 
-const mostWorkers = 64; // each may spend once more than is left, at the same moment
+const mostWorkers = 64; // at the same moment, each worker may spend what is left
 
 /**
- * After how many milliseconds a bucket will be empty. A bucket that is fuller than full was filled before the clock was
- * set back: by much, it counts for nothing; by little, it is full.
+ * After how many milliseconds a bucket will be empty. A bucket that is more than full was filled before the clock was
+ * set back: after a large step the bucket counts as empty, after a small step as full.
  */
 function pendingMs(key: string, eachMs: number, toleranceMs: number): number {
   const budgets = ngx.shared.keygate_budgets;
@@ -73,7 +73,7 @@ function take(key: string, eachMs: number, toleranceMs: number): void {
   }
 }
 
-/** Whether a refusal counts against the limit: a wrong credential does, none at all does not. */
+/** Whether a refusal counts against the limit: a wrong credential counts, a missing credential does not. */
 export function isFailure(reason: Reason): boolean {
   return refusals()[reason].status === 401 && reason !== 'missing_credential' && reason !== 'unsupported_scheme';
 }

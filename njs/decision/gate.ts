@@ -1,4 +1,4 @@
-// What nginx knows and can do for a decision: sets of keys in shared memory, the sidecar, the verdict cache.
+// What a decision gets from nginx: sets of keys in shared memory, answers of the sidecar, the verdict cache.
 
 import { parseKeyId } from '../../auth/credential.js';
 import type { Decided, Gate, JwksRefresh } from '../../auth/decide.js';
@@ -21,7 +21,7 @@ export class NginxGate implements Gate {
   readonly nowSeconds = Date.now() / 1000;
   private readonly keySet: KeySet | undefined;
   private name = '';
-  /** Whether the sidecar judged by other keys than nginx: such a verdict counts once, in no cache. */
+  /** Whether the sidecar judged by other keys than nginx: such a verdict counts for this request and is not cached. */
   private isUncertain = false;
 
   constructor(
@@ -51,14 +51,14 @@ export class NginxGate implements Gate {
     const { r } = this.question;
     const limit = failureLimit(r.variables, this.question.client());
     if (limit.isSpent()) return refuse('rate_limited');
-    const namesEntry = parseKeyId(credential) !== ''; // the sidecar has another queue for such keys
+    const namesEntry = parseKeyId(credential) !== ''; // the sidecar has another queue for keys with an id
     if (!namesEntry && isQueueFull()) return refuse('verifier_busy');
     const generation = this.keySet === undefined ? '' : this.keySet.generation;
     const answer = await askSidecar(r, 'verify', { credential, generation });
     const verdict = answer === undefined ? undefined : readVerdict(answer, this.nowSeconds);
     if (answer === undefined || verdict === undefined) return refuse('verifier_unavailable');
     if (!namesEntry) noteQueue(verdict, answer['queueFull'] === true);
-    // A key that took too long to check; for nothing, it could keep every thread busy.
+    // The key took too long to check: if such a key did not count, a client could keep every thread busy.
     if (answer['spends'] === true) limit.spend();
     if (answer['generation'] !== generation) this.isUncertain = true;
     return verdict;
@@ -70,7 +70,7 @@ export class NginxGate implements Gate {
 
   async refreshJwks(): Promise<JwksRefresh> {
     const refreshed = await refreshForUnknownKid(this.question.r);
-    this.generation = readGeneration() || this.generation; // the fetch has made another one
+    this.generation = readGeneration() || this.generation; // the fetch has made another generation
     return refreshed;
   }
 

@@ -8,9 +8,9 @@ import { isUsualTarget, usualTarget } from '../../auth/target.js';
 
 /** What a verdict depends on beside the keys and the time (and a preflight's own headers). */
 export interface Asked extends CredentialHeaders {
-  /** Of the location, as nginx joins them. */
+  /** The settings of the location, as nginx joins them. */
   settings: string;
-  /** See checkTarget; `usual` for one that needs no closer look. */
+  /** See checkTarget; `usual` for a target that needs no further check. */
   target: string;
 }
 
@@ -35,7 +35,7 @@ export const askedSource: QuestionSource = {
   preflight: (variables) => variables.http_x_keygate_preflight,
 };
 
-/** The guarded request, in which no pattern of nginx's may run: it would overwrite the operator's captures. */
+/** The guarded request itself. No pattern of nginx may run in it, or it would overwrite the operator's captures. */
 export const ownSource: QuestionSource = {
   settings: (variables) => variables.keygate_settings,
   target: (variables) => {
@@ -51,7 +51,7 @@ const current: Asked = { settings: '', target: '', authorization: '', xApiKey: '
 
 /**
  * Reads a question.
- * @returns an object that holds until the next request is read, since engines take longer to make one than to fill it
+ * @returns an object that the next call fills anew: engines take longer to make an object than to fill it
  */
 export function readAsked(variables: NginxVariables, source: QuestionSource): Asked {
   current.settings = source.settings(variables) || '';
@@ -62,7 +62,7 @@ export function readAsked(variables: NginxVariables, source: QuestionSource): As
   return current;
 }
 
-/** A question whose settings are good. */
+/** A question whose settings are valid. */
 export class Question implements RequestFacts {
   readonly asked: Asked;
 
@@ -72,7 +72,7 @@ export class Question implements RequestFacts {
     private readonly given: { source: QuestionSource; settings: LocationSettings },
   ) {
     const { settings, target, authorization, xApiKey, apiKey } = asked;
-    this.asked = { settings, target, authorization, xApiKey, apiKey }; // its own, for as long as the decision takes
+    this.asked = { settings, target, authorization, xApiKey, apiKey }; // a copy: `asked` is filled anew
   }
 
   get headers(): CredentialHeaders {

@@ -1,4 +1,4 @@
-// A refusal put into nginx: as a verdict's headers, which the guarded request's own nginx turns into the answer
+// How nginx sends a refusal: as headers of a verdict, from which the guarded location makes the answer
 // (nginx/snippets/locations.conf), or as the answer itself.
 
 import { formatRefusal, type AnswerDetails } from '../../auth/answer.js';
@@ -7,9 +7,9 @@ import type { Refused } from '../../auth/verdict.js';
 export type RefusedOutcome = Refused & AnswerDetails;
 
 /**
- * Answers the auth subrequest of a guarded location. It takes 401 and 403 and nothing else, so the status that the
- * client gets is a header of the verdict. A 401 bears the challenge itself: nginx carries it on to the client. What all
- * refusals have alike is set by refusal.conf.
+ * Answers the auth subrequest of a guarded location. auth_request takes 401 and 403 alone, so a header of the verdict
+ * has the status for the client. A 401 has WWW-Authenticate, which nginx itself passes on to the client. refusal.conf
+ * sets the headers that all refusals share.
  */
 export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
   const { status, headers, body } = formatRefusal(outcome.reason, outcome);
@@ -36,7 +36,7 @@ export function sendRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void 
   r.return(answer.status, answer.body);
 }
 
-/** Answers a request to a route of ours; the front's log reads the reason (nginx/snippets/asking.conf). */
+/** Refuses a request to a route of ours; the access log takes the reason from a header (nginx/snippets/asking.conf). */
 export function sendRouteRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
   r.headersOut['X-Keygate-Reason'] = outcome.reason;
   sendRefusal(r, outcome);

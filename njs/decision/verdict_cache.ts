@@ -1,6 +1,6 @@
-// The verdict cache. It remembers what decide() concluded and judges nothing itself: a verdict is found again only for
-// the same credential, under the same settings of the location and the same generation of keys, until it expires.
-// Two places: a bounded Map inside a QuickJS context, and for what took a signature or bcrypt shared memory.
+// The verdict cache remembers what decide() concluded and judges nothing itself. A verdict is found again only for the
+// same credential, settings and generation of keys, until the verdict expires. A bounded Map in a QuickJS context keeps
+// admissions; shared memory keeps verdicts that took a signature or bcrypt.
 
 import type { Decided } from '../../auth/decide.js';
 import { isReason, refusals, type Reason } from '../../auth/refusals.js';
@@ -22,13 +22,13 @@ type Half = Map<string, Remembered>;
 
 interface Context {
   young: Half;
-  /** What the young half was until it was full. */
+  /** The half that was young before, and full. */
   old: Half;
-  /** Of the headers in the young half. */
+  /** How many characters the headers in the young half have. */
   characters: number;
 }
 
-const maxEntries = 1024; // a half
+const maxEntries = 1024; // in each half
 const maxCharacters = 524288;
 const endCharacters = 48; // the end of a key or of a signature: QuickJS hashes a text character by character
 
@@ -46,7 +46,7 @@ function contextName({ authorization, xApiKey, apiKey, settings }: Asked): strin
 
 /**
  * Looks an admission up in this context: the same headers under the same settings and keys.
- * @returns undefined where there is none, as always on the old engine, whose contexts end with their request
+ * @returns undefined without an admission, as always on the old engine, whose contexts end with their request
  */
 export function recallHere(asked: Asked, generation: string | undefined): Admitted | undefined {
   if (!KEYGATE_QUICKJS || asked.target !== usualTarget) return undefined;
@@ -65,7 +65,7 @@ function isSame(one: Asked, other: Asked): boolean {
   );
 }
 
-/** Remembers an admission in this context, where nothing but the question has had a part in it. */
+/** Remembers an admission in this context, for a usual target only, since the name leaves the target out. */
 export function rememberHere(asked: Asked, verdict: Verdict, generation: string): void {
   if (!KEYGATE_QUICKJS || asked.target !== usualTarget || !verdict.admitted) return;
   const characters = asked.authorization.length + asked.xApiKey.length + asked.apiKey.length;
@@ -83,12 +83,12 @@ function expiryMs({ expiresSeconds }: Principal): number {
   return expiresSeconds === undefined ? Infinity : expiresSeconds * 1000;
 }
 
-/** @returns a name under which a verdict is filed in shared memory: it gives neither credential nor settings away */
+/** @returns the name of a verdict in shared memory: an HMAC, which reveals neither credential nor settings */
 export function sharedName(settings: string, credential: string): string {
   return hmacSha256(readHmacSecret(), settings + '\n' + credential);
 }
 
-/** Looks up what any worker has concluded at a cost. */
+/** Finds a verdict that took any worker a signature or bcrypt. */
 export function recallShared(name: string, generation: string): Verdict | undefined {
   const refused = ngx.shared.keygate_refused.get(name);
   const reason = refused === undefined ? undefined : afterGeneration(refused, generation);
@@ -100,14 +100,14 @@ export function recallShared(name: string, generation: string): Verdict | undefi
   return expiryMs(known) > Date.now() ? admit(known) : undefined;
 }
 
-// What is filed belongs to one generation of keys, which it begins with.
+// Each stored text begins with the generation of keys that it belongs to.
 function afterGeneration(text: string, generation: string): string | undefined {
   return text.slice(0, generation.length) === generation ? text.slice(generation.length) : undefined;
 }
 
 const maxMs = 3600000;
 
-/** Files what took a signature or bcrypt; a full zone never fails a request. */
+/** Stores a verdict that took a signature or bcrypt; a full zone never fails a request. */
 export function rememberShared(name: string, { verdict, cost }: Decided, generation: string): void {
   try {
     if (verdict.admitted) {
@@ -123,8 +123,8 @@ export function rememberShared(name: string, { verdict, cost }: Decided, generat
   }
 }
 
-// Of a failure of ours, or a limit, the next request must not hear; nor that a scope is missing once the key has
-// expired.
+// Other refusals must not be repeated to the next request: a failure of ours or a limit may be over, and a key without
+// the required scope may have expired.
 function isAboutCredential(reason: Reason): boolean {
   return refusals()[reason].status === 401;
 }

@@ -11,12 +11,12 @@ const maxBytes = 262144;
 
 /**
  * Fetches the remote set and makes it the one in use.
- * @returns whether a usable set came back; if not, the last good one stays
+ * @returns whether a usable set came back; if not, the last good set stays in use
  */
 export async function fetchSet(url: string): Promise<boolean> {
   const fetched = await fetchText(url);
   const nowMs = Date.now();
-  if (readState('remote_url') !== url) return false; // a reload named another while this one was under way
+  if (readState('remote_url') !== url) return false; // a reload has changed JWKS_URL during this fetch
   const fault = 'fault' in fetched ? fetched.fault : storeJwksText('remote', fetched.text);
   noteFetch(fault === undefined, nowMs);
   if (fault !== undefined) {
@@ -57,7 +57,7 @@ const handshakeFault =
   'TLS handshake failed: certificate expired, of another host, or not by a CA of JWKS_CA ' +
   '(js_fetch_trusted_certificate); the line before this one says which';
 
-// njs tells neither a refused connection from a failed handshake: a plain request to the same port does.
+// njs does not tell a refused connection from a failed handshake, but a plain request to the same port does.
 async function canConnect(url: string): Promise<boolean> {
   const authority = url.slice(8).split(/[/?#]/)[0] as string;
   const port = /:\d+$/.test(authority) ? '' : ':443';

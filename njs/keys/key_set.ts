@@ -1,5 +1,5 @@
-// The API keys in shared memory, found by the digest of a key: one lookup however many there are. Two zones: a
-// new set is written completely into the unused one, then switched to.
+// The API keys in shared memory, found by the digest of a key: one lookup for any number of keys. A new set is written
+// completely into the unused zone of two, and only then comes into use.
 
 import { type KeyEntry, recordOf, type KeyRecord, type KeyTerms } from '../../auth/key_record.js';
 import type { Platform } from '../../auth/platform.js';
@@ -41,9 +41,9 @@ export function findRecord(keySet: KeySet, digest: string): KeyRecord | undefine
   return text === undefined ? undefined : parseStoredRecord(text);
 }
 
-// A record as text: its members with line feeds between them, which none of them can hold. Without their names, since
-// 100,000 keys fit into 64 MB only while most take 64 bytes each; taken apart by `slice`, which costs engines a third
-// of JSON or `split`.
+// A record is stored as its members with line feeds between them, which no member can hold. The text leaves the names
+// out, since 100,000 keys fit into 64 MB only while most records take 64 bytes. `slice` takes engines a third of the
+// time of JSON or `split`.
 function formatStoredRecord({ subject, expiresSeconds, fingerprint, scopes }: KeyRecord): string {
   return subject + '\n' + formatEnd(expiresSeconds) + '\n' + fingerprint + '\n' + scopes.join(' ');
 }
@@ -84,18 +84,18 @@ export function mayBeHashed(keySet: KeySet, id: string): boolean {
 
 export interface StoringKeys {
   generation: string;
-  /** Under which fingerprints are made. */
+  /** The HMAC key of the fingerprints. */
   secret: string;
   platform: Platform;
   nowMs: number;
-  /** @returns whether no newer content has been read; asked when no other worker can be storing one */
+  /** @returns whether no newer content has been read; called when no other worker can be storing a set */
   isLatest: () => boolean;
 }
 
 /**
  * Writes a new set into the unused zone and makes it the stored one.
- * @returns `full`: the zone is too small; `busy`: another worker is storing one; `outdated`: a newer content has been
- * read. The set in use stays then.
+ * @returns `full`: the zone is too small; `busy`: another worker is storing a set; `outdated`: newer content has been
+ * read. In these cases the set in use stays.
  */
 export function storeKeySet(entries: KeyEntry[], storing: StoringKeys): 'stored' | 'full' | 'busy' | 'outdated' {
   if (!beginStoring(storing.nowMs)) return 'busy';
@@ -127,12 +127,12 @@ export function storeKeySet(entries: KeyEntry[], storing: StoringKeys): 'stored'
 
 const longestMs = 20000;
 
-// After a reload an old worker may still be storing a large file: two that fill one zone would mix their sets.
+// After a reload an old worker may still be storing a large file: two workers that fill a zone would mix their sets.
 function beginStoring(nowMs: number): boolean {
   if (ngx.shared.keygate_state.add('storing_ms', String(nowMs))) return true;
   const sinceMs = Number(readState('storing_ms') || 0);
   if (Math.abs(nowMs - sinceMs) < longestMs) return false;
-  writeState('storing_ms', String(nowMs)); // whoever wrote it was killed
+  writeState('storing_ms', String(nowMs)); // the worker that wrote the time was killed
   return true;
 }
 

@@ -1,5 +1,5 @@
-// The key file and the keys of the environment taken up together. A file that is gone, unreadable, zero bytes long or
-// no key file at all keeps the last good set for KEYS_MAX_STALE seconds.
+// When a new set of API keys, from the key file and the environment, comes into use. While the file is missing,
+// unreadable, zero bytes long or no key file, the last good set stays for KEYS_MAX_STALE seconds.
 
 import { keysGeneration, maxKeyFileBytes, parseEnvironmentKeys, parseKeyFile } from '../../auth/key_file.js';
 import type { KeyEntry } from '../../auth/key_record.js';
@@ -17,13 +17,13 @@ interface Keeping {
   variables: NginxVariables;
   secret: string;
   nowMs: number;
-  /** Whether the set in use came from another file: it may not stay. */
+  /** Whether the set in use came from another file and so may not stay. */
   isNewSource: boolean;
 }
 
 /**
  * Reads the key file and stores a new set when it has changed.
- * @param isNewSource the set in use came from another file: it may not stay
+ * @param isNewSource whether the set in use came from another file and so may not stay
  */
 export function refreshKeys(variables: NginxVariables, nowMs: number, isNewSource: boolean): void {
   const path = variables.keygate_api_keys_file || '';
@@ -43,7 +43,7 @@ export function refreshKeys(variables: NginxVariables, nowMs: number, isNewSourc
   if (outcome.found === 'unusable') keepLastGood(`API_KEYS_FILE ${path}: ${outcome.why}`, keeping);
 }
 
-// Stores a new set. Returns why this content can't be one.
+// Stores a new set. Returns the fault where the set does not fit, else undefined.
 function takeUp(file: { text: string; digest: string }, keeping: Keeping): string | undefined {
   const platform = parsingPlatform();
   const apiKey = process.env['API_KEY'] || '';
@@ -68,7 +68,7 @@ function takeUp(file: { text: string; digest: string }, keeping: Keeping): strin
   return undefined;
 }
 
-// The same key in file and environment is one key.
+// A key that stands in both file and environment counts once.
 function withoutThose(entries: KeyEntry[], others: KeyEntry[]): KeyEntry[] {
   if (others.length === 0) return entries;
   const there = Object.create(null) as { [hash: string]: true };
@@ -101,7 +101,7 @@ function keepLastGood(fault: string, keeping: Keeping): void {
   }
 }
 
-// The secret under which entries get their fingerprints. Without a sidecar there is none, and a random one serves.
+// The HMAC key of the fingerprints. Without a sidecar there is no such file, and a random secret takes its place.
 function readEntrySecret(variables: NginxVariables, nowMs: number): { text: string; changed: boolean } {
   const path = `${variables.keygate_state_dir}/public/entry_secret`;
   const reading = readIfChanged({ path, name: 'entry_secret', maxBytes: maxSecretBytes }, nowMs);

@@ -1,5 +1,5 @@
-// js_periodic, every 200 ms in one worker: takes up changed files. The generation changes last, so that no
-// request meets a set that is not complete.
+// js_periodic, every 200 ms in one worker: takes up changed files. The generation changes last, so that no request
+// uses an incomplete set.
 
 import { parseDenyList } from '../../auth/deny_list.js';
 import { chooseMintIssuer } from '../../auth/location_settings.js';
@@ -13,10 +13,10 @@ import { describeConsequence, storeJwksText } from './store_jwks.js';
 import { readDenials, readStoredJwks, type StoredDenials } from './trusted_keys.js';
 
 const files = ['keys', 'entry_secret', 'minting', 'local', 'denied'];
-const maxBytes = 1048576; // of each of them but the key file
-const apartMs = 150; // several servers include the snippet; the first run of a moment is enough
+const maxBytes = 1048576; // for every file but the key file
+const apartMs = 150; // several servers may include the snippet: within this time only the first run does the work
 
-/** Looks at every file once. */
+/** Checks every file once. */
 export function refresh(session: NginxPeriodicSession): void {
   const nowMs = Date.now();
   const lastMs = Number(readState('refreshed_ms') || 0);
@@ -32,7 +32,7 @@ export function refresh(session: NginxPeriodicSession): void {
   switchGeneration();
 }
 
-// What goes wrong with one source (a set too large for its zone) keeps nobody from a change of another.
+// A failure of one source (a set too large for its zone) must not keep the other sources from their changes.
 function guard(source: Source, nowMs: number, refreshOne: () => void): void {
   try {
     refreshOne();
@@ -41,7 +41,7 @@ function guard(source: Source, nowMs: number, refreshOne: () => void): void {
   }
 }
 
-// Shared memory outlives a reload: what came from a file or URL that is configured no longer must not be used.
+// Shared memory outlives a reload: keys from a file or URL that is no longer configured must not be used.
 function startAnewWithOtherSources(variables: NginxVariables): boolean {
   const { keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url } = variables;
   const named = [keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url];
@@ -63,7 +63,7 @@ function startAnewWithOtherSources(variables: NginxVariables): boolean {
   return true;
 }
 
-// What a configuration lacks without nginx or a request noticing: said once, when the configuration is first run.
+// Warns of faults in the configuration that neither nginx nor a request would show, once for each configuration.
 function checkAtStart(variables: NginxVariables): void {
   if (!KEYGATE_QUICKJS && njs.engine === 'QuickJS') {
     log(
@@ -95,7 +95,7 @@ function refreshMinting(variables: NginxVariables, nowMs: number): void {
     writeState('minting', JSON.stringify(isMissing ? { configured: true } : { configured: true, issuer }));
 }
 
-// A content without a usable key is no better than a damaged one.
+// Content without a usable key counts as damaged.
 function takeJwksUp(name: 'minting' | 'local', reading: FileReading, issuer?: string): FileReading {
   if (reading.found !== 'changed') return reading;
   const fault = storeJwksText(name, reading.text, issuer);
@@ -124,7 +124,7 @@ function refreshLocal(variables: NginxVariables, nowMs: number): void {
 
 const noDenials: StoredDenials = { jtis: {}, kids: {}, isAbsent: true };
 
-// Without a list that can be read nobody knows what it refuses: then tokens are answered with 503.
+// While no list could be read, any token may be denied: then tokens get 503.
 function refreshDenied(variables: NginxVariables, nowMs: number): void {
   const keysFile = variables.keygate_api_keys_file || '';
   const before = readDenials();
@@ -136,7 +136,7 @@ function refreshDenied(variables: NginxVariables, nowMs: number): void {
   const reading = takeDenialsUp(readIfChanged({ path, name: 'denied', maxBytes }, nowMs), before);
   if (reading.found === 'same') return;
   if (reading.found === 'changed') return recover('denied');
-  // Absent from the start is the rule; a list that has vanished or was emptied keeps its last content.
+  // Most gateways never have a list. When a list is gone or was emptied, its last content stays in force.
   if (reading.why === 'ENOENT' && (before === undefined || before.isAbsent === true)) {
     if (before === undefined) writeState('denied', JSON.stringify(noDenials));
     return recover('denied');
@@ -154,7 +154,7 @@ function takeDenialsUp(reading: FileReading, before: StoredDenials | undefined):
   if (first === undefined || before === undefined) {
     writeState('denied', JSON.stringify({ jtis, kids }));
   } else {
-    // A line that can't be read may have been a refusal.
+    // A line that can't be parsed may have been a refusal, so the earlier refusals stay.
     const both = { jtis: Object.assign({}, before.jtis, jtis), kids: Object.assign({}, before.kids, kids) };
     writeState('denied', JSON.stringify(both));
   }

@@ -1,6 +1,6 @@
-// JWKS_URL: fetched before its time is up, and when a request asks for a kid that is unknown. One worker's clock
-// fetches, never a request: a client that goes away would end its fetch. Requests wait by looking at shared memory
-// (rule 3), and any failure leaves the last good set in use.
+// When JWKS_URL is fetched: before the set expires, and when a token has an unknown kid. js_periodic fetches in one
+// worker, never a request: a client that goes away would end its fetch. Requests poll shared memory (rule 3). Any
+// failure leaves the last good set in use.
 
 import type { JwksRefresh } from '../../auth/decide.js';
 import { isFaulty } from './source_faults.js';
@@ -18,10 +18,10 @@ import {
 } from './shared_state.js';
 import { readStoredJwks } from './trusted_keys.js';
 
-const windowMs = 10000; // one fetch for unknown kids in this time
+const windowMs = 10000; // at most one fetch for unknown kids in this time
 const listenMs = 1500; // with the timeouts of server.conf it stays below the tick's interval
 
-/** js_periodic: fetches the set before it is due, and retires one that is too old. */
+/** js_periodic: fetches the set before it expires, and stops using a set that is too old. */
 export async function refreshJwks(session: NginxPeriodicSession): Promise<void> {
   const variables = session.variables;
   const url = variables.keygate_jwks_url;
@@ -29,12 +29,12 @@ export async function refreshJwks(session: NginxPeriodicSession): Promise<void> 
   const nowMs = Date.now();
   const ttlMs = Number(variables.keygate_jwks_ttl) * 1000;
   const isDue = ageMs('fetched_ms', nowMs) >= Math.max(ttlMs - 20000, ttlMs / 2);
-  // Whatever requests may want: with a slow issuer, their short fetches would keep this one from its turn.
+  // No time since the last fetch is required: with a slow issuer, fetches for unknown kids would keep this fetch away.
   if (isDue && beginFetch(nowMs, 0)) await fetchSet(url);
   if (isFaulty('remote')) retireWhenStale(Number(variables.keygate_jwks_max_stale) * 1000);
 }
 
-/** js_periodic: listens for a while whether a request wants the set fetched, and fetches it then. */
+/** js_periodic: polls for a while whether a request wants the set, and then fetches the set. */
 export async function fetchWantedJwks(session: NginxPeriodicSession): Promise<void> {
   const url = session.variables.keygate_jwks_url;
   if (!url) return;
@@ -63,7 +63,7 @@ export async function refreshForUnknownKid(r: NginxHTTPRequest): Promise<JwksRef
   return outcome;
 }
 
-// By the count of fetches and of polls, not by the clock, which may jump meanwhile.
+// The wait counts fetches and polls instead of comparing times, since the clock may jump meanwhile.
 async function waitForFetch(before: string | undefined): Promise<JwksRefresh> {
   for (let i = 0; i < maxPolls; i++) {
     const fetches = readState('fetches');
@@ -80,7 +80,7 @@ function beginFetch(nowMs: number, apartMs: number): boolean {
   return true;
 }
 
-/** After the clock was set back: no time that was noted before keeps the next fetch from its turn. */
+/** Resets the stored times after the clock was set back, or they would delay the next fetch. */
 export function forgetFetchTimes(nowMs: number): void {
   clearState('fetch_started_ms');
   clearState('fetch_failed_ms');

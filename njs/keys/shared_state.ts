@@ -48,8 +48,8 @@ export function writeState(name: StateName, text: string): void {
 export const clockToleranceMs = 1000;
 
 /**
- * How long ago a time was stored. A time in the future was stored before the clock was set back: it counts as now, and
- * is stored so, or nothing would come of it until the clock has caught up.
+ * How long ago a time was stored. A time in the future was stored before the clock was set back. The present replaces
+ * such a time, or it would count as recent until the clock has caught up.
  * @returns milliseconds; Infinity where none is stored
  */
 export function ageMs(name: StateName, nowMs: number): number {
@@ -66,7 +66,7 @@ export function clearState(name: StateName): void {
 }
 
 interface Found {
-  /** To find it costs more than to read from it. */
+  /** Kept, since finding the dictionary costs more than reading from it. */
   dictionary: NgxSharedDict<string> | undefined;
   hmacSecret: string | undefined;
 }
@@ -83,8 +83,8 @@ export function readGeneration(): string | undefined {
 const parts: StateName[] = ['keys', 'minting', 'local', 'remote', 'denied'];
 
 /**
- * Makes the sets that are stored now the ones that count. No generation ever comes back, not even with the same
- * content: a verdict reached while sets were changing may be filed under the one before, and must die with it.
+ * Makes a new generation of the sets that are stored now. No generation is used twice, not even for the same content. A
+ * verdict from the time of a change may be cached under the generation before, and must not count again.
  */
 export function switchGeneration(): void {
   const texts = parts.map((part) => readState(part) || '');
@@ -95,7 +95,7 @@ export function switchGeneration(): void {
 }
 
 /**
- * The random key under which verdicts are filed in shared memory; made once, whoever comes first.
+ * The random HMAC key for the names of verdicts in shared memory; the first caller makes the key.
  * @returns 43 characters
  */
 export function readHmacSecret(): string {
@@ -106,18 +106,18 @@ export function readHmacSecret(): string {
   return readState('hmac_secret') as string;
 }
 
-/** How long anybody waits. */
+/** How long a request waits at most. */
 const maxWaitMs = 2000;
 /** How often a waiting request reads. */
 export const pollEveryMs = 50;
-/** How often at most. */
+/** How often a waiting request reads at most. */
 export const maxPolls = maxWaitMs / pollEveryMs;
-const maxWaiting = 32; // of a worker
+const maxWaiting = 32; // requests of each worker
 
 /**
- * Counts a request in among those that wait.
- * @returns false when too many do. Counted by spans of time: a request that its client gives up on leaves nothing to be
- * taken back.
+ * Counts a request among the waiting requests. The counts belong to spans of time and expire, so a request whose client
+ * goes away need not be counted out.
+ * @returns false when too many requests wait
  */
 export function mayWait(nowMs: number): boolean {
   const budgets = ngx.shared.keygate_budgets;

@@ -1,5 +1,5 @@
-// Faults of the sources of keys: in the log when they begin, once a minute while they last, sooner when they become
-// others, and when they end; /health/ready reads them.
+// When faults of the sources of keys are logged: when a fault begins, once a minute while it lasts, sooner when its
+// text changes, and when it ends. /health/ready reads the faults.
 
 import { log } from '../platform.js';
 import { ageMs, clearState, readState, writeState } from './shared_state.js';
@@ -8,7 +8,7 @@ import { ageMs, clearState, readState, writeState } from './shared_state.js';
 export type Source = 'keys' | 'minting' | 'local' | 'remote' | 'denied';
 
 const everyMs = 60000;
-const anotherMs = 5000; // a fault of another kind is told sooner
+const anotherMs = 5000; // a fault with another text is logged sooner
 
 /**
  * Notes a fault.
@@ -26,7 +26,7 @@ export function reportFault(source: Source, text: string, nowMs: number): number
   return ageMs(`fault:${source}`, nowMs);
 }
 
-/** Notes that a source is well again. */
+/** Notes that a source works again. */
 export function recover(source: Source): void {
   if (readState(`fault:${source}`) === undefined) return;
   clearState(`fault:${source}`);

@@ -7,7 +7,7 @@ import { findByFingerprint, readKeySet } from './key_set.js';
 import { forgetImportedKeys } from '../platform.js';
 import { readState } from './shared_state.js';
 
-/** A set of JWKs as it is stored. `keys` is missing while none could be loaded. */
+/** A set of JWKs as it is stored. `keys` is missing while no key could be loaded. */
 export interface StoredJwks {
   /** Whether the operator wants this source at all. */
   configured: boolean;

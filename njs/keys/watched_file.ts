@@ -1,5 +1,5 @@
-// A file that others write: read when it has changed, and refused as a whole when it can't be trusted to be whole.
-// Cheap while it has not changed: one stat.
+// Whether a file that others write is read again: only after a change, so that an unchanged file costs one stat. A file
+// that may be damaged is refused as a whole.
 
 import fs from 'fs';
 import { judgeChange, noteRead, noteUnreadable, versionOf, type SeenFile } from '../../auth/file_change.js';
@@ -15,7 +15,7 @@ export type FileReading =
 
 export interface WatchedFile {
   path: string;
-  /** Under which the state of the last reading is kept. */
+  /** The name under which the state of the last reading is kept. */
   name: string;
   /** A larger file is refused unread. */
   maxBytes: number;
@@ -56,7 +56,7 @@ function readSettled({ path, name }: WatchedFile, stat: Stats, nowMs: number): F
   if (judged === 'unsettled' && seen !== before) writeSeen(name, seen as SeenFile, (before as Seen).digest);
   if (judged !== 'read') return unchanged(name);
   const bytes = fs.readFileSync(path) as Buffer;
-  // One write of megabytes has its time from when it began, and takes longer than a file takes to settle.
+  // A write of megabytes has the time at which it began, and may take longer than a file takes to settle.
   if (versionOf(fs.statSync(path)) !== versionOf(stat) || bytes.length !== stat.size) return unchanged(name);
   const digest = sha256(bytes);
   writeSeen(name, noteRead(versionOf(stat), before, nowMs), digest);
@@ -88,8 +88,8 @@ function writeSeen(name: string, seen: SeenFile, digest: string): void {
 }
 
 /**
- * Whether what was read of a file is still what was read of it last. A worker that a reload ends may be at work on a
- * content that another worker has seen replaced.
+ * Whether no newer content of a file has been read. A worker that a reload ends may still work on content that another
+ * worker has seen replaced.
  */
 export function isLatestRead(name: string, digest: string): boolean {
   const seen = readSeen(name);

@@ -1,4 +1,4 @@
-// GET /health/ready: which parts can do their work. No names, paths or reasons: those are in the log.
+// GET /health/ready: which parts can do their work. The answer has no names, paths or reasons: the log has them.
 
 import { jsonMediaType } from '../../auth/answer.js';
 import { isFaulty } from '../keys/source_faults.js';
@@ -52,7 +52,7 @@ function worstOf(conditions: Condition[]): Condition {
   return conditions.indexOf('degraded') >= 0 ? 'degraded' : 'ok';
 }
 
-// Asked at most once in 5 s, however often we are asked.
+// The sidecar is asked at most once in 5 s, however many requests arrive.
 async function probeVerifier(r: NginxHTTPRequest): Promise<Condition> {
   const probed = readState('verifier_ready') as Condition | undefined;
   const nowMs = Date.now();

@@ -11,9 +11,9 @@ import { sendRouteRefusal, type RefusedOutcome } from '../decision/refusal.js';
 import { askSidecar, isObject } from '../sidecar.js';
 import { readGeneration } from '../keys/shared_state.js';
 
-const maxTypeCharacters = 200; // the sidecar looks at the media type alone, and refuses to read 20 KB of it
+const maxTypeCharacters = 200; // the sidecar reads the media type alone, and refuses a value of 20 KB
 
-/** Answers every request for /token; none of them goes upstream. */
+/** Answers every request for /token: no such request goes upstream. */
 export async function token(r: NginxHTTPRequest): Promise<void> {
   try {
     const outcome = await mint(r);

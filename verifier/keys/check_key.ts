@@ -1,6 +1,6 @@
-// Which entry of the key file a credential is: by digest, by its id, else against every bcrypt hash without one.
-// The same credential arriving many times at once is checked once; what came of it is remembered for 10 s, so that
-// nobody who gave up waiting starts from the first hash again.
+// Which entry of the key file a credential matches: by digest, by its id, else against every bcrypt hash without an id.
+// A credential that arrives many times at once is checked once. The outcome is remembered for 10 s, so that a client
+// that gave up and asks again does not start from the first hash.
 
 import { randomBytes } from 'node:crypto';
 import { checkKeyForm, parseKeyId } from '../../auth/credential.js';
@@ -12,10 +12,10 @@ import { nodePlatform } from '../../node/crypto.js';
 
 export type KeyCheck =
   | { entry: KeyEntry }
-  /** With `verifier_busy` it was not checked in time; with a full queue, the next key will not be either. */
+  /** `verifier_busy`: the key was not checked in time. With a full queue, the next key will not be checked either. */
   | { reason: Reason; isQueueFull?: boolean };
 
-/** Checks a credential; `onWork` is called when it was not being checked already and takes bcrypt. */
+/** Checks a credential; `onWork` is called when this call starts a check by bcrypt. */
 export type CheckKey = (credential: string, keys: LoadedKeys, onWork?: () => void) => Promise<KeyCheck>;
 
 const rememberMs = 10000;

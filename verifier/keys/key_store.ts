@@ -10,7 +10,7 @@ import { generationOf, loadKeys, type KeySources, type LoadedKeys } from './load
 import { describeFault, FileFault, readRegularFile } from '../../node/regular_file.js';
 
 export interface KeyStoreOptions {
-  /** Empty for none. */
+  /** The path of the key file; empty for no file. */
   path: string;
   apiKey: string;
   apiKeys: string;
@@ -20,10 +20,10 @@ export interface KeyStoreOptions {
 
 export interface KeyStore {
   /**
-   * The keys that count now: those of the file as soon as nobody is writing to it, else nginx's own.
+   * The keys that count now: the keys of the file as soon as no write is under way, else the keys that nginx uses.
    * @param wanted nginx's generation, empty where none is known
-   * @returns undefined when none could be loaded, when the last good ones are too old, or when the file can't be read
-   *   and nginx uses other ones
+   * @returns undefined when no keys could be loaded, when the last good keys are too old, or when the file can't be
+   *   read and nginx uses other keys
    */
   current: (wanted: string) => Promise<LoadedKeys | undefined>;
 }
@@ -93,7 +93,7 @@ function readIfChanged(options: KeyStoreOptions, state: StoreState): 'fresh' | '
   }
 }
 
-// Returns whether nobody wrote to it meanwhile.
+// Returns false when the file changed during the read.
 function read(options: KeyStoreOptions, state: StoreState, nowMs: number): boolean {
   const { bytes, stats, isWhole } = readRegularFile(options.path, maxKeyFileBytes);
   if (!isWhole) return false;
@@ -125,7 +125,7 @@ function takeUp(options: KeyStoreOptions, state: StoreState, fileBytes: Buffer |
 }
 
 function logFault({ path, log }: KeyStoreOptions, state: StoreState, why: string): void {
-  const nowMs = performance.now(); // no calendar: the clock may jump
+  const nowMs = performance.now(); // monotonic: the system clock may jump
   state.failingSinceMs ??= nowMs;
   // Once the file has settled, it is read again.
   if (state.loaded !== undefined) state.seen = noteUnreadable();
