@@ -134,7 +134,7 @@ function renderSettings(snippet: string, settings: Settings, facts: GatewayFacts
     keygate_identity_headers: 'drop',
     keygate_sidecar: facts.sidecarAddress,
   };
-  let rendered = snippet.replace(/server unix:[^;]+;/, `server ${facts.sidecarAddress};`);
+  let rendered = snippet.replace(/server unix:[^ ;]+/, `server ${facts.sidecarAddress}`);
   for (const [variable, value] of Object.entries(values)) {
     const line = new RegExp(`^(js_var \\$${variable}) ".*?";`, 'm');
     if (!line.test(rendered)) throw new Error(`settings.conf: no js_var $${variable}`);
@@ -186,7 +186,7 @@ function renderUpstream({ upstreamUrl, isUpstreamMoving, resolver }: GatewayFact
         `resolver ${resolver} valid=2s ipv6=off;`,
         `server ${url.hostname}:${port} resolve max_fails=0;`,
       ]
-    : [`server ${url.hostname}:${port};`];
+    : [`server ${url.hostname}:${port} max_fails=0;`];
   return `upstream keygate_upstream {
 ${lines.map((line) => `    ${line}`).join('\n')}
     keepalive 32;

@@ -10,7 +10,7 @@ import { refreshKeys } from './load_keys.js';
 import { clearState, clockToleranceMs, readState, switchGeneration, writeState } from './shared_state.js';
 import { forgetFetchTimes } from './remote_jwks.js';
 import { describeConsequence, storeJwksText } from './store_jwks.js';
-import { readDenials, readStoredJwks, type StoredDenials } from './trusted_keys.js';
+import { jwksSources, readDenials, readStoredJwks, type StoredDenials } from './trusted_keys.js';
 
 const files = ['keys', 'entry_secret', 'minting', 'local', 'denied'];
 const maxBytes = 1048576; // for every file but the key file
@@ -50,6 +50,7 @@ function startAnewWithOtherSources(variables: NginxVariables): boolean {
   writeState('sources', sources);
   checkAtStart(variables);
   files.forEach(forgetFile);
+  jwksSources.forEach((name) => clearState(`problems:${name}`));
   clearState('minting');
   clearState('local');
   clearState('denied');

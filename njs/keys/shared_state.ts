@@ -21,6 +21,7 @@ export type StateName =
   | 'refreshed_ms'
   | `seen:${string}`
   | `content_fault:${string}`
+  | `problems:${string}`
   | `fault:${string}`
   | `reported:${string}`
   | `fault_text:${string}`

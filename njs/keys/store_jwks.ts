@@ -4,7 +4,7 @@
 import { parseJwks } from '../../auth/jwk.js';
 import { log, parsingPlatform } from '../platform.js';
 import { recover } from './source_faults.js';
-import { writeState } from './shared_state.js';
+import { readState, writeState } from './shared_state.js';
 import { readStoredJwks, type JwksSource, type StoredJwks } from './trusted_keys.js';
 
 const sources = { minting: 'public/jwks.json of the sidecar', local: 'JWKS_PATH', remote: 'JWKS_URL' };
@@ -21,13 +21,20 @@ export function storeJwksText(name: JwksSource, text: string, issuer?: string): 
   const problems = parsed.problems
     .concat(parsed.warnings)
     .map((one) => `key ${one.index + 1} (kid ${one.kid || 'none'}): ${one.problem}`);
-  if (problems.length > 0) log(ngx.WARN, `${sources[name]}: ${problems.slice(0, shownProblems).join('; ')}`);
+  logProblems(name, problems.slice(0, shownProblems).join('; '));
   if (parsed.keys.length === 0) return 'no usable key';
   const stored: StoredJwks = { configured: true, keys: parsed.keys };
   if (issuer !== undefined) stored.issuer = issuer;
   writeState(name, JSON.stringify(stored));
   recover(name);
   return undefined;
+}
+
+// A set is fetched again and again: its problems are told when they are others than before.
+function logProblems(name: JwksSource, problems: string): void {
+  if (readState(`problems:${name}`) === problems) return;
+  writeState(`problems:${name}`, problems);
+  if (problems !== '') log(ngx.WARN, `${sources[name]}: ${problems}`);
 }
 
 /** What a fault of a set means for its tokens, as the end of a log line. */

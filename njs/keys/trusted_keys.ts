@@ -26,6 +26,8 @@ export interface StoredDenials {
 /** Where JWKs come from: our own minting keys, JWKS_PATH, JWKS_URL. */
 export type JwksSource = 'minting' | 'local' | 'remote';
 
+export const jwksSources: JwksSource[] = ['minting', 'local', 'remote'];
+
 // Parsed once per context and generation.
 const latest: { generation: string; trusted: TrustedKeys | undefined } = { generation: '', trusted: undefined };
 

@@ -5,7 +5,7 @@ import { isFaulty } from '../keys/source_faults.js';
 import { currentKeySet } from '../keys/key_set.js';
 import { askSidecar } from '../sidecar.js';
 import { ageMs, readState, writeState } from '../keys/shared_state.js';
-import { readDenials, readStoredJwks, type JwksSource, type StoredJwks } from '../keys/trusted_keys.js';
+import { jwksSources, readDenials, readStoredJwks, type JwksSource, type StoredJwks } from '../keys/trusted_keys.js';
 
 type Condition = 'ok' | 'degraded' | 'failing';
 
@@ -27,8 +27,6 @@ export async function ready(r: NginxHTTPRequest): Promise<void> {
   if (isLost) r.headersOut['Retry-After'] = '1';
   r.return(isLost ? 503 : 200, JSON.stringify({ status, components: { keys, jwks, verifier } }));
 }
-
-const jwksSources: JwksSource[] = ['minting', 'local', 'remote'];
 
 function conditionOfKeys(): Condition {
   const keySet = currentKeySet();

@@ -79,7 +79,7 @@ describeWithEngine('settings of the stack', () => {
       set({ ACCOUNT_TYPE: 'free' });
       expect(refuses('check')[0]).toContain('ACCOUNT_TYPE: expected one of individual');
       set({ AUTH_ENTRY: 'access', JS_ENGINE: 'njs' });
-      expect(refuses('check')).toEqual(['keygate: AUTH_ENTRY: expected auto or auth_request, as JS_ENGINE is njs']);
+      expect(refuses('check')).toEqual(['keygate: AUTH_ENTRY: expected auto or auth_request: access needs the engine qjs, not njs']);
       set({ GITHUB_TOKEN: 'gho_one', GITHUB_TOKEN_FILE: './keys.txt' });
       expect(clone.run(up).said).toContain('GITHUB_TOKEN_FILE is expected to be unset, as GITHUB_TOKEN is set');
     },

@@ -23,7 +23,7 @@ describe('keygate-verifier.service', () => {
       API_KEYS_FILE: jsVars['api_keys_file'],
       VERIFIER_SOCKET: jsVars['sidecar']?.replace(/^unix:/, ''),
     });
-    expect(settingsConf).toContain(`server unix:${environment['VERIFIER_SOCKET']};`);
+    expect(settingsConf).toContain(`server unix:${environment['VERIFIER_SOCKET']} max_fails=0;`);
   });
 
   it('names them in keygate.env too, and only settings that exist', () => {

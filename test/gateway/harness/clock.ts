@@ -27,6 +27,7 @@ export function makeClock(variant: Variant, file: string): Clock {
     `FAKETIME_TIMESTAMP_FILE=${file}`,
     'FAKETIME_NO_CACHE=1',
     'FAKETIME_DONT_FAKE_MONOTONIC=1',
+    'FAKETIME_DISABLE_SHM=1', // or processes of other tests would share it
   ];
   const kept = variables.map((variable) => `env ${variable.split('=')[0]};`).join(' ');
   return {

@@ -164,6 +164,6 @@ export function editSettings(keygateDir: string, values: { [name: string]: strin
   for (const [name, value] of Object.entries(values)) {
     text = text.replace(new RegExp(`^(js_var \\$keygate_${name}) ".*?";`, 'm'), `$1 "${value}";`);
   }
-  if (values['sidecar'] !== undefined) text = text.replace(/server unix:[^;]+;/, `server ${values['sidecar']};`);
+  if (values['sidecar'] !== undefined) text = text.replace(/server unix:[^ ;]+/, `server ${values['sidecar']}`);
   writeFileSync(file, text);
 }

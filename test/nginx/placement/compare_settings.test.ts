@@ -29,7 +29,7 @@ describe('compareSettings', () => {
   });
 
   it('notices a sidecar that is named in one place only, or not at all', () => {
-    const moved = shipped.replace('server unix:/run/keygate/verifier.sock;', 'server 127.0.0.1:8081;');
+    const moved = shipped.replace('server unix:/run/keygate/verifier.sock ', 'server 127.0.0.1:8081 ');
     expect(compareSettings(moved, shipped)).toEqual([
       'names two places of the sidecar: $keygate_sidecar is unix:/run/keygate/verifier.sock, upstream ' +
         'keygate_sidecar has 127.0.0.1:8081',
