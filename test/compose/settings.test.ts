@@ -54,6 +54,11 @@ describeWithEngine('settings of the stack', () => {
     expect(clone.run('docker compose ps --services').stdout.trim()).toBe('');
   });
 
+  it('stops on a misspelt setting', () => {
+    set({ REQUIRE_SCOP: 'admin' });
+    expect(refuses('check')).toEqual(['keygate: REQUIRE_SCOP: no such setting: expected REQUIRE_SCOPE']);
+  });
+
   it('stops on files that nginx or the verifier can not read, and names uid and mode', () => {
     file('keys.txt', 'a-key-of-the-settings-test\n', 0o600);
     set({ API_KEYS_FILE_HOST: './keys.txt' });
@@ -79,7 +84,9 @@ describeWithEngine('settings of the stack', () => {
       set({ ACCOUNT_TYPE: 'free' });
       expect(refuses('check')[0]).toContain('ACCOUNT_TYPE: expected one of individual');
       set({ AUTH_ENTRY: 'access', JS_ENGINE: 'njs' });
-      expect(refuses('check')).toEqual(['keygate: AUTH_ENTRY: expected auto or auth_request: access needs the engine qjs, not njs']);
+      expect(refuses('check')).toEqual([
+        'keygate: AUTH_ENTRY: expected auto or auth_request: access needs the engine qjs, not njs',
+      ]);
       set({ GITHUB_TOKEN: 'gho_one', GITHUB_TOKEN_FILE: './keys.txt' });
       expect(clone.run(up).said).toContain('GITHUB_TOKEN_FILE is expected to be unset, as GITHUB_TOKEN is set');
     },
