@@ -51,9 +51,9 @@ export function decideToken(question: TokenQuestion): Verdict | Promise<Verdict>
   const source = sourceOf(parsed.unverifiedClaims, settings, keys);
   if (source === undefined) return refuse('token_issuer');
   const isOurs = source === 'ours';
-  if (!keys.hasDenyList || (isOurs && (keys.minting as { keys?: Jwk[] }).keys === undefined))
-    return refuse('keys_unavailable');
-  const candidates = selectJwks(parsed, isOurs, keys);
+  const jwks = jwksOf(source, keys);
+  if (!keys.hasDenyList || jwks === undefined) return refuse('keys_unavailable');
+  const candidates = selectJwks(parsed, jwks, { isOurs, keys });
   if ('reason' in candidates) return refuse(candidates.reason);
   const shaped = withSignatureForm(candidates.jwks, parsed);
   if (shaped.length === 0) return refuse('token_signature_length');
@@ -86,12 +86,20 @@ function withSignatureForm(jwks: Jwk[], { algorithm, signature }: UnverifiedToke
   return shaped;
 }
 
-/** The keys that may have signed a token: of its source, with its kid, fit for its algorithm. */
-function selectJwks(token: UnverifiedToken, isOurs: boolean, keys: TrustedKeys): { jwks: Jwk[] } | { reason: Reason } {
+/** @returns the keys of a source, or undefined while no minting key is loaded */
+function jwksOf(source: 'ours' | 'other', { minting, local, remote }: TrustedKeys): Jwk[] | undefined {
+  if (source === 'ours') return minting === undefined ? undefined : minting.keys;
+  return remote === undefined ? local : local.concat(remote);
+}
+
+/** The keys of its source that may have signed a token: with its kid, fit for its algorithm. */
+function selectJwks(
+  token: UnverifiedToken,
+  source: Jwk[],
+  { isOurs, keys }: { isOurs: boolean; keys: TrustedKeys },
+): { jwks: Jwk[] } | { reason: Reason } {
   const { algorithm, kid } = token;
-  const ours = keys.minting === undefined ? [] : keys.minting.keys || [];
   const noKey = !isOurs && keys.lacksJwks ? 'keys_unavailable' : 'token_no_fitting_key';
-  const source = isOurs ? ours : keys.remote === undefined ? keys.local : keys.local.concat(keys.remote);
   if (kid === undefined) {
     const fitting = fittingKeys(source, algorithm);
     if (fitting.length === 1) return { jwks: fitting };

@@ -3,8 +3,8 @@
 
 import { join } from 'node:path';
 import { checkJsAccess } from '../nginx/versions.js';
-import { readSettings, SettingsError, type Settings } from '../settings/read.js';
-import { findUnknownNames } from '../settings/unknown_names.js';
+import { readSettings, type Settings } from '../settings/read.js';
+import { checkNames } from '../settings/unknown_names.js';
 import { writeAtomically } from '../node/state_files.js';
 import { configurationDir, containerEngine, containerVersions, fileMode } from './facts.js';
 import { findUnreadable, readers } from './readable.js';
@@ -12,7 +12,7 @@ import { runOnce } from './run_once.js';
 import { Fault } from '../node/fault.js';
 
 function check(env: NodeJS.ProcessEnv): void {
-  checkNames(env);
+  checkNames(env); // docker-compose.yml gives this container all names of .env, and no GitHub token
   checkSecret(env['API_KEY_FILE']);
   const settings = readSettings(env);
   checkContainerSettings(settings, env);
@@ -27,13 +27,6 @@ function check(env: NodeJS.ProcessEnv): void {
 function checkSecret(path: string | undefined): void {
   const fault = path ? findUnreadable(path, readers()) : undefined;
   if (fault !== undefined) throw new Fault(`API_KEY_FILE: ${fault}`);
-}
-
-// docker-compose.yml gives this container all names of .env, and no GitHub token.
-function checkNames(env: NodeJS.ProcessEnv): void {
-  const { faults, warnings } = findUnknownNames(env);
-  for (const warning of warnings) console.error(`keygate: warning: ${warning}`);
-  if (faults.length > 0) throw new SettingsError(faults);
 }
 
 /** Checks settings that only Docker has, or that have another name there. */

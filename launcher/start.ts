@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { findUnusableSources } from './sources.js';
 import { loadEnvFile } from '../settings/env_file.js';
-import { readSettings, SettingsError, type Settings } from '../settings/read.js';
-import { findUnknownNames } from '../settings/unknown_names.js';
+import { readSettings, type Settings } from '../settings/read.js';
+import { checkNames } from '../settings/unknown_names.js';
 import { Children, waitUntilServed } from './children.js';
 import { prepareDemoKey } from './demo_key.js';
 import { chooseGateway, nginxCommand, nginxDir, testConfiguration, writeGateway } from './gateway_files.js';
@@ -58,12 +58,6 @@ function urlHost(address: string): string {
   return address.includes(':') ? `[${address}]` : address;
 }
 
-function warnOfNames(fileNames: string[]): void {
-  const { faults, warnings } = findUnknownNames(process.env, fileNames);
-  for (const warning of warnings) console.error(`keygate: warning: ${warning}`);
-  if (faults.length > 0) throw new SettingsError(faults);
-}
-
 async function end(code: number): Promise<never> {
   await children.stop();
   process.exit(code);
@@ -84,7 +78,7 @@ if (process.env['npm_lifecycle_event'] !== undefined) {
 
 try {
   const fileNames = existsSync('.env') ? loadEnvFile('.env', process.env) : [];
-  warnOfNames(fileNames);
+  checkNames(process.env, fileNames);
   await start(readSettings(process.env));
 } catch (error) {
   for (const line of explainError(error)) console.error(line);

@@ -1,12 +1,10 @@
 // Which answers of the sidecar count: answers with status 200, our media type and the expected shape. Any other answer,
 // and no answer within 2 s, counts as no answer (rule 2).
 
+import { isJsonObject, type UnverifiedObject } from '../auth/json.js';
 import { sidecarMediaType } from '../auth/key_record.js';
 import type { SignatureCheck, SignatureResult } from '../auth/platform.js';
 import type { Verdict } from '../auth/verdict.js';
-
-/** A JSON object of which nothing is checked yet. */
-export type Unverified = { [name: string]: unknown };
 
 /**
  * Sends one question to the sidecar.
@@ -17,7 +15,7 @@ export async function askSidecar(
   r: NginxHTTPRequest,
   route: string,
   question: object,
-): Promise<Unverified | undefined> {
+): Promise<UnverifiedObject | undefined> {
   // Without a body of its own, a subrequest of a POST waits for the client's.
   const reply = await r.subrequest('/_keygate_sidecar/' + route, {
     method: 'POST',
@@ -35,11 +33,11 @@ function hintAbout(reply: NginxHTTPRequest): string {
   return isChanged ? '; does a sub_filter, proxy_set_body or proxy_hide_header stand for the whole server?' : '';
 }
 
-function readReply(reply: NginxHTTPRequest): Unverified | undefined {
+function readReply(reply: NginxHTTPRequest): UnverifiedObject | undefined {
   if (reply.status !== 200 || reply.headersOut['Content-Type'] !== sidecarMediaType) return undefined;
   try {
     const answer: unknown = JSON.parse(reply.responseText || '');
-    return isObject(answer) ? answer : undefined;
+    return isJsonObject(answer) ? answer : undefined;
   } catch (_) {
     return undefined;
   }
@@ -52,11 +50,6 @@ export async function askSignature(r: NginxHTTPRequest, check: SignatureCheck): 
   const answer = await askSidecar(r, 'signature', question);
   if (answer === undefined || typeof answer['valid'] !== 'boolean') return 'unavailable';
   return answer['valid'] ? 'valid' : 'invalid';
-}
-
-/** Whether a value is a JSON object. */
-export function isObject(value: unknown): value is Unverified {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const longestMs = 200; // keys leave the queue unreported when their requests have given up

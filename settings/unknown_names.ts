@@ -1,5 +1,6 @@
 // Which names are misspelt settings: a misspelt REQUIRE_SCOPE must not leave a gateway open.
 
+import { SettingsError } from './read.js';
 import { containerSettings, fromFiles, table } from './table.js';
 
 /** Names with these prefixes are meant for Keygate. */
@@ -30,6 +31,16 @@ export function findUnknownNames(env: NodeJS.ProcessEnv, fileNames: string[] = [
     else if (prefixes.test(name)) found.warnings.push(`${name} is no setting of Keygate`);
   }
   return found;
+}
+
+/**
+ * Warns on stderr of names that only look like settings.
+ * @throws SettingsError with every misspelt setting
+ */
+export function checkNames(env: NodeJS.ProcessEnv, fileNames?: string[]): void {
+  const { faults, warnings } = findUnknownNames(env, fileNames);
+  for (const warning of warnings) console.error(`keygate: warning: ${warning}`);
+  if (faults.length > 0) throw new SettingsError(faults);
 }
 
 /** How many letters have to be put in, left out or changed (Levenshtein). */

@@ -2,6 +2,7 @@
 
 import { parseKeyId } from '../../auth/credential.js';
 import type { Decided, Gate, JwksRefresh } from '../../auth/decide.js';
+import type { UnverifiedObject } from '../../auth/json.js';
 import { decideRecord, readRecord, type KeyRecord } from '../../auth/key_record.js';
 import { isReason } from '../../auth/refusals.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
@@ -11,7 +12,7 @@ import { refreshForUnknownKid } from '../keys/remote_jwks.js';
 import { readGeneration } from '../keys/shared_state.js';
 import { readTrustedKeys } from '../keys/trusted_keys.js';
 import { NginxPlatform } from '../platform.js';
-import { isQueueFull, noteQueue, askSidecar, type Unverified } from '../sidecar.js';
+import { isQueueFull, noteQueue, askSidecar } from '../sidecar.js';
 import { failureLimit } from './failure_limit.js';
 import type { Question } from './question.js';
 import { recallShared, rememberHere, rememberShared, sharedName } from './verdict_cache.js';
@@ -92,7 +93,7 @@ export class NginxGate implements Gate {
   }
 }
 
-function readVerdict(answer: Unverified, nowSeconds: number): Verdict | undefined {
+function readVerdict(answer: UnverifiedObject, nowSeconds: number): Verdict | undefined {
   const { admitted, entry, reason } = answer;
   if (admitted === true) {
     const record = readRecord(entry);

@@ -2,13 +2,15 @@
 
 import { chooseCredential, readCredential } from '../../auth/credential.js';
 import { jsonMediaType } from '../../auth/answer.js';
-import { isReason, type Reason } from '../../auth/refusals.js';
+import { isJsonObject } from '../../auth/json.js';
+import { isReason } from '../../auth/refusals.js';
+import { refuse } from '../../auth/verdict.js';
 import { failureLimit } from '../decision/failure_limit.js';
 import { readKeySet } from '../keys/key_set.js';
 import { oneLine } from '../platform.js';
 import { askedSource, readAsked } from '../decision/question.js';
 import { sendRouteRefusal, type RefusedOutcome } from '../decision/refusal.js';
-import { askSidecar, isObject } from '../sidecar.js';
+import { askSidecar } from '../sidecar.js';
 import { readGeneration } from '../keys/shared_state.js';
 
 const maxTypeCharacters = 200; // the sidecar reads the media type alone, and refuses a value of 20 KB
@@ -21,12 +23,8 @@ export async function token(r: NginxHTTPRequest): Promise<void> {
     else sendRouteRefusal(r, outcome);
   } catch (e) {
     r.error(`keygate: no token (request id ${askedSource.requestId(r.variables)}): ${oneLine(e)}`);
-    sendRouteRefusal(r, refusalOf('internal_error'));
+    sendRouteRefusal(r, refuse('internal_error'));
   }
-}
-
-function refusalOf(reason: Reason): RefusedOutcome {
-  return { admitted: false, reason };
 }
 
 function sendToken(r: NginxHTTPRequest, body: string): void {
@@ -40,24 +38,24 @@ async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   const { variables } = r;
   const chosen = chooseCredential(readAsked(variables, askedSource));
   const presented = typeof chosen === 'string' ? readCredential(chosen) : chosen;
-  if ('reason' in presented) return refusalOf(presented.reason);
+  if ('reason' in presented) return refuse(presented.reason);
   const limit = failureLimit(variables, askedSource.client(variables) || '');
   if (!limit.spend()) {
     return { admitted: false, reason: 'rate_limited', retryAfterSeconds: limit.retryAfterSeconds() };
   }
   const { credential, tokenParts } = presented;
-  if (tokenParts !== undefined) return refusalOf('token_not_accepted');
+  if (tokenParts !== undefined) return refuse('token_not_accepted');
   const keySet = readKeySet(readGeneration() || '');
-  if (keySet === undefined || !keySet.available) return refusalOf('keys_unavailable');
+  if (keySet === undefined || !keySet.available) return refuse('keys_unavailable');
   const { generation } = keySet;
   const contentType = (variables.content_type || '').slice(0, maxTypeCharacters);
   const body = r.requestText || '';
   const answer = await askSidecar(r, 'token', { credential, generation, contentType, body });
-  if (answer === undefined) return refusalOf('verifier_unavailable');
+  if (answer === undefined) return refuse('verifier_unavailable');
   if (answer['admitted'] === true && isToken(answer['token'])) return JSON.stringify(answer['token']);
-  return refusalOf(isReason(answer['reason']) ? answer['reason'] : 'verifier_unavailable');
+  return refuse(isReason(answer['reason']) ? answer['reason'] : 'verifier_unavailable');
 }
 
 function isToken(value: unknown): boolean {
-  return isObject(value) && typeof value['token'] === 'string' && typeof value['expires_in'] === 'number';
+  return isJsonObject(value) && typeof value['token'] === 'string' && typeof value['expires_in'] === 'number';
 }
