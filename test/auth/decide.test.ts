@@ -9,6 +9,7 @@ import type { LocationSettings } from '../../auth/location_settings.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
 import { admit, refuse } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
+import { trustedKeys } from './trusted_keys.js';
 
 const now = 1_800_000_000;
 const settings: LocationSettings = {
@@ -157,17 +158,7 @@ describe('decide', () => {
   });
 
   const unknownKid = `${Buffer.from('{"alg":"RS256","kid":"k"}').toString('base64url')}.e30.AAAA`;
-  const noKeys = {
-    minting: undefined,
-    local: [],
-    remote: [],
-    lacksJwks: false,
-    hasDenyList: true,
-    hasEntries: () => true,
-    isDeniedKid: () => false,
-    isDeniedJti: () => false,
-    findEntry: () => undefined,
-  };
+  const noKeys = trustedKeys({ remote: [] });
 
   it.each([
     ['current', false, 'token_unknown_kid'],

@@ -8,6 +8,7 @@ import type { KeyTerms } from '../../auth/key_record.js';
 import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
 import type { Platform } from '../../auth/platform.js';
 import { nodePlatform } from '../../node/crypto.js';
+import { trustedKeys } from './trusted_keys.js';
 
 const now = 1_800_000_000;
 
@@ -44,18 +45,14 @@ describe('decideToken', () => {
     )) as [Pair, Pair, Pair, Pair];
   });
 
-  const trusted = (changed: Partial<TrustedKeys> = {}): TrustedKeys => ({
-    minting: { issuer: 'keygate', keys: [ours.jwk] },
-    local: [local.jwk],
-    remote: [remote.jwk],
-    lacksJwks: false,
-    hasDenyList: true,
-    hasEntries: () => true,
-    isDeniedKid: () => false,
-    isDeniedJti: () => false,
-    findEntry: (fingerprint) => entries[fingerprint],
-    ...changed,
-  });
+  const trusted = (changed: Partial<TrustedKeys> = {}) =>
+    trustedKeys({
+      minting: { issuer: 'keygate', keys: [ours.jwk] },
+      local: [local.jwk],
+      remote: [remote.jwk],
+      findEntry: (fingerprint) => entries[fingerprint],
+      ...changed,
+    });
 
   const decide = (token: string, keys = trusted(), platform: Platform = nodePlatform) =>
     decideToken({

@@ -3,8 +3,9 @@
 import { createLocalJWKSet, jwtVerify, type JWTVerifyGetKey } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
-import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
+import { decideToken } from '../../auth/token_verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
+import { trustedKeys } from '../auth/trusted_keys.js';
 import {
   algorithmNames,
   audience,
@@ -49,17 +50,7 @@ const seldom = ['signature of another length'];
 
 const ring = makeKeyRing();
 const jwksText = JSON.stringify({ keys: ring.trusted.map((pair) => pair.jwk) });
-const keys: TrustedKeys = {
-  minting: undefined,
-  local: (parseJwks(jwksText, nodePlatform) as Jwks).keys,
-  remote: undefined,
-  lacksJwks: false,
-  hasDenyList: true,
-  hasEntries: () => true,
-  isDeniedKid: () => false,
-  isDeniedJti: () => false,
-  findEntry: () => undefined,
-};
+const keys = trustedKeys({ local: (parseJwks(jwksText, nodePlatform) as Jwks).keys });
 const settings = { issuers: [issuer], audiences: [audience], leewaySeconds: 30 };
 
 async function ours(token: string): Promise<string> {

@@ -8,6 +8,7 @@ import type { Jwk, SignatureAlgorithm } from '../../auth/algorithms.js';
 import { parseToken, hasSignatureForm } from '../../auth/jwt.js';
 import { decideToken } from '../../auth/token_verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
+import { trustedKeys } from '../auth/trusted_keys.js';
 
 interface Vector {
   name: string;
@@ -52,17 +53,7 @@ it.each(vectors.filter((vector) => /A\.[23]/.test(vector.name)))('$name is judge
       token: vector.token,
       nowSeconds,
       settings: { issuers: ['joe'], audiences: 'any', leewaySeconds: 30 },
-      keys: {
-        minting: undefined,
-        local: [keyOf(vector)],
-        remote: undefined,
-        lacksJwks: false,
-        hasDenyList: true,
-        hasEntries: () => true,
-        isDeniedKid: () => false,
-        isDeniedJti: () => false,
-        findEntry: () => undefined,
-      },
+      keys: trustedKeys({ local: [keyOf(vector)] }),
       platform: nodePlatform,
     });
   expect(await judge(1300819380)).toMatchObject({ admitted: true, principal: { issuer: 'joe' } });

@@ -15,11 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { dumpOf, fakeNginx, type FakeNginx } from './fake_nginx.js';
+import { program, runInstall, version } from './run_install.js';
 
-const program = join(import.meta.dirname, '../../../dist/keygate_command.js');
-const version = (
-  JSON.parse(readFileSync(join(import.meta.dirname, '../../../package.json'), 'utf8')) as { version: string }
-).version;
 let work = '';
 let dir = '';
 let nginx: FakeNginx;
@@ -30,11 +27,7 @@ beforeEach(() => {
   nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], configuration: 'events {}' });
 });
 
-function keygate(args: string[]) {
-  const ran = spawnSync(process.execPath, [program, 'install', ...args], { cwd: work, encoding: 'utf8' });
-  return { code: ran.status, out: ran.stdout, err: ran.stderr };
-}
-
+const keygate = (args: string[]) => runInstall(work, args);
 const install = (...args: string[]) => keygate([dir, '--nginx', nginx.program, '--module', nginx.module, ...args]);
 const read = (name: string) => readFileSync(join(dir, name), 'utf8');
 const write = (name: string, text: string) => writeFileSync(join(dir, name), text);
