@@ -12,7 +12,7 @@ import { decideRecord, type KeyRecord } from './key_record.js';
 import type { LocationSettings } from './location_settings.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
-import { holdsScopes, admit, refuse, type Principal, type Verdict } from './verdict.js';
+import { holdsScopes, admit, refuse, refusePrincipal, type Principal, type Verdict } from './verdict.js';
 import { checkTarget } from './target.js';
 import { type TrustedKeys, decideToken } from './token_verdict.js';
 
@@ -91,6 +91,8 @@ const nobody: Principal = {
   scopes: [],
   expiresSeconds: undefined,
   keyId: '',
+  limit: null,
+  budget: '',
 };
 
 interface Question {
@@ -167,5 +169,5 @@ function conclude(judged: Verdict, { presented, request, gate }: Question, cost:
 function checkScopes(verdict: Verdict, settings: LocationSettings): Verdict {
   if (!verdict.admitted || settings.requiredScopes.length === 0) return verdict;
   const held = holdsScopes(verdict.principal.scopes, settings.requiredScopes);
-  return held ? verdict : refuse('insufficient_scope');
+  return held ? verdict : refusePrincipal('insufficient_scope', verdict.principal);
 }

@@ -119,6 +119,7 @@ function plaintextEntry(key: string, platform: Platform): KeyEntry {
     id: '',
     expiresSeconds: null,
     scopes: [],
+    limit: null,
     text: key,
     line: 0,
   };

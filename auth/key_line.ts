@@ -2,6 +2,7 @@
 
 import type { KeyEntry } from './key_record.js';
 import type { Platform } from './platform.js';
+import { isLimitUsable, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
 import { parseRfc3339 } from './rfc3339.js';
 import { parseScope } from './verdict.js';
 
@@ -27,6 +28,10 @@ interface Attributes {
   id: string;
   expiresSeconds: number | null;
   scopes: string[];
+  /** Of `rate=`; undefined without it. */
+  intervalMs: number | undefined;
+  /** Of `burst=`. */
+  burst: number | undefined;
 }
 
 type Secret = { kind: KeyEntry['kind']; hash: string };
@@ -52,8 +57,10 @@ export function parseKeyLine(text: string, line: number, platform: Platform): Ke
   if ('problem' in attributes) return attributes;
   const secret = hasHash ? parseHash(colon > 0 ? first.slice(colon + 1) : first) : parsePlaintext(first, platform);
   if ('problem' in secret) return secret;
+  const limit = limitOf(attributes);
+  if (limit !== null && 'problem' in limit) return limit;
   const { id, expiresSeconds, scopes } = attributes;
-  return { kind: secret.kind, name, hash: secret.hash, id, expiresSeconds, scopes, text, line };
+  return { kind: secret.kind, name, hash: secret.hash, id, expiresSeconds, scopes, limit, text, line };
 }
 
 // Returns undefined where an attribute is wrong: parseKeyLine then says why.
@@ -67,11 +74,13 @@ function readUsualLine(text: string, line: number): KeyEntry | undefined {
   const hash = text.slice(start, end);
   const rest = text.slice(end + 1);
   if (rest === '' || usualId.test(rest))
-    return { kind, name, hash, id: rest.slice(3), expiresSeconds: null, scopes: [], text, line };
+    return { kind, name, hash, id: rest.slice(3), expiresSeconds: null, scopes: [], limit: null, text, line };
   const attributes = parseAttributes(rest.split(' '), true);
   if ('problem' in attributes) return undefined;
+  const limit = limitOf(attributes);
+  if (limit !== null && 'problem' in limit) return undefined;
   const { id, expiresSeconds, scopes } = attributes;
-  return { kind, name, hash, id, expiresSeconds, scopes, text, line };
+  return { kind, name, hash, id, expiresSeconds, scopes, limit, text, line };
 }
 
 // Splitting at a regular expression is slow in both of nginx's engines.
@@ -110,7 +119,7 @@ function parsePlaintext(key: string, platform: Platform): Secret | { problem: st
 }
 
 function parseAttributes(words: string[], hasHash: boolean): Attributes | { problem: string } {
-  const attributes: Attributes = { id: '', expiresSeconds: null, scopes: [] };
+  const attributes: Attributes = { id: '', expiresSeconds: null, scopes: [], intervalMs: undefined, burst: undefined };
   let seen = ' ';
   for (let i = 0; i < words.length; i++) {
     const word = words[i] as string;
@@ -140,6 +149,8 @@ export const keyAttributes: Attribute[] = [
   { name: 'id', expected: '8 letters or digits', read: readIdAttribute },
   { name: 'expires', expected: 'a date such as 2027-01-31, or RFC 3339', read: readExpiryAttribute },
   { name: 'scope', expected: 'names separated by commas', read: readScopeAttribute },
+  { name: 'rate', expected: rateForm, read: readRateAttribute },
+  { name: 'burst', expected: `a whole number from 0 to ${maxBurst}`, read: readBurstAttribute },
 ];
 
 function readIdAttribute(attributes: Attributes, value: string): boolean {
@@ -158,6 +169,22 @@ function readScopeAttribute(attributes: Attributes, value: string): boolean {
   const scopes = parseScope(value, ',');
   attributes.scopes = scopes === undefined ? [] : scopes;
   return attributes.scopes.length > 0;
+}
+
+function readRateAttribute(attributes: Attributes, value: string): boolean {
+  attributes.intervalMs = parseRate(value);
+  return attributes.intervalMs !== undefined;
+}
+
+function readBurstAttribute(attributes: Attributes, value: string): boolean {
+  attributes.burst = parseBurst(value);
+  return attributes.burst !== undefined;
+}
+
+function limitOf({ intervalMs, burst }: Attributes): RateLimit | { problem: string } | null {
+  if (intervalMs === undefined) return burst === undefined ? null : { problem: 'burst= expects rate= beside it' };
+  const limit = { intervalMs, burst: burst || 0 };
+  return isLimitUsable(limit) ? limit : { problem: 'burst= is more than the rate= gives in a year' };
 }
 
 function findAttribute(name: string): Attribute | undefined {

@@ -4,6 +4,7 @@
 import type { Reason } from './refusals.js';
 import { isJsonObject } from './json.js';
 import type { Platform } from './platform.js';
+import { isRateLimit, type RateLimit } from './rate_limit.js';
 import { encodeSubject, admit, refuse, type Verdict } from './verdict.js';
 
 /**
@@ -23,6 +24,8 @@ export interface KeyEntry {
   /** From when the entry no longer holds, in Unix seconds; null for never. */
   expiresSeconds: number | null;
   scopes: string[];
+  /** The limit of `rate=` and `burst=`, or of another line with the same name; null for none. */
+  limit: RateLimit | null;
   /** The stored text: the line without white space at its ends. */
   text: string;
   line: number;
@@ -54,6 +57,14 @@ export function entrySubject(entry: KeyEntry, fingerprint: string): string {
   return entry.name || 'key-' + fingerprint.slice(0, subjectCharacters);
 }
 
+/**
+ * Names an entry in logs and metrics.
+ * @returns the entry's id, or `key-` and 8 characters of its fingerprint
+ */
+export function entryKeyId(entry: KeyEntry, fingerprint: string): string {
+  return entry.id || 'key-' + fingerprint.slice(0, subjectCharacters);
+}
+
 /** An entry without its secret. All members survive JSON, since the sidecar sends records to nginx. */
 export interface KeyRecord {
   /** Fit for a header. */
@@ -61,19 +72,29 @@ export interface KeyRecord {
   scopes: string[];
   /** From when the entry no longer holds, in Unix seconds; null for never. */
   expiresSeconds: number | null;
-  /** Names the entry in tokens that were minted from it. */
-  fingerprint: string;
+  /** Names the entry in logs and metrics (entryKeyId). */
+  keyId: string;
+  /** The entry's own limit; null for none. */
+  limit: RateLimit | null;
 }
 
-/** The members that decide whether an entry still holds. */
-export type KeyTerms = Pick<KeyRecord, 'expiresSeconds'>;
+/** What a token takes over from the entry that it was minted from. */
+export type KeyTerms = Pick<KeyRecord, 'expiresSeconds' | 'keyId' | 'limit'>;
 
 /**
  * Judges whether an entry of the key file still holds. nginx, the sidecar and the commands share this rule.
  * @returns the reason to refuse the entry, or undefined
  */
-export function checkEntry(terms: KeyTerms, nowSeconds: number): Reason | undefined {
+export function checkEntry(terms: Pick<KeyTerms, 'expiresSeconds'>, nowSeconds: number): Reason | undefined {
   return terms.expiresSeconds !== null && terms.expiresSeconds <= nowSeconds ? 'expired_key' : undefined;
+}
+
+/**
+ * Names the budget of a key's requests. All entries of one name, and the tokens that were minted from them, share it:
+ * a minted token has the entry's subject.
+ */
+export function keyBudget(subject: string): string {
+  return `key ${subject}`;
 }
 
 /** Decides about a key that matches an entry. */
@@ -86,24 +107,30 @@ export function decideRecord(record: KeyRecord, nowSeconds: number): Verdict {
     issuer: '',
     scopes: record.scopes,
     expiresSeconds: record.expiresSeconds === null ? undefined : record.expiresSeconds,
-    keyId: record.fingerprint,
+    keyId: record.keyId,
+    limit: record.limit,
+    budget: keyBudget(record.subject),
   });
 }
 
-/** @param secret the HMAC key from STATE_DIR under which fingerprints are made */
-export function recordOf(entry: KeyEntry, secret: string, platform: Platform): KeyRecord {
-  const fingerprint = entryFingerprint(entry, secret, platform);
-  const { scopes, expiresSeconds } = entry;
-  return { subject: entrySubject(entry, fingerprint), scopes, expiresSeconds, fingerprint };
+/**
+ * Makes the record of an entry.
+ * @param fingerprint of the entry (entryFingerprint)
+ */
+export function recordOf(entry: KeyEntry, fingerprint: string): KeyRecord {
+  const { scopes, expiresSeconds, limit } = entry;
+  const keyId = entryKeyId(entry, fingerprint);
+  return { subject: entrySubject(entry, fingerprint), scopes, expiresSeconds, keyId, limit };
 }
 
 /** @returns the record in an answer of the sidecar, or undefined where there is none */
 export function readRecord(value: unknown): KeyRecord | undefined {
   if (!isJsonObject(value)) return undefined;
-  const { subject, scopes, expiresSeconds, fingerprint } = value;
+  const { subject, scopes, expiresSeconds, keyId, limit } = value;
   const encoded = typeof subject === 'string' ? encodeSubject(subject) : undefined;
-  if (encoded === undefined || typeof fingerprint !== 'string') return undefined;
+  if (encoded === undefined || typeof keyId !== 'string' || encodeSubject(keyId) !== keyId) return undefined;
+  if (limit !== null && !isRateLimit(limit)) return undefined;
   if (!Array.isArray(scopes) || !scopes.every((scope) => typeof scope === 'string')) return undefined;
   if (expiresSeconds !== null && typeof expiresSeconds !== 'number') return undefined;
-  return { subject: encoded, scopes: scopes as string[], expiresSeconds, fingerprint };
+  return { subject: encoded, scopes: scopes as string[], expiresSeconds, keyId, limit };
 }

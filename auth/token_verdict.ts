@@ -4,11 +4,11 @@ import type { SignatureAlgorithm, Jwk } from './algorithms.js';
 import { checkClaims, readUnverifiedIssuer, type JwtSettings } from './claims.js';
 import type { UnverifiedObject } from './json.js';
 import { fitsAlgorithm } from './jwk.js';
-import { checkEntry, type KeyTerms } from './key_record.js';
+import { checkEntry, keyBudget, type KeyTerms } from './key_record.js';
 import { parseToken, type UnverifiedToken, hasSignatureForm } from './jwt.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
-import { admit, refuse, type Principal, type Verdict } from './verdict.js';
+import { admit, encodeSubject, refuse, type Principal, type Verdict } from './verdict.js';
 
 /** The keys that verify tokens, each set bound to its issuers. */
 export interface TrustedKeys {
@@ -171,7 +171,9 @@ function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging):
     issuer,
     scopes,
     expiresSeconds: claims.expiresSeconds,
-    keyId: verifiedBy.kid || '',
+    keyId: encodeSubject(verifiedBy.kid || '') || '',
+    limit: null,
+    budget: `token ${issuer} ${subject}`,
   };
   return isOurs ? bindToEntry(principal, claims.key || '', judging) : admit(principal);
 }
@@ -181,8 +183,10 @@ function bindToEntry(principal: Principal, fingerprint: string, { keys, nowSecon
   if (!keys.hasEntries()) return refuse('keys_unavailable');
   const entry = keys.findEntry(fingerprint);
   if (entry === undefined || checkEntry(entry, nowSeconds) !== undefined) return refuse('token_revoked');
-  const { expiresSeconds } = entry;
+  const { expiresSeconds, keyId, limit } = entry;
   if (expiresSeconds !== null) principal.expiresSeconds = Math.min(Number(principal.expiresSeconds), expiresSeconds);
-  principal.keyId = fingerprint;
+  principal.keyId = keyId;
+  principal.limit = limit;
+  principal.budget = keyBudget(principal.subject);
   return admit(principal);
 }

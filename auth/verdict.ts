@@ -2,6 +2,7 @@
 // safe for headers and logs, so that two subjects never become the same text (RFC 3986 section 2.1). Scopes are
 // compared here (RFC 6749 section 3.3).
 
+import type { RateLimit } from './rate_limit.js';
 import type { Reason } from './refusals.js';
 
 /** Who an admitted request acts as. */
@@ -16,8 +17,12 @@ export interface Principal {
   scopes: string[];
   /** The moment from which the credential no longer holds, in Unix seconds, leeway included; undefined for never. */
   expiresSeconds: number | undefined;
-  /** What admitted the request: the kid of the verifying JWK, or the fingerprint of the key's entry. */
+  /** The id of the API key, also for a token that was minted from it; else the kid of the verifying JWK. For logs. */
   keyId: string;
+  /** How many requests the principal may send; null for any number. */
+  limit: RateLimit | null;
+  /** Names the budget that the principal's requests are charged to. */
+  budget: string;
 }
 
 export interface Admitted {
@@ -28,6 +33,8 @@ export interface Admitted {
 export interface Refused {
   admitted: false;
   reason: Reason;
+  /** Who was refused, where the credential is valid. */
+  principal?: Principal | undefined;
 }
 
 /** The outcome of a decision. */
@@ -41,6 +48,11 @@ export function admit(principal: Principal): Admitted {
 /** Refuses for one reason of the table in refusals.ts. */
 export function refuse(reason: Reason): Refused {
   return { admitted: false, reason };
+}
+
+/** Refuses the holder of a valid credential. */
+export function refusePrincipal(reason: Reason, principal: Principal): Refused {
+  return { admitted: false, reason, principal };
 }
 
 const scopeTokens = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;

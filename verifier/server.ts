@@ -3,7 +3,7 @@
 
 import { timingSafeEqual, createHash } from 'node:crypto';
 import fastify, { LogController, type FastifyInstance } from 'fastify';
-import { type KeyEntry, recordOf, sidecarMediaType } from '../auth/key_record.js';
+import { type KeyEntry, entryFingerprint, entrySubject, recordOf, sidecarMediaType } from '../auth/key_record.js';
 import type { CheckKey, KeyCheck } from './keys/check_key.js';
 import type { KeyStore } from './keys/key_store.js';
 import type { LoadedKeys } from './keys/loaded_keys.js';
@@ -117,7 +117,7 @@ async function verify(sidecar: Sidecar, question: Question): Promise<object> {
   return {
     generation: keys.generation,
     admitted: true,
-    entry: recordOf(entry, sidecar.entrySecret, nodePlatform),
+    entry: recordOf(entry, entryFingerprint(entry, sidecar.entrySecret, nodePlatform)),
   };
 }
 
@@ -132,15 +132,15 @@ async function token(sidecar: Sidecar, question: Question): Promise<object> {
   if ('reason' in wanted) return { generation, admitted: false, reason: wanted.reason };
   const signingKey = await sidecar.signingKey();
   if (signingKey === undefined) return { generation, admitted: false, reason: 'no_signing_key' };
-  const { subject, fingerprint, expiresSeconds } = recordOf(entry, sidecar.entrySecret, nodePlatform);
+  const fingerprint = entryFingerprint(entry, sidecar.entrySecret, nodePlatform);
   const minted = await mintToken({
     signingKey,
     issuer: sidecar.mintIssuer,
     audience: sidecar.mintAudience,
-    subject,
+    subject: entrySubject(entry, fingerprint),
     scopes: wanted.scopes,
     ttlSeconds: wanted.ttlSeconds,
-    entryExpiresSeconds: expiresSeconds,
+    entryExpiresSeconds: entry.expiresSeconds,
     fingerprint,
   });
   return { generation, admitted: true, token: minted };

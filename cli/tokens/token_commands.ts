@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { entryFingerprint } from '../../auth/key_record.js';
+import { entryFingerprint, recordOf } from '../../auth/key_record.js';
 import { maxKeyFileBytes, parseKeyFile } from '../../auth/key_file.js';
 import { parseJwks } from '../../auth/jwk.js';
 import type { Jwk } from '../../auth/algorithms.js';
@@ -80,7 +80,10 @@ function trustedKeys(settings: Settings): TrustedKeys {
     isDeniedKid: (kid) => denied.kids[kid] === true,
     isDeniedJti: (jti) => denied.jtis[jti] === true,
     hasEntries: () => true,
-    findEntry: (fingerprint) => entries.find((entry) => entryFingerprint(entry, secret, nodePlatform) === fingerprint),
+    findEntry: (fingerprint) => {
+      const entry = entries.find((one) => entryFingerprint(one, secret, nodePlatform) === fingerprint);
+      return entry && recordOf(entry, fingerprint);
+    },
   };
 }
 

@@ -5,7 +5,7 @@
 import { decide } from '../../auth/decide.js';
 import { refusals } from '../../auth/refusals.js';
 import { carriedValues, type CarriedValue } from '../../auth/identity_headers.js';
-import { refuse, type Admitted, type Verdict } from '../../auth/verdict.js';
+import { refuse, type Admitted, type Refused, type Verdict } from '../../auth/verdict.js';
 import { readGeneration, maxPolls, mayWait, pause, pollEveryMs } from '../keys/shared_state.js';
 import { oneLine } from '../platform.js';
 import { failureLimit, isFailure } from './failure_limit.js';
@@ -155,14 +155,14 @@ class Attempt {
     const { gate, number } = this;
     const isOver = gate === undefined || number >= maxAttempts || !haveKeysChanged(verdict, gate.generation);
     if (!isOver) return this.decide();
-    return verdict.admitted ? verdict : this.refusal(verdict.reason);
+    return verdict.admitted ? verdict : this.refusal(verdict);
   }
 
   // A wrong credential counts against its sender's limit; once the limit is spent, the sender gets `rate_limited`.
-  private refusal(reason: RefusedOutcome['reason']): Outcome {
+  private refusal({ reason, principal }: Refused): Outcome {
     const { question } = this;
     const { requiredScope } = question.settings;
-    if (!isFailure(reason) && reason !== 'rate_limited') return { admitted: false, reason, requiredScope };
+    if (!isFailure(reason) && reason !== 'rate_limited') return { admitted: false, reason, principal, requiredScope };
     const limit = failureLimit(question.r.variables, question.client());
     if (reason !== 'rate_limited' && limit.spend()) return refuse(reason);
     return { admitted: false, reason: 'rate_limited', retryAfterSeconds: limit.retryAfterSeconds() };

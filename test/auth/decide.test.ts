@@ -18,7 +18,7 @@ const settings: LocationSettings = {
   requiredScope: '',
   hidesTokenRoute: true,
 };
-const record: KeyRecord = { subject: 'bob', scopes: ['models'], expiresSeconds: null, fingerprint: 'f' };
+const record: KeyRecord = { subject: 'bob', scopes: ['models'], expiresSeconds: null, keyId: 'f', limit: null };
 
 const request = (credential: string, changed: Partial<RequestFacts> = {}): RequestFacts => ({
   headers: { authorization: '', xApiKey: credential, apiKey: '' },
@@ -87,6 +87,8 @@ describe('decide', () => {
     scopes: [],
     expiresSeconds: undefined,
     keyId: '',
+    limit: null,
+    budget: '',
   });
 
   it.each(['other', 'a.b.c'])(
@@ -126,7 +128,10 @@ describe('decide', () => {
 
   it('refuses a good key without the scope that the location requires', () => {
     const scoped = (scope: string) => request('good', { settings: { ...settings, requiredScopes: [scope] } });
-    expect(decide(scoped('chat'), gate())).toEqual(refuse('insufficient_scope'));
+    expect(decide(scoped('chat'), gate())).toMatchObject({
+      reason: 'insufficient_scope',
+      principal: { subject: 'bob' },
+    });
     expect(decide(scoped('models'), gate())).toMatchObject({ admitted: true });
   });
 

@@ -23,10 +23,12 @@ const entry: KeyEntry = {
   id: 'abcd1234',
   expiresSeconds: now + 60,
   scopes: ['models', 'chat'],
+  limit: { intervalMs: 1000, burst: 20 },
   text: 'alice:$2b$10$secret',
   line: 7,
 };
-const record = recordOf(entry, 'secret', nodePlatform);
+const fingerprintOf = (one: KeyEntry) => entryFingerprint(one, 'secret', nodePlatform);
+const record = recordOf(entry, fingerprintOf(entry));
 
 // What nginx keeps in shared memory, and what the sidecar sends.
 const sent = (one: unknown): unknown => JSON.parse(JSON.stringify(one));
@@ -37,14 +39,16 @@ describe('recordOf', () => {
       subject: 'alice',
       scopes: ['models', 'chat'],
       expiresSeconds: now + 60,
-      fingerprint: expect.stringMatching(/^[A-Za-z0-9_-]{22}$/) as string,
+      keyId: 'abcd1234',
+      limit: { intervalMs: 1000, burst: 20 },
     });
     expect(JSON.stringify(record)).not.toContain('secret');
   });
 
-  it('names an entry without a name by its fingerprint', () => {
-    const nameless = recordOf({ ...entry, name: '' }, 'secret', nodePlatform);
-    expect(nameless.subject).toBe(`key-${nameless.fingerprint.slice(0, 8)}`);
+  it('names an entry without name and id by its fingerprint', () => {
+    const nameless = { ...entry, name: '', id: '' };
+    const name = `key-${fingerprintOf(nameless).slice(0, 8)}`;
+    expect(recordOf(nameless, fingerprintOf(nameless))).toMatchObject({ subject: name, keyId: name });
   });
 });
 
@@ -54,8 +58,9 @@ describe('readRecord', () => {
     ['an entry that never ends', { ...entry, expiresSeconds: null }],
     ['an entry that ends at once', { ...entry, expiresSeconds: 0 }],
     ['an entry without scopes and name', { ...entry, scopes: [], name: '' }],
+    ['an entry without a limit', { ...entry, limit: null }],
   ])('reads every member of %s as it was sent', (_, one: KeyEntry) => {
-    const made = recordOf(one, 'secret', nodePlatform);
+    const made = recordOf(one, fingerprintOf(one));
     expect(readRecord(sent(made))).toStrictEqual(made);
     expect(Object.keys(sent(made) as object)).toEqual(Object.keys(made));
   });
@@ -70,6 +75,9 @@ describe('readRecord', () => {
     ]),
     ['one whose end is a text', { ...record, expiresSeconds: String(now) }],
     ['one whose scopes are numbers', { ...record, scopes: [1] }],
+    ['one whose limit has a text', { ...record, limit: { intervalMs: '1000', burst: 20 } }],
+    ['one whose limit has no time', { ...record, limit: { intervalMs: 0, burst: 20 } }],
+    ['one whose key id is no header value', { ...record, keyId: 'a\nb' }],
     ['one whose subject is no header value', { ...record, subject: 'a\nb' }],
   ];
   it.each(broken)('takes no record from %s', (_, value) => {
@@ -102,7 +110,9 @@ describe('decideRecord', () => {
         issuer: '',
         scopes: ['models', 'chat'],
         expiresSeconds: now + 60,
-        keyId: record.fingerprint,
+        keyId: 'abcd1234',
+        limit: { intervalMs: 1000, burst: 20 },
+        budget: 'key alice',
       },
     });
     const endless = decideRecord({ ...record, expiresSeconds: null }, now);
@@ -121,6 +131,7 @@ const plain: KeyEntry = {
   id: '',
   expiresSeconds: null,
   scopes: [],
+  limit: null,
   text: 'the line',
   line: 1,
 };

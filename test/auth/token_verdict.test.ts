@@ -13,9 +13,9 @@ import { trustedKeys } from './trusted_keys.js';
 const now = 1_800_000_000;
 
 const entries: { [fingerprint: string]: KeyTerms } = {
-  live: { expiresSeconds: null },
-  ending: { expiresSeconds: now + 7 },
-  ended: { expiresSeconds: now },
+  live: { expiresSeconds: null, keyId: 'live', limit: { intervalMs: 1000, burst: 3 } },
+  ending: { expiresSeconds: now + 7, keyId: 'ending', limit: null },
+  ended: { expiresSeconds: now, keyId: 'ended', limit: null },
 };
 
 interface Pair {

@@ -7,10 +7,10 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { parseKeyId } from '../../auth/credential.js';
 import { decide, type Gate } from '../../auth/decide.js';
 import type { Jwk } from '../../auth/algorithms.js';
-import { type KeyEntry, decideRecord, recordOf, type KeyRecord } from '../../auth/key_record.js';
+import { type KeyEntry, decideRecord, entryFingerprint, recordOf, type KeyRecord } from '../../auth/key_record.js';
 import { parseKeyFile } from '../../auth/key_file.js';
 import { parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
-import { refuse, type Verdict } from '../../auth/verdict.js';
+import { refuse, refusePrincipal, type Verdict } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { askNginx, openContext, shared, type Context, type FindHashed } from './njs_in_node.js';
 import { Choices, makeKeyPair, signTexts, type KeyPair } from './token_generator.js';
@@ -77,7 +77,8 @@ const stranger = makeKeyPair('ES256');
 const mintPair = makeKeyPair('ES256', 'kid-mint');
 const jwkOf = (pair: KeyPair) => pair.jwk as unknown as Jwk;
 
-const rows = (world: World) => world.entries.map((entry) => recordOf(entry, secret, nodePlatform));
+const fingerprintOf = (entry: KeyEntry) => entryFingerprint(entry, secret, nodePlatform);
+const rows = (world: World) => world.entries.map((entry) => recordOf(entry, fingerprintOf(entry)));
 const bcryptMatches = new Map<string, boolean>();
 function matches(credential: string, entry: KeyEntry): boolean {
   const name = `${credential} ${entry.hash}`;
@@ -118,7 +119,9 @@ function freshGate(world: World, onHashed: () => void): Gate {
       isDeniedKid: (kid) => world.denied.kids[kid] === true,
       isDeniedJti: (jti) => world.denied.jtis[jti] === true,
       findEntry: (fingerprint) =>
-        world.isAvailable ? rows(world).find((row) => row.fingerprint === fingerprint) : undefined,
+        world.isAvailable
+          ? rows(world).find((_, i) => fingerprintOf(world.entries[i] as KeyEntry) === fingerprint)
+          : undefined,
     }),
     refreshJwks: () => Promise.resolve('none'),
     recall: () => undefined,
@@ -197,7 +200,7 @@ function makeToken(world: World, choose: Choices): string {
     nbf: choose.of([undefined, undefined, undefined, undefined, nowSeconds + choose.below(9)]),
     scope: choose.of([undefined, 'models', 'chat', 'models chat']),
     jti: choose.of([undefined, String(choose.below(6))]),
-    ...(isMinted && { key: choose.of([...rows(world).map((row) => row.fingerprint), 'f'.repeat(22)]) }),
+    ...(isMinted && { key: choose.of([...world.entries.map(fingerprintOf), 'f'.repeat(22)]) }),
   };
   const token = signTexts(JSON.stringify({ alg: pair.alg, kid, typ: 'at+jwt' }), JSON.stringify(claims), pair);
   return choose.below(12) === 0 ? forge(token, choose) : token;
@@ -336,7 +339,9 @@ async function askContext(context: Context, asked: Asked, findHashed: FindHashed
     { keygate_settings: asked.joined, keygate_target: asked.target, ...headers },
     findHashed,
   );
-  return given.admitted ? given : refuse(given.reason);
+  if (given.admitted) return given;
+  const { reason, principal } = given;
+  return principal === undefined ? refuse(reason) : refusePrincipal(reason, principal);
 }
 
 it.each([7519, 6750, 8725])(

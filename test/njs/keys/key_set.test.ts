@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseKeyFile } from '../../../auth/key_file.js';
-import { recordOf } from '../../../auth/key_record.js';
+import { entryFingerprint, recordOf, type KeyEntry } from '../../../auth/key_record.js';
 import { nodePlatform } from '../../../node/crypto.js';
 import { openContext, type Context } from '../../properties/njs_in_node.js';
 
@@ -38,13 +38,18 @@ describe('the stored set of keys', () => {
     ['nothing but a name', lineOf('alice')],
     ['scopes', lineOf('alice', ' scope=models,chat')],
     ['an end', lineOf('alice', ' expires=2030-01-01T00:00:00.5Z')],
+    ['a limit', lineOf('alice', ' rate=7/s burst=3')],
+    ['all of them', lineOf('alice', ' scope=a,b expires=2030-01-01 rate=1/d id=abcd1234')],
     ['an end in the first second of 1970', lineOf('alice', ' expires=1970-01-01T00:00:00Z')],
   ])('gives back an entry with %s as it is', (_, text) => {
     expect(store(text)).toBe('stored');
-    const record = recordOf(entriesOf(text)[0] as never, secret, nodePlatform);
+    const entry = entriesOf(text)[0] as KeyEntry;
+    const fingerprint = entryFingerprint(entry, secret, nodePlatform);
+    const record = recordOf(entry, fingerprint);
     expect(find('alice')).toEqual(record);
-    const terms = context.findByFingerprint(context.currentKeySet(), record.fingerprint);
-    expect(terms).toEqual({ expiresSeconds: record.expiresSeconds });
+    const terms = context.findByFingerprint(context.currentKeySet(), fingerprint);
+    const { expiresSeconds, keyId, limit } = record;
+    expect(terms).toEqual({ expiresSeconds, keyId, limit });
     expect(find('bob')).toBeUndefined();
   });
 

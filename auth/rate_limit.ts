@@ -1,0 +1,72 @@
+// How many requests one principal may send: a leaky bucket as a meter (the generic cell rate algorithm of ITU-T I.371).
+// A bucket holds `burst` requests beside the one that is due, and one more is due each interval.
+
+import { isJsonObject } from './json.js';
+
+export interface RateLimit {
+  /** Milliseconds after which one more request is due. */
+  intervalMs: number;
+  /** How many requests may come at once beside the one that is due. */
+  burst: number;
+}
+
+/** What a rate must be, for messages. */
+export const rateForm = 'a rate such as 60/m, per s, m, h or d';
+
+const rate = /^([1-9]\d{0,5})r?\/([smhd])$/;
+const unitsMs: { [unit: string]: number } = { s: 1000, m: 60000, h: 3600000, d: 86400000 };
+
+/** @returns the milliseconds between two requests of a rate such as `60/m` or `60r/m`, or undefined */
+export function parseRate(text: string): number | undefined {
+  const match = rate.exec(text);
+  return match === null ? undefined : (unitsMs[match[2] as string] as number) / Number(match[1]);
+}
+
+/** The largest burst. */
+export const maxBurst = 1000000;
+/** A bucket is full again after a year at most: times stay exact in a double. */
+const maxFillMs = 366 * 86400000;
+
+/** @returns the burst, or undefined for a text that is no whole number from 0 to 1,000,000 */
+export function parseBurst(text: string): number | undefined {
+  return /^\d{1,7}$/.test(text) && Number(text) <= maxBurst ? Number(text) : undefined;
+}
+
+/** Whether a value from elsewhere (the sidecar) is a limit. */
+export function isRateLimit(value: unknown): value is RateLimit {
+  if (!isJsonObject(value)) return false;
+  const { intervalMs, burst } = value;
+  return typeof intervalMs === 'number' && intervalMs > 0 && typeof burst === 'number' && burst >= 0;
+}
+
+/** Whether an empty bucket is full again within a year. */
+export function isLimitUsable({ intervalMs, burst }: RateLimit): boolean {
+  return intervalMs * (burst + 1) <= maxFillMs;
+}
+
+/** The state of a bucket after a request, for headers and logs. */
+export interface LimitState {
+  /** How many requests a full bucket admits at once. */
+  limit: number;
+  /** How many requests it would admit now. */
+  remaining: number;
+  /** Until the bucket is full again. */
+  resetMs: number;
+  /** Until the next request is admitted; 0 where it would be now. */
+  retryAfterMs: number;
+}
+
+/**
+ * Describes a bucket.
+ * @param pendingMs until the bucket is full again
+ */
+export function limitState({ intervalMs, burst }: RateLimit, pendingMs: number): LimitState {
+  const fullMs = intervalMs * (burst + 1);
+  const freeMs = fullMs - Math.max(0, pendingMs);
+  return {
+    limit: burst + 1,
+    remaining: Math.max(0, Math.floor(freeMs / intervalMs + 1e-6)), // a full bucket may miss a rounding error
+    resetMs: Math.max(0, pendingMs),
+    retryAfterMs: Math.max(0, intervalMs - freeMs),
+  };
+}
