@@ -17,8 +17,8 @@ export interface Answer {
 export interface AnswerDetails {
   /** The scopes a location requires, space-separated; named in the challenge of `insufficient_scope`. */
   requiredScope?: string;
-  /** After how many seconds the client may try again: for 429 and 503 only, 1 by default. */
-  retryAfterSeconds?: number;
+  /** After how many milliseconds the client may try again: for 429 and 503 only, 1000 by default. */
+  retryAfterMs?: number;
   /** The methods that a path takes, for 405. */
   allow?: string;
 }
@@ -32,9 +32,24 @@ export function formatRefusal(reason: Reason, details: AnswerDetails = {}): Answ
     ['Cache-Control', 'no-store'],
   ];
   if (challenge !== '') headers.push(['WWW-Authenticate', challenge + formatScope(reason, details.requiredScope)]);
-  if (status === 429 || status === 503) headers.push(['Retry-After', String(details.retryAfterSeconds || 1)]);
+  if (status === 429) headers.push(...formatRetry(details.retryAfterMs));
+  if (status === 503) headers.push(['Retry-After', '1']);
   if (details.allow !== undefined) headers.push(['Allow', details.allow]);
   return { status, headers, body };
+}
+
+// SDKs wait for as long as retry-after-ms or Retry-After says, and then try again. A client that would have to wait for
+// more than a minute is told not to: openai 6 would sleep for hours, openai 7 would ask again after half a second.
+const longestWaitMs = 60000;
+
+function formatRetry(retryAfterMs = 1000): [string, string][] {
+  const ms = Math.max(1, Math.ceil(retryAfterMs));
+  const headers: [string, string][] = [
+    ['Retry-After', String(Math.ceil(ms / 1000))],
+    ['Retry-After-Ms', String(ms)],
+  ];
+  if (ms > longestWaitMs) headers.push(['X-Should-Retry', 'false']);
+  return headers;
 }
 
 /** The parts of an answer that depend on the reason alone. */

@@ -161,9 +161,15 @@ function judgeToken({ presented, request, gate }: Question): Promise<Verdict> | 
 }
 
 function conclude(judged: Verdict, { presented, request, gate }: Question, cost: Decided['cost']): Verdict {
-  const verdict = checkScopes(judged, request.settings);
+  const verdict = checkScopes(withLimit(judged, request.settings), request.settings);
   gate.remember({ credential: presented.credential, cost, verdict });
   return verdict;
+}
+
+// The location's limit holds for whoever has none.
+function withLimit(verdict: Verdict, { keyLimit }: LocationSettings): Verdict {
+  if (!verdict.admitted || keyLimit === null || verdict.principal.limit !== null) return verdict;
+  return admit(Object.assign({}, verdict.principal, { limit: keyLimit }));
 }
 
 function checkScopes(verdict: Verdict, settings: LocationSettings): Verdict {

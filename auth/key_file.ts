@@ -5,6 +5,7 @@ import { splitLines } from './file_text.js';
 import type { KeyEntry } from './key_record.js';
 import { parseKeyLine } from './key_line.js';
 import type { Platform } from './platform.js';
+import type { RateLimit } from './rate_limit.js';
 
 /** What is wrong with a line, in words fit for a log. */
 export interface LineProblem {
@@ -44,6 +45,7 @@ export function parseKeyFile(text: string, platform: Platform): KeyFile {
     if ('problem' in parsed) file.problems.push({ line: i + 1, problem: parsed.problem });
     else addEntry(file, seen, parsed);
   }
+  shareLimits(file);
   const withoutId = file.entries.filter((entry) => entry.kind === 'bcrypt' && entry.id === '').length;
   if (withoutId > manyWithoutId) {
     file.warnings.push({
@@ -52,6 +54,30 @@ export function parseKeyFile(text: string, platform: Platform): KeyFile {
     });
   }
   return file;
+}
+
+// Lines of one name share one budget, so they have one limit: the lowest of them, also for a line without rate=.
+function shareLimits(file: KeyFile): void {
+  const lowest = Object.create(null) as { [name: string]: RateLimit };
+  let count = 0;
+  file.entries.forEach(({ name, limit }) => {
+    const known = lowest[name];
+    if (name === '' || limit === null || (known !== undefined && !isLower(limit, known))) return;
+    lowest[name] = limit;
+    count++;
+  });
+  if (count === 0) return;
+  file.entries.forEach((entry) => {
+    const shared = lowest[entry.name];
+    const { line, limit } = entry;
+    if (shared === undefined || (limit !== null && !isLower(shared, limit))) return;
+    file.warnings.push({ line, problem: 'another line of the same name has a lower limit, which counts for both' });
+    entry.limit = shared;
+  });
+}
+
+function isLower(one: RateLimit, other: RateLimit): boolean {
+  return one.intervalMs > other.intervalMs || (one.intervalMs === other.intervalMs && one.burst < other.burst);
 }
 
 type Names = { [name: string]: true };

@@ -27,11 +27,11 @@ const maxBcryptCost = 14;
 interface Attributes {
   id: string;
   expiresSeconds: number | null;
-  scopes: string[];
   /** Of `rate=`; undefined without it. */
   intervalMs: number | undefined;
   /** Of `burst=`. */
   burst: number | undefined;
+  scopes: string[];
 }
 
 type Secret = { kind: KeyEntry['kind']; hash: string };

@@ -1,6 +1,7 @@
 // The settings of one location, as nginx joins them (`$keygate_settings` in nginx/snippets/asking.conf).
 
 import type { JwtSettings } from './claims.js';
+import { isLimitUsable, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
 import type { TargetSettings } from './target.js';
 
 export interface LocationSettings extends TargetSettings {
@@ -9,13 +10,25 @@ export interface LocationSettings extends TargetSettings {
   requiredScopes: string[];
   /** The required scopes as the operator wrote them, for the challenge. */
   requiredScope: string;
+  /** The limit of each principal that has none of its own; null for none. */
+  keyLimit: RateLimit | null;
 }
 
 /**
  * The settings that go with each question, by their nginx variables without `keygate_`, in the order in which nginx
  * joins them (asking.conf is filled from this list).
  */
-export const askedSettings = ['jwt_audience', 'jwt_issuer', 'jwt_leeway', 'require_scope', 'hide_token_route'] as const;
+export const askedSettings = [
+  'jwt_audience',
+  'jwt_issuer',
+  'jwt_leeway',
+  'require_scope',
+  'hide_token_route',
+  'rate_limit_key',
+  'rate_limit_key_burst',
+] as const;
+
+type AskedValues = [string, string, string, string, string, string, string];
 
 const maxScopeCharacters = 512; // a refusal names the scopes, and nginx has a single small buffer for a verdict
 
@@ -28,9 +41,11 @@ const maxScopeCharacters = 512; // a refusal names the scopes, and nginx has a s
 export function parseLocationSettings(joined: string, hasJwksUrl: boolean): LocationSettings | { fault: string } {
   const parts = joined.split('\t');
   if (parts.length !== askedSettings.length) return { fault: 'a keygate setting holds a tab' };
-  const [audience, issuer, leeway, scope, hidden] = parts as [string, string, string, string, string];
+  const [audience, issuer, leeway, scope, hidden, rate, burst] = parts as AskedValues;
   if (!/^\d{1,4}$/.test(leeway)) return { fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' };
   if (hidden !== 'on' && hidden !== 'off') return { fault: '$keygate_hide_token_route: expected on or off' };
+  const keyLimit = parseKeyLimit(rate, burst);
+  if (keyLimit !== null && 'fault' in keyLimit) return keyLimit;
   if (scope.length > maxScopeCharacters)
     return { fault: `$keygate_require_scope: expected at most ${maxScopeCharacters} characters` };
   if (hasJwksUrl && (audience === '' || issuer === '')) {
@@ -44,7 +59,21 @@ export function parseLocationSettings(joined: string, hasJwksUrl: boolean): Loca
     requiredScopes: scope.split(' ').filter((one) => one !== ''),
     requiredScope: scope,
     hidesTokenRoute: hidden === 'on',
+    keyLimit,
   };
+}
+
+function parseKeyLimit(rate: string, burst: string): RateLimit | { fault: string } | null {
+  if (rate === 'off') return null;
+  const intervalMs = parseRate(rate);
+  if (intervalMs === undefined) return { fault: `$keygate_rate_limit_key: expected ${rateForm}, or off` };
+  const parsedBurst = parseBurst(burst);
+  if (parsedBurst === undefined)
+    return { fault: `$keygate_rate_limit_key_burst: expected a whole number from 0 to ${maxBurst}` };
+  const limit = { intervalMs, burst: parsedBurst };
+  return isLimitUsable(limit)
+    ? limit
+    : { fault: '$keygate_rate_limit_key_burst: expected what the rate gives in a year' };
 }
 
 /** Splits a comma-separated list; `any`, and an unset list where that is allowed, mean any value. */

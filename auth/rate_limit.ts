@@ -22,6 +22,16 @@ export function parseRate(text: string): number | undefined {
   return match === null ? undefined : (unitsMs[match[2] as string] as number) / Number(match[1]);
 }
 
+/** @returns the rate of a limit, such as `60/m`, in the shortest unit that has a whole number of requests */
+export function formatRate({ intervalMs }: RateLimit): string {
+  const unit = Object.keys(unitsMs).find((name) => isWhole((unitsMs[name] as number) / intervalMs)) || 'd';
+  return `${Math.round((unitsMs[unit] as number) / intervalMs)}/${unit}`;
+}
+
+function isWhole(number: number): boolean {
+  return number >= 0.999 && Math.abs(number - Math.round(number)) < 1e-6;
+}
+
 /** The largest burst. */
 export const maxBurst = 1000000;
 /** A bucket is full again after a year at most: times stay exact in a double. */

@@ -89,6 +89,13 @@ const makeTable = () =>
       message: 'Too many requests. Wait for the time that Retry-After gives.',
     },
 
+    key_rate_limited: {
+      status: 429,
+      type: 'rate_limit_error',
+      code: 'rate_limited',
+      message: 'This credential has sent too many requests. Wait for the time that Retry-After gives.',
+    },
+
     // Reading the credential.
     missing_credential: {
       status: 401,
@@ -171,6 +178,10 @@ const makeTable = () =>
     keys_unavailable: unavailable(
       'keys_unavailable',
       'The keys needed to check this are not available just now. Try again.',
+    ),
+    limits_unavailable: unavailable(
+      'overloaded',
+      'The limit of this credential could not be kept just now. Try again.',
     ),
     decision_unavailable: unavailable(
       'overloaded',

@@ -30,4 +30,5 @@ interface NgxGlobalShared {
   readonly keygate_verdicts: NgxSharedDict<string>;
   readonly keygate_refused: NgxSharedDict<string>;
   readonly keygate_budgets: NgxSharedDict<number>;
+  readonly keygate_limits: NgxSharedDict<number>;
 }

@@ -2,6 +2,7 @@
 // .env.example list the same names; a test compares them.
 
 import { isIP } from 'node:net';
+import { maxBurst, parseRate, rateForm } from '../auth/rate_limit.js';
 import { debianSuites } from '../nginx/versions.js';
 
 export interface Setting {
@@ -113,6 +114,13 @@ export const table = {
   RATE_LIMIT_API_BURST: { standard: '20', ...whole(0, 1000000) },
   RATE_LIMIT_AUTH: { nginx: 'http', standard: '5r/m', ...rate },
   RATE_LIMIT_AUTH_BURST: { nginx: 'http', standard: '10', ...whole(0, 1000000) },
+  RATE_LIMIT_KEY: {
+    nginx: 'location',
+    standard: 'off',
+    expected: `${rateForm}, or off`,
+    isValid: (value: string) => value === 'off' || parseRate(value) !== undefined,
+  },
+  RATE_LIMIT_KEY_BURST: { nginx: 'location', standard: '0', ...whole(0, maxBurst) },
   TRUSTED_PROXIES: {
     expected: 'IP addresses or networks separated by commas',
     isValid: (value: string) => value.split(',').every((one) => isNetwork(one.trim())),

@@ -3,7 +3,8 @@
 import type { Command } from 'commander';
 import { parseKeyId } from '../../auth/credential.js';
 import { parseKeyFile, type KeyFile } from '../../auth/key_file.js';
-import { checkEntry } from '../../auth/key_record.js';
+import { checkEntry, type KeyEntry } from '../../auth/key_record.js';
+import { formatRate, parseRate } from '../../auth/rate_limit.js';
 import { parseRfc3339 } from '../../auth/rfc3339.js';
 import { readSettings } from '../../settings/read.js';
 import { withoutDemoKey, formatLine, hashKey, makeKey, type KeyAttributes } from './new_key.js';
@@ -25,6 +26,8 @@ export function addKeyCommands(program: Command): void {
     .argument('<name>', 'who it is for: becomes X-Auth-User')
     .option('--expires <date>', 'a date (00:00 UTC) or an RFC 3339 time')
     .option('--scope <scopes>', 'what it may do, separated by commas')
+    .option('--rate <rate>', 'how many requests it may send, such as 60/m')
+    .option('--burst <number>', 'how many requests may come at once beside the one that is due')
     .option('--bcrypt', 'store a bcrypt hash instead of SHA-256')
     .action(newKey);
   key
@@ -89,14 +92,30 @@ function listKeys(_: object, command: Command): void {
     kind: entry.kind,
     id: entry.id || null,
     scopes: entry.scopes,
+    limit: describeLimit(entry),
     expires: entry.expiresSeconds === null ? null : new Date(entry.expiresSeconds * 1000).toISOString(),
     expired: checkEntry(entry, nowSeconds) !== undefined,
   }));
   const rows = keys.map((one) => {
-    const parts = [`line ${one.line}`, one.name ?? '(no name)', one.kind, one.id ?? '-', one.scopes.join(',') || '-'];
+    const parts = [
+      `line ${one.line}`,
+      one.name ?? '(no name)',
+      one.kind,
+      one.id ?? '-',
+      one.scopes.join(',') || '-',
+      one.limit ?? '-',
+    ];
     return [...parts, one.expires === null ? '-' : `${one.expires}${one.expired ? ' (expired)' : ''}`].join('  ');
   });
   print(command, { file: apiKeysFile, keys }, rows.length === 0 ? ['no keys'] : rows);
+}
+
+// The limit as it is written, or that of another line with the same name.
+function describeLimit({ limit, text }: KeyEntry): string | null {
+  if (limit === null) return null;
+  const written = /\srate=(\S+)/.exec(text)?.[1] ?? '';
+  const rate = parseRate(written) === limit.intervalMs ? written : formatRate(limit);
+  return `rate=${rate} burst=${limit.burst}`;
 }
 
 function checkKeys(_: object, command: Command): void {

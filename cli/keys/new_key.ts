@@ -10,6 +10,8 @@ import { Fault } from '../../node/fault.js';
 export interface KeyAttributes {
   expires?: string;
   scope?: string;
+  rate?: string;
+  burst?: string;
   bcrypt?: boolean;
 }
 
@@ -53,6 +55,8 @@ export function formatLine(name: string, hashed: string, attributes: KeyAttribut
   if (attributes.id !== undefined) words.push(`id=${attributes.id}`);
   if (attributes.expires !== undefined) words.push(`expires=${attributes.expires}`);
   if (attributes.scope !== undefined) words.push(`scope=${attributes.scope.trim().replace(/[\s,]+/g, ',')}`);
+  if (attributes.rate !== undefined) words.push(`rate=${attributes.rate}`);
+  if (attributes.burst !== undefined) words.push(`burst=${attributes.burst}`);
   const line = words.join(' ');
   const parsed = parseKeyLine(line, 1, nodePlatform);
   if ('problem' in parsed) throw new Fault(parsed.problem);

@@ -5,18 +5,17 @@
 import { decide } from '../../auth/decide.js';
 import { refusals } from '../../auth/refusals.js';
 import { carriedValues, type CarriedValue } from '../../auth/identity_headers.js';
-import { refuse, type Admitted, type Refused, type Verdict } from '../../auth/verdict.js';
+import { limitValues } from '../../auth/limit_headers.js';
+import { refuse, type Refused, type Verdict } from '../../auth/verdict.js';
 import { readGeneration, maxPolls, mayWait, pause, pollEveryMs } from '../keys/shared_state.js';
 import { oneLine } from '../platform.js';
-import { failureLimit, isFailure } from './failure_limit.js';
+import { failureLimit, isFailure } from '../limits/failure_limit.js';
 import { NginxGate } from './gate.js';
 import { parseSettings, Question, readAsked, type QuestionSource, askedSource, ownSource } from './question.js';
-import { type RefusedOutcome, sendVerdict, sendRefusal } from './refusal.js';
+import { charge, type Outcome } from './outcome.js';
+import { sendLimit, sendVerdict, sendRefusal } from './refusal.js';
 import { recallHere } from './verdict_cache.js';
 import { isRequestId } from '../../auth/request_id.js';
-
-/** The verdict on a request, and the details for its answer. */
-type Outcome = Admitted | RefusedOutcome;
 
 /** Sends the answer; called once for each request. */
 type Answer = (r: NginxHTTPRequest, outcome: Outcome) => void;
@@ -40,6 +39,7 @@ function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
     const value = read(principal);
     if (value !== '') headersOut[answerHeader] = value;
   }
+  if (outcome.limit !== undefined) sendLimit(r, outcome.limit);
   r.return(204);
 }
 
@@ -69,6 +69,8 @@ function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
     const value = read(principal);
     if (value !== '') variables[variable] = value;
   }
+  const { limit } = outcome;
+  if (limit !== undefined) limitValues.forEach(({ variable, read }) => (variables[variable] = read(limit)));
   r.decline();
 }
 
@@ -93,7 +95,7 @@ function begin(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): Out
   const variables = r.variables; // each `r.variables` makes an object
   const asked = readAsked(variables, source);
   const remembered = recallHere(asked, readGeneration());
-  if (remembered !== undefined) return remembered;
+  if (remembered !== undefined) return charge(remembered, variables, source);
   const settings = parseSettings(asked.settings, variables);
   if ('fault' in settings) {
     const id = source.requestId(variables);
@@ -155,7 +157,7 @@ class Attempt {
     const { gate, number } = this;
     const isOver = gate === undefined || number >= maxAttempts || !haveKeysChanged(verdict, gate.generation);
     if (!isOver) return this.decide();
-    return verdict.admitted ? verdict : this.refusal(verdict);
+    return verdict.admitted ? charge(verdict, this.question.r.variables, this.question.source) : this.refusal(verdict);
   }
 
   // A wrong credential counts against its sender's limit; once the limit is spent, the sender gets `rate_limited`.
@@ -165,7 +167,7 @@ class Attempt {
     if (!isFailure(reason) && reason !== 'rate_limited') return { admitted: false, reason, principal, requiredScope };
     const limit = failureLimit(question.r.variables, question.client());
     if (reason !== 'rate_limited' && limit.spend()) return refuse(reason);
-    return { admitted: false, reason: 'rate_limited', retryAfterSeconds: limit.retryAfterSeconds() };
+    return { admitted: false, reason: 'rate_limited', retryAfterMs: limit.retryAfterMs() };
   }
 }
 

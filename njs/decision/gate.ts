@@ -13,7 +13,7 @@ import { readGeneration } from '../keys/shared_state.js';
 import { readTrustedKeys } from '../keys/trusted_keys.js';
 import { NginxPlatform } from '../platform.js';
 import { isQueueFull, noteQueue, askSidecar } from '../sidecar.js';
-import { failureLimit } from './failure_limit.js';
+import { failureLimit } from '../limits/failure_limit.js';
 import type { Question } from './question.js';
 import { recallShared, rememberHere, rememberShared, sharedName } from './verdict_cache.js';
 

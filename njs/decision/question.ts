@@ -24,6 +24,10 @@ export interface QuestionSource {
   /** The id that the client sees. */
   requestId: (variables: NginxVariables) => string | undefined;
   preflight: (variables: NginxVariables) => string | undefined;
+  /** The limit's state where this request was charged already; see outcome.ts. */
+  charged: (variables: NginxVariables) => string | undefined;
+  /** See checkTarget; also where `target` says `usual`. */
+  wholeTarget: (variables: NginxVariables) => string | undefined;
 }
 
 /** A request to the decision server. */
@@ -33,6 +37,8 @@ export const askedSource: QuestionSource = {
   client: (variables) => variables.http_x_keygate_client,
   requestId: (variables) => variables.keygate_accepted_request_id || variables.http_x_keygate_request_id,
   preflight: (variables) => variables.http_x_keygate_preflight,
+  charged: (variables) => variables.http_x_keygate_charged,
+  wholeTarget: (variables) => variables.http_x_keygate_target,
 };
 
 /** The guarded request itself. No pattern of nginx may run in it, or it would overwrite the operator's captures. */
@@ -45,6 +51,8 @@ export const ownSource: QuestionSource = {
   client: (variables) => variables.remote_addr,
   requestId: (variables) => variables.keygate_request_id,
   preflight: (variables) => variables.keygate_preflight,
+  charged: (variables) => variables.keygate_charged,
+  wholeTarget: (variables) => variables.keygate_target,
 };
 
 const current: Asked = { settings: '', target: '', authorization: '', xApiKey: '', apiKey: '' };
@@ -85,6 +93,10 @@ export class Question implements RequestFacts {
 
   get settings(): LocationSettings {
     return this.given.settings;
+  }
+
+  get source(): QuestionSource {
+    return this.given.source;
   }
 
   client(): string {

@@ -1,10 +1,9 @@
 // How nginx sends a refusal: as headers of a verdict, from which the guarded location makes the answer
 // (nginx/snippets/locations.conf), or as the answer itself.
 
-import { formatRefusal, type AnswerDetails } from '../../auth/answer.js';
-import type { Refused } from '../../auth/verdict.js';
-
-export type RefusedOutcome = Refused & AnswerDetails;
+import { formatRefusal } from '../../auth/answer.js';
+import { formatLimitHeaders, limitValues, type LimitValues } from '../../auth/limit_headers.js';
+import type { RefusedOutcome } from './outcome.js';
 
 /**
  * Answers the auth subrequest of a guarded location. auth_request takes 401 and 403 alone, so a header of the verdict
@@ -17,20 +16,31 @@ export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void 
   for (let i = 0; i < headers.length; i++) {
     const [name, value] = headers[i] as [string, string];
     if (name === 'WWW-Authenticate') headersOut[status === 401 ? name : 'X-Keygate-Challenge'] = value;
-    else if (name === 'Retry-After') headersOut['X-Keygate-Retry-After'] = value;
+    else if (carried.indexOf(name) >= 0) headersOut['X-Keygate-' + name.replace('X-', '')] = value;
   }
+  if (outcome.limit !== undefined) sendLimit(r, outcome.limit);
   headersOut['X-Keygate-Status'] = String(status);
   headersOut['X-Keygate-Body'] = body;
   headersOut['X-Keygate-Reason'] = outcome.reason;
   r.return(status === 401 ? 401 : 403, ''); // without a body nginx would send a page, and close the connection
 }
 
+// Headers of a refusal that the verdict carries under names of ours (nginx/snippets/verdict.conf).
+const carried = ['Retry-After', 'Retry-After-Ms', 'X-Should-Retry'];
+
+/** Puts the state of a limit among a verdict's headers. */
+export function sendLimit(r: NginxHTTPRequest, limit: LimitValues): void {
+  limitValues.forEach(({ answerHeader, read }) => (r.headersOut[answerHeader] = read(limit)));
+}
+
 /** Answers a request with its refusal. */
 export function sendRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
   const answer = formatRefusal(outcome.reason, outcome);
   const headersOut = r.headersOut;
-  for (let i = 0; i < answer.headers.length; i++) {
-    const header = answer.headers[i] as [string, string];
+  const headers =
+    outcome.limit === undefined ? answer.headers : answer.headers.concat(formatLimitHeaders(outcome.limit));
+  for (let i = 0; i < headers.length; i++) {
+    const header = headers[i] as [string, string];
     headersOut[header[0]] = header[1];
   }
   r.return(answer.status, answer.body);

@@ -5,6 +5,7 @@ import { parseDenyList } from '../../auth/deny_list.js';
 import { chooseMintIssuer } from '../../auth/location_settings.js';
 import { reportFault, recover, type Source } from './source_faults.js';
 import { forgetFile, readIfChanged, rejectContent, type FileReading } from './watched_file.js';
+import { tickSteadyClock } from './steady_clock.js';
 import { log, oneLine } from '../platform.js';
 import { refreshKeys } from './load_keys.js';
 import { clearState, clockToleranceMs, readState, switchGeneration, writeState } from './shared_state.js';
@@ -23,6 +24,7 @@ export function refresh(session: NginxPeriodicSession): void {
   if (lastMs > nowMs + clockToleranceMs) forgetFetchTimes(nowMs);
   else if (lastMs <= nowMs && nowMs - lastMs < apartMs) return;
   writeState('refreshed_ms', String(nowMs));
+  tickSteadyClock(nowMs);
   const variables = session.variables;
   const areNew = startAnewWithOtherSources(variables);
   guard('keys', nowMs, () => refreshKeys(variables, nowMs, areNew));

@@ -19,6 +19,7 @@ export type StateName =
   | 'sources'
   | 'remote_url'
   | 'refreshed_ms'
+  | 'steady'
   | `seen:${string}`
   | `content_fault:${string}`
   | `problems:${string}`

@@ -5,11 +5,12 @@ import { jsonMediaType } from '../../auth/answer.js';
 import { isJsonObject } from '../../auth/json.js';
 import { isReason } from '../../auth/refusals.js';
 import { refuse } from '../../auth/verdict.js';
-import { failureLimit } from '../decision/failure_limit.js';
+import { failureLimit } from '../limits/failure_limit.js';
 import { readKeySet } from '../keys/key_set.js';
 import { oneLine } from '../platform.js';
 import { askedSource, readAsked } from '../decision/question.js';
-import { sendRouteRefusal, type RefusedOutcome } from '../decision/refusal.js';
+import type { RefusedOutcome } from '../decision/outcome.js';
+import { sendRouteRefusal } from '../decision/refusal.js';
 import { askSidecar } from '../sidecar.js';
 import { readGeneration } from '../keys/shared_state.js';
 
@@ -41,7 +42,7 @@ async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   if ('reason' in presented) return refuse(presented.reason);
   const limit = failureLimit(variables, askedSource.client(variables) || '');
   if (!limit.spend()) {
-    return { admitted: false, reason: 'rate_limited', retryAfterSeconds: limit.retryAfterSeconds() };
+    return { admitted: false, reason: 'rate_limited', retryAfterMs: limit.retryAfterMs() };
   }
   const { credential, tokenParts } = presented;
   if (tokenParts !== undefined) return refuse('token_not_accepted');

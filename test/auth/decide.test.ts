@@ -17,6 +17,7 @@ const settings: LocationSettings = {
   requiredScopes: [],
   requiredScope: '',
   hidesTokenRoute: true,
+  keyLimit: null,
 };
 const record: KeyRecord = { subject: 'bob', scopes: ['models'], expiresSeconds: null, keyId: 'f', limit: null };
 
