@@ -46,7 +46,7 @@ export function checkPlacement(configuration: Configuration): Fault[] {
 function checkLevel(level: Level, configuration: Configuration): Finding[] {
   if (level.kind === 'http') return checkHttp(level);
   if (level.kind === 'server') return checkServer(level);
-  if (hasInclude(level, 'ask.conf')) return checkQuestion(level);
+  if (hasInclude(level, 'ask.conf')) return checkQuestion(level, configuration);
   const asked = askedIn(level);
   const headers = () => checkHeaders(level, configuration);
   if (asked.who === 'open') return [...checkQuestions(level), ...checkOpen(level), ...headers()];

@@ -93,15 +93,19 @@ function mayMatch({ modifier, path: pattern }: { modifier: string; path: string 
 }
 
 /** Finds settings that an operator's own question (ask.conf) leaves to the `set` lines of another location. */
-export function checkQuestion(level: Level): Finding[] {
-  const isSet = (name: string) =>
-    level.lines.some(({ words }) => words[0] === 'set' && words[1] === `$keygate_${name}`);
-  const missing = asked.filter((name) => !isSet(name)).map((name) => `$keygate_${name}`);
+export function checkQuestion(level: Level, { all }: Configuration): Finding[] {
+  const isSetIn = (lines: Directive[], name: string) =>
+    lines.some(({ words }) => words[0] === 'set' && words[1] === `$keygate_${name}`);
+  // A limit counts, and admits nobody: it needs a line only where another location has one.
+  const isNeeded = (name: string) => !name.startsWith('rate_limit_') || isSetIn(all, name);
+  const missing = asked
+    .filter((name) => isNeeded(name) && !isSetIn(level.lines, name))
+    .map((name) => `$keygate_${name}`);
   if (missing.length === 0) return [];
   return [
     {
       at: level.directive,
-      problem: `it sets no ${missing.join(', ')}: another location may have changed them: set all five`,
+      problem: `it sets no ${missing.join(', ')}: another location may have changed them: set it too`,
     },
   ];
 }

@@ -52,7 +52,18 @@ describe('formatRefusal', () => {
       const isRetried = [429, 503].includes(refusals()[reason].status);
       expect(header(reason, 'Retry-After')).toBe(isRetried ? '1' : undefined);
     }
-    expect(header('rate_limited', 'Retry-After', { retryAfterSeconds: 12 })).toBe('12');
+    expect(header('rate_limited', 'Retry-After', { retryAfterMs: 11001 })).toBe('12');
+  });
+
+  it.each([
+    [0.2, '1', '1', undefined],
+    [1500.4, '2', '1501', undefined],
+    [60000, '60', '60000', undefined],
+    [60000.1, '61', '60001', 'false'],
+    [86400000, '86400', '86400000', 'false'],
+  ])('tells a client to wait %s ms, or not to try again after over a minute', (retryAfterMs, seconds, ms, again) => {
+    const sent = (name: string) => header('key_rate_limited', name, { retryAfterMs });
+    expect([sent('Retry-After'), sent('Retry-After-Ms'), sent('X-Should-Retry')]).toEqual([seconds, ms, again]);
   });
 
   it('sends Allow when it is given', () => {

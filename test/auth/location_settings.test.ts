@@ -17,6 +17,8 @@ const defaults: { [name: string]: string } = {
   jwt_leeway: '30',
   require_scope: '',
   hide_token_route: 'off',
+  rate_limit_key: 'off',
+  rate_limit_key_burst: '0',
 };
 
 const parse = (given: { [name: string]: string }, hasJwksUrl = false) =>
@@ -30,14 +32,17 @@ describe('parseLocationSettings', () => {
       jwt_leeway: '5',
       require_scope: 'models  chat',
       hide_token_route: 'on',
+      rate_limit_key: '60/m',
+      rate_limit_key_burst: '20',
     };
     expect(parse(given)).toEqual({
       jwt: { audiences: ['a', 'b'], issuers: ['https://i'], leewaySeconds: 5 },
       requiredScopes: ['models', 'chat'],
       requiredScope: 'models  chat',
       hidesTokenRoute: true,
+      keyLimit: { intervalMs: 1000, burst: 20 },
     });
-    expect(parse({})).toMatchObject({ requiredScopes: [], hidesTokenRoute: false });
+    expect(parse({})).toMatchObject({ requiredScopes: [], hidesTokenRoute: false, keyLimit: null });
   });
 
   it.each(['', 'abc', '-1', '1.5', '99999'])('faults the leeway %j', (jwt_leeway) => {
@@ -46,6 +51,21 @@ describe('parseLocationSettings', () => {
 
   it.each(['', 'ON', 'yes', '1'])('faults %j for on or off', (hide_token_route) => {
     expect(parse({ hide_token_route })).toEqual({ fault: '$keygate_hide_token_route: expected on or off' });
+  });
+
+  it.each(['', '0/m', '60', 'OFF', '1/y', '60/m '])('faults the rate %j', (rate_limit_key) => {
+    expect(parse({ rate_limit_key })).toEqual({
+      fault: '$keygate_rate_limit_key: expected a rate such as 60/m, per s, m, h or d, or off',
+    });
+  });
+
+  it.each(['', '-1', '1.5', '1000001'])('faults the burst %j', (rate_limit_key_burst) => {
+    expect(parse({ rate_limit_key: '1/s', rate_limit_key_burst })).toHaveProperty('fault');
+  });
+
+  it('faults a burst that takes more than a year', () => {
+    expect(parse({ rate_limit_key: '1/d', rate_limit_key_burst: '365' })).not.toHaveProperty('fault');
+    expect(parse({ rate_limit_key: '1/d', rate_limit_key_burst: '366' })).toHaveProperty('fault');
   });
 
   it.each(Object.keys(defaults))('faults a tab in $keygate_%s', (name) => {

@@ -143,9 +143,11 @@ describe('keygate key', () => {
   });
 
   it('list shows everything but hashes', () => {
-    writeKeys(`alice:$sha256$${nodePlatform.sha256('x')} scope=a expires=2020-01-01\nplain-key\n`);
+    writeKeys(`alice:$sha256$${nodePlatform.sha256('x')} scope=a expires=2020-01-01 rate=60/m\nplain-key\n`);
     const ran = keygate(['key', 'list']);
-    expect(ran.out).toMatch(/^line 1 {2}alice {2}sha256 {2}- {2}a {2}2020-01-01T00:00:00.000Z \(expired\)$/m);
+    expect(ran.out).toMatch(
+      /^line 1 {2}alice {2}sha256 {2}- {2}a {2}rate=60\/m burst=0 {2}2020-01-01T00:00:00.000Z \(expired\)$/m,
+    );
     expect(ran.out).not.toContain(nodePlatform.sha256('x'));
     expect(ran.out).not.toContain('plain-key');
     expect(JSON.parse(keygate(['--json', 'key', 'list']).out)).toMatchObject({

@@ -59,6 +59,7 @@ const allowed: { [snippet: string]: Allowed } = {
   'open.conf': location('auth_request', 'if'),
   'errors.conf': location('error_page'),
   'proxy_headers.conf': location('proxy_set_header'),
+  'limit_headers.conf': location('proxy_hide_header', 'add_header'),
   'grpc_headers.conf': location('grpc_set_header'),
   'fastcgi_headers.conf': location('fastcgi_param'),
   'uwsgi_headers.conf': location('uwsgi_param'),

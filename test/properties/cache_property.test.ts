@@ -49,7 +49,15 @@ const settingsOf = (parts: string[]) => parts.join('\t');
 const locations = ['', 'one', 'any'].flatMap((audience) =>
   ['', 'models', 'models chat'].flatMap((scope) =>
     ['0', '5'].map((leeway) =>
-      settingsOf([audience, 'https://issuer.example,https://mint.example', leeway, scope, scope === '' ? 'on' : 'off']),
+      settingsOf([
+        audience,
+        'https://issuer.example,https://mint.example',
+        leeway,
+        scope,
+        scope === '' ? 'on' : 'off',
+        'off',
+        '0',
+      ]),
     ),
   ),
 );

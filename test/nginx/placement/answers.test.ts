@@ -121,7 +121,15 @@ describe("an operator's own question", () => {
     const lacking = settings.replace('set $keygate_jwt_leeway x;', '').replace('set $keygate_require_scope x;', '');
     expect(faultsOf(`\n${named('/_keygate_ask_a', `${lacking} ${include('ask')}`)}`)).toEqual([
       '3: location = /_keygate_ask_a of server a: it sets no $keygate_jwt_leeway, $keygate_require_scope: another ' +
-        'location may have changed them: set all five',
+        'location may have changed them: set it too',
+    ]);
+  });
+
+  it('sets a limit where another location sets one', () => {
+    const question = named('/_keygate_ask_a', `${settings} ${include('ask')}`);
+    expect(faultsOf(`\n${question} location /b { set $keygate_rate_limit_key 1/s; }`)).toEqual([
+      '3: location = /_keygate_ask_a of server a: it sets no $keygate_rate_limit_key: another location may have ' +
+        'changed them: set it too',
     ]);
   });
 
