@@ -30,9 +30,9 @@ function describeRun({ error, status, stderr }: ReturnType<typeof spawnSync>): s
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (code === 'ENOENT') return undefined;
   if (code === 'ETIMEDOUT') return `logger has not ended within ${waitMs / 1000} s`;
-  if (code !== undefined) return code;
   const said = String(stderr)
-    .replace(/[^\x20-\x7e]+/g, ' ')
+    .replace(/ *[^\x20-\x7e]+/g, ' ')
     .trim();
-  return status === 0 ? undefined : said.slice(0, 200) || `logger ended with ${status}`;
+  if (status === 0 && code === undefined) return undefined;
+  return said.slice(0, 200) || (code ?? `logger ended with ${status}`);
 }
