@@ -44,7 +44,7 @@ describe('tellSyslog', () => {
   it('gives all lines to one logger, and no setting of the gateway', () => {
     recording();
     tellSyslog(['{"a":1}\n', '{"b":2}\n'], socket);
-    expect(recorded('arguments')).toBe('-t keygate -p auth.notice\n');
+    expect(recorded('arguments')).toBe('-t keygate -p auth.notice --socket-errors=on\n');
     expect(recorded('input')).toBe('{"a":1}\n{"b":2}\n');
     expect(recorded('environment')).not.toContain('some-secret-key');
     expect(warnings).toEqual([]);
@@ -56,6 +56,13 @@ describe('tellSyslog', () => {
     expect(recorded('arguments')).toContain('--size 32KiB');
   });
 
+  it('leaves the options out that the logger of BusyBox does not know', () => {
+    putLogger(`case "$*" in *--*) echo "logger: unrecognized option: $5" >&2; exit 1; esac; cat > ${dir}/input`);
+    tellSyslog(['{}\n'], socket);
+    expect(recorded('input')).toBe('{}\n');
+    expect(warnings).toEqual([]);
+  });
+
   it.each([
     ['there is no syslog', () => rmSync(socket)],
     ['a file stands in the place of the socket', () => (rmSync(socket), writeFileSync(socket, ''))],
@@ -65,6 +72,13 @@ describe('tellSyslog', () => {
     tellSyslog(['{}\n'], socket);
     expect(existsSync(join(dir, 'arguments'))).toBe(false);
     expect(warnings).toEqual([]);
+  });
+
+  it('goes on and warns where this user may not run logger', () => {
+    vi.stubEnv('PATH', join(dir, 'bin'));
+    mkdirSync(join(dir, 'bin', 'logger'));
+    tellSyslog(['{}\n'], socket);
+    expect(warnings).toEqual([expect.stringContaining('syslog: not written (EACCES)')]);
   });
 
   it('says nothing where there is no logger', () => {

@@ -49,8 +49,8 @@ describe('keygate install', () => {
   });
 
   it('takes the STATE_DIR of its settings.conf where the environment names none', () => {
-    vi.stubEnv('STATE_DIR', undefined);
     install();
+    vi.stubEnv('STATE_DIR', '');
     const settings = join(dir, 'settings.conf');
     const other = join(work, 'other');
     mkdirSync(other);
