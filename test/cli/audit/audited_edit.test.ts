@@ -46,6 +46,8 @@ function keygate(args: string[], shell = 'exec') {
   return { code: ran.status, out: ran.stdout, err: ran.stderr };
 }
 
+const asUser = (uid: number) => `exec setpriv --reuid=${uid} --regid=${uid} --clear-groups`;
+
 type Line = { [name: string]: unknown } & { event: keyof typeof adminEvents };
 const whoAndWhen = ['time', 'uid', 'login', 'sudo_uid', 'sudo_user'];
 
@@ -163,6 +165,12 @@ describe('no line', () => {
   });
 });
 
+it.runIf(process.getuid?.() === 0)('has no login name for a user whom the system does not know', () => {
+  chmodSync(dir, 0o777);
+  expect(keygate(['token', 'revoke', 'j'], asUser(4242))).toMatchObject({ code: 0, err: '' });
+  expect(JSON.parse(readFileSync(log, 'utf8'))).toMatchObject({ uid: 4242, login: null, sudo_uid: null });
+});
+
 describe('a line that can not be written', () => {
   it('is told, and the change stays, when the disk is full', () => {
     writeKeys('# mine\n');
@@ -188,8 +196,7 @@ describe('a line that can not be written', () => {
     writeFileSync(log, '');
     chmodSync(log, 0o640);
     for (const path of [dir, join(dir, 'state')]) chmodSync(path, 0o777);
-    const asNobody = 'exec setpriv --reuid=65534 --regid=65534 --clear-groups';
-    const ran = keygate(['token', 'revoke', 'j'], asNobody);
+    const ran = keygate(['token', 'revoke', 'j'], asUser(65534));
     expect(ran).toMatchObject({ code: 0, err: expect.stringContaining('not written (EACCES)') as string });
     expect(readFileSync(log, 'utf8')).toBe('');
   });
