@@ -3,7 +3,8 @@
 import { dirname, join } from 'node:path';
 import { addDenial, parseDenyList, type DenyList } from '../auth/deny_list.js';
 import { Fault } from '../node/fault.js';
-import { editLocked } from '../node/locked_file.js';
+import type { AdminChange } from './audit/admin_events.js';
+import { editAudited } from './audit/audited_edit.js';
 import { readText } from '../node/regular_file.js';
 import type { Settings } from '../settings/read.js';
 
@@ -23,14 +24,19 @@ export function readDenied(settings: Settings): DenyList {
   return list;
 }
 
-/** Adds a line unless it is there, and counts the lines anew. */
-export async function denyLine(path: string, line: string): Promise<void> {
+/**
+ * Adds a line unless it is there, and counts the lines anew.
+ * @param change what the audit log says of it
+ * @returns whether the audit log has its line
+ */
+export async function denyLine(settings: Settings, line: string, change: AdminChange): Promise<boolean> {
+  const path = deniedPath(settings);
   const alone = parseDenyList(line);
   if ('fault' in alone || alone.problems.length > 0 || /[\r\n]/.test(line))
     throw new Fault('a value on the deny list is one line without spaces at its start');
-  await editLocked(path, (text) => {
+  return editAudited(path, settings.stateDir, (text) => {
     const whole = parseDenyList(text);
     if ('fault' in whole) throw new Fault(`${path}: ${whole.fault}`, 'mend the file first: what it lost is not known');
-    return addDenial(text === '' ? firstLine : text, line);
+    return { text: addDenial(text === '' ? firstLine : text, line), changes: [change] };
   });
 }

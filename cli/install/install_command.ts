@@ -11,6 +11,7 @@ import { readConfiguration, type Configuration } from '../../nginx/configuration
 import { adviceFor, linesToAdd, type Wanted } from '../../nginx/placement/lines_to_add.js';
 import { readOperatorConfig } from '../../nginx/configuration/operator_config.js';
 import { placeLines } from '../../nginx/placement/placed_lines.js';
+import { auditInstall, type InstallAudit } from './audit_install.js';
 import { checkFolder, explainUnknown, type Difference } from './check_folder.js';
 import { chooseEngine, checkAccessGuard, type Choice } from './install_choice.js';
 import { checkOptions, chooseNginx, type NginxOptions } from './install_nginx.js';
@@ -92,7 +93,8 @@ async function install(given: string, options: Options, command: Command): Promi
   const { engine, prefix, decisionAddress: decision } = installation;
   const installed = { version: packageVersion(), engine, prefix, decision };
   const saved = isDry ? {} : writeFolder({ dir: folder, wanted, plan, record: installed });
-  reportInstall(command, { folder, dir, nginx, configuration, choice, plan, saved, wanted, isDry });
+  const audit = isDry ? undefined : auditInstall({ dir: folder, plan, before: record, installed });
+  reportInstall(command, { folder, dir, nginx, configuration, choice, plan, saved, wanted, audit });
 }
 
 function reportCheck(
@@ -147,16 +149,17 @@ interface Done {
   plan: Plan;
   saved: Files;
   wanted: Files;
-  isDry: boolean;
+  /** Undefined where nothing was to be changed. */
+  audit: InstallAudit | undefined;
 }
 
 function reportInstall(command: Command, done: Done): void {
-  const { folder, dir, nginx, choice, plan, saved, wanted, isDry } = done;
+  const { folder, dir, nginx, choice, plan, saved, wanted, audit } = done;
   const current = readFileOf(folder, settingsFile) ?? (wanted[settingsFile] as string);
   const result = {
     dir: folder,
     version: packageVersion(),
-    dryRun: isDry,
+    dryRun: audit === undefined,
     nginx: { version: nginx.nginxVersion, njs: nginx.njsVersion, module: nginx.modulePath },
     engine: choice.engine,
     reasons: [choice.reason],
@@ -165,6 +168,8 @@ function reportInstall(command: Command, done: Done): void {
     leftOver: plan.leftOver,
     settings: compareSettings(current, wanted[settingsFile] as string),
     ...linesFor({ dir, modulePath: nginx.modulePath }, done),
+    audited: audit?.audited ?? true,
+    notes: audit?.notes ?? [],
   };
   print(command, result, describeInstall(result));
 }

@@ -20,6 +20,9 @@ export interface Installed {
   places: PlacedLines[];
   lines: LinesToAdd;
   advice: string[];
+  /** False where the audit log has no line of this change. */
+  audited: boolean;
+  notes: string[];
 }
 
 const contexts: { [context in keyof LinesToAdd]: string } = {
@@ -39,7 +42,7 @@ export function describeInstall(installed: Installed): string[] {
     ...describeFiles(installed),
     ...describeLines(installed),
     '',
-    ...installed.advice.map((line) => `note: ${line}`),
+    ...[...installed.notes, ...installed.advice].map((line) => `note: ${line}`),
     'then: nginx -t && nginx -s reload',
   ];
   return lines;

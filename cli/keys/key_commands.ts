@@ -7,12 +7,14 @@ import { checkEntry, type KeyEntry } from '../../auth/key_record.js';
 import { formatRate, parseRate } from '../../auth/rate_limit.js';
 import { parseRfc3339 } from '../../auth/rfc3339.js';
 import { readSettings } from '../../settings/read.js';
-import { withoutDemoKey, formatLine, hashKey, makeKey, type KeyAttributes } from './new_key.js';
+import { demoLine, withoutDemoKey, formatLine, hashKey, makeKey, type KeyAttributes } from './new_key.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { readKeyContent, readKeyText } from './key_text.js';
-import { editLocked, lineEndOf } from '../../node/locked_file.js';
+import { lineEndOf } from '../../node/locked_file.js';
+import type { AdminChange, AdminChanges } from '../audit/admin_events.js';
+import { editAudited } from '../audit/audited_edit.js';
 import { print } from '../output.js';
-import { revokeKeys } from './revoke_keys.js';
+import { describeEntry, revokeKeys } from './revoke_keys.js';
 import { readSecret } from '../secret_input.js';
 import { describeUptake, waitForUptake } from './uptake.js';
 import { Fault } from '../../node/fault.js';
@@ -57,19 +59,40 @@ async function newKey(name: string, options: KeyAttributes, command: Command): P
     throw new Fault(`--expires ${options.expires} has passed`, 'the key would never be good');
   let hadDemo = false;
   let ofThatName = 0;
-  await editLocked(file, (text) => {
+  const audited = await editAudited(file, settings.stateDir, (text) => {
     const others = withoutDemoKey(text);
     hadDemo = others !== text;
     const end = lineEndOf(text);
     const after = `${others}${others === '' || others.endsWith('\n') ? '' : end}${line}${end}`;
     ofThatName = parseKeyFile(after, nodePlatform).entries.filter((entry) => entry.name === name).length;
-    return after;
+    return { text: after, changes: changesOf(line, file, hadDemo ? text : '') };
   });
   const uptake = await waitForUptake(settings);
   const lines = [key, '', `This is the only time it is shown. Its line is in ${file}.`, describeUptake(uptake)];
   if (ofThatName > 1) lines.push(`${name} has ${ofThatName} keys now, and each of them is good.`);
   if (hadDemo) lines.push('The demo key was taken out.');
-  print(command, { key, id, name, file, uptake, demoKeyRemoved: hadDemo }, lines);
+  print(command, { key, id, name, file, uptake, demoKeyRemoved: hadDemo, audited }, lines);
+}
+
+/** @param before the text with the demo key, where the key was taken out; else empty */
+function changesOf(line: string, file: string, before: string): AdminChanges {
+  const { name, kind, id } = parseKeyFile(line, nodePlatform).entries[0] as KeyEntry;
+  const words = line.split(' ').slice(1);
+  const attributes = words.map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]);
+  const demo = parseKeyFile(before, nodePlatform).entries.filter(({ text }) => demoLine.test(text));
+  return [
+    {
+      event: 'key_new',
+      subject: name,
+      key_id: id,
+      kind: kind === 'bcrypt' ? kind : 'sha256',
+      attributes: Object.fromEntries(attributes.filter(([attribute]) => attribute !== 'id')) as {
+        [name: string]: string;
+      },
+      file,
+    },
+    ...demo.map((one): AdminChange => ({ event: 'key_revoke', ...describeEntry(one), file })),
+  ];
 }
 
 async function hashTyped(options: { bcrypt?: boolean }, command: Command): Promise<void> {

@@ -66,7 +66,8 @@ export function formatLine(name: string, hashed: string, attributes: KeyAttribut
 
 export const demoComment = '# The demo key that npm start made. `keygate key new NAME` takes it out; so may you.';
 
-const demoLine = /^demo:\$sha256\$\S+$/;
+/** The line below that comment. */
+export const demoLine = /^demo:\$sha256\$\S+$/;
 
 /** A key file's text without the demo key. */
 export function withoutDemoKey(text: string): string {

@@ -5,7 +5,8 @@ import { parseEnvironmentKeys } from '../../auth/key_file.js';
 import { readSettings, type Settings } from '../../settings/read.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { readKeyText } from './key_text.js';
-import { editLocked } from '../../node/locked_file.js';
+import type { AdminChange, AdminChanges } from '../audit/admin_events.js';
+import { editAudited } from '../audit/audited_edit.js';
 import { exitCodes, print } from '../output.js';
 import { describeUptake, waitForUptake } from './uptake.js';
 import { Fault } from '../../node/fault.js';
@@ -25,14 +26,15 @@ export async function revokeKeys(
   const file = settings.apiKeysFile;
   readKeyText(file); // throws where there is no key file
   let done: Revocation | undefined;
-  await editLocked(file, (text) => {
+  const audited = await editAudited(file, settings.stateDir, (text) => {
     done = revokeLines(text, name);
     if (done.revoked + done.unusable === 0)
       throw new Fault(
         `no key ${name === undefined ? '' : `of ${name} `}in ${file}`,
         'keygate key list shows what is there',
       );
-    return done.text;
+    const changes = done.removed.map((one): AdminChange => ({ event: 'key_revoke', ...one, file }));
+    return { text: done.text, changes: changes as AdminChanges };
   });
   const { revoked, unusable, hashes } = done as unknown as Revocation;
   const uptake = await waitForUptake(settings);
@@ -40,7 +42,10 @@ export async function revokeKeys(
   if (unusable > 0) lines.push(`${unusable} that could not be used taken out too.`);
   const stays = isInEnvironment(settings, hashes);
   if (stays) lines.push('WARNING: the same key stands in API_KEY or API_KEYS and is good as long as it does.');
-  print(command, { revoked, unusable, file, uptake, inEnvironment: stays }, [...lines, describeUptake(uptake)]);
+  print(command, { revoked, unusable, file, uptake, inEnvironment: stays, audited }, [
+    ...lines,
+    describeUptake(uptake),
+  ]);
 }
 
 function isInEnvironment({ apiKey, apiKeys }: Settings, hashes: Set<string>): boolean {
@@ -57,10 +62,21 @@ export interface Revocation {
   unusable: number;
   /** Hashes of the keys that no longer hold. */
   hashes: Set<string>;
+  /** What is gone, line by line. */
+  removed: RemovedLine[];
+}
+
+export interface RemovedLine {
+  /** Of a line that can't be used, only the name that was asked for: what stands before the colon may be a key. */
+  subject: string | null;
+  key_id: string | null;
+  line: number;
+  usable: boolean;
 }
 
 interface Line {
   raw: string;
+  line: number;
   /** The entry, or the problem of a line that can't be used; undefined for a comment or an empty line. */
   parsed: KeyEntry | { problem: string } | undefined;
 }
@@ -88,13 +104,24 @@ export function revokeLines(text: string, name: string | undefined): Revocation 
     revoked,
     unusable: doomed.length - revoked,
     hashes,
+    removed: doomed.map((one) => describeRemoved(one, name)),
   };
 }
 
-function readLine(raw: string): Line {
+function describeRemoved({ line, parsed }: Line, named: string | undefined): RemovedLine {
+  if (parsed === undefined || 'problem' in parsed) return { subject: named ?? null, key_id: null, line, usable: false };
+  return describeEntry({ ...parsed, line });
+}
+
+/** What the audit log says of an entry that is gone. */
+export function describeEntry({ name, id, line }: KeyEntry): RemovedLine {
+  return { subject: name || null, key_id: id || null, line, usable: true };
+}
+
+function readLine(raw: string, index: number): Line {
   const text = raw.replace(/^\ufeff/, '').trim();
   const isKey = text !== '' && !text.startsWith('#');
-  return { raw, parsed: isKey ? parseKeyLine(text, 1, nodePlatform) : undefined };
+  return { raw, line: index + 1, parsed: isKey ? parseKeyLine(text, 1, nodePlatform) : undefined };
 }
 
 function nameOf(raw: string, parsed: KeyEntry | { problem: string }): string | undefined {

@@ -5,16 +5,9 @@ import type { Command } from 'commander';
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import { readSettings, type Settings } from '../../settings/read.js';
 import { activate, addNext, publishSeconds, removeKey } from '../../verifier/signing/key_rotation.js';
-import {
-  makeSigningKey,
-  readSigningKeys,
-  signingKeysPath,
-  writeSigningKeys,
-  type SigningAlgorithm,
-  type StoredSigningKey,
-} from '../../verifier/signing/stored_keys.js';
+import { makeSigningKey, readSigningKeys, type SigningAlgorithm } from '../../verifier/signing/stored_keys.js';
 import { deniedPath, denyLine } from '../denied_file.js';
-import { editLocked } from '../../node/locked_file.js';
+import { changeSigningKeys } from './change_signing_keys.js';
 import { print } from '../output.js';
 import { Fault } from '../../node/fault.js';
 
@@ -45,56 +38,63 @@ export function addJwksCommands(program: Command): void {
   jwks.command('list').description('list the keys, without their private members').action(list);
 }
 
-// The file of private keys and the published JWKS change together, under the lock of the private file.
-async function change(
-  settings: Settings,
-  by: (keys: StoredSigningKey[]) => Promise<StoredSigningKey[]> | StoredSigningKey[],
-): Promise<void> {
-  await editLocked(signingKeysPath(settings.stateDir), async () => {
-    writeSigningKeys(settings.stateDir, await by(readSigningKeys(settings.stateDir)));
-    return readFileSync(signingKeysPath(settings.stateDir), 'utf8');
-  });
-}
-
 async function rotate(command: Command, isNow: boolean): Promise<void> {
   const settings = readSettings(process.env);
   const jwk = await makeSigningKey(settings.jwtAlg);
-  await publish(settings, jwk, isNow);
+  const { kid = '', alg = '' } = jwk;
   const signsFrom = new Date(Date.now() + (isNow ? 0 : publishSeconds * 1000)).toISOString();
-  print(command, { kid: jwk.kid, alg: jwk.alg, signsFrom }, [
-    `Rotating to ${jwk.kid}: published now, signs from ${signsFrom}.`,
+  const isAdded = await changeSigningKeys(settings, (keys) => ({
+    keys: addNext(keys, jwk, nowSeconds()),
+    changes: [{ event: 'jwks_rotate', kid, alg, signs_from: signsFrom }],
+  }));
+  const isActivated = !isNow || (await activateSoon(settings, kid));
+  print(command, { kid, alg, signsFrom, audited: isAdded && isActivated }, [
+    `Rotating to ${kid}: published now, signs from ${signsFrom}.`,
   ]);
 }
 
-async function publish(settings: Settings, jwk: JWK, isNow: boolean): Promise<void> {
-  await change(settings, (keys) => addNext(keys, jwk, nowSeconds()));
-  if (!isNow) return;
+async function activateSoon(settings: Settings, kid: string): Promise<boolean> {
   await new Promise((resolve) => setTimeout(resolve, takeUpMs));
-  await change(settings, (keys) => activate(keys, jwk.kid ?? '', nowSeconds()));
+  return changeSigningKeys(settings, (keys) => ({
+    keys: activate(keys, kid, nowSeconds()),
+    changes: [{ event: 'jwks_activate', kid }],
+  }));
 }
 
 async function revoke(kid: string, _: object, command: Command): Promise<void> {
   const settings = readSettings(process.env);
-  await change(settings, async (keys) => {
-    if (!keys.some((key) => key.jwk.kid === kid))
+  const isTakenOut = await changeSigningKeys(settings, async (before) => {
+    if (!before.some((key) => key.jwk.kid === kid))
       throw new Fault(`there is no key ${kid}`, 'keygate jwks list shows those there are');
-    return removeKey(keys, kid, { nowSeconds: nowSeconds(), alg: settings.jwtAlg });
+    const keys = await removeKey(before, kid, { nowSeconds: nowSeconds(), alg: settings.jwtAlg });
+    const signing = keys.find(({ state }) => state === 'active')?.jwk.kid ?? null;
+    return { keys, changes: [{ event: 'jwks_revoke', kid, signing_kid: signing }] };
   });
-  await denyLine(deniedPath(settings), `kid:${kid}`);
-  print(command, { revoked: kid }, [`${kid} is no longer trusted; its tokens are refused within a second.`]);
+  const isDenied = await denyLine(settings, `kid:${kid}`, { event: 'jwks_deny', kid, file: deniedPath(settings) });
+  const audited = isTakenOut && isDenied;
+  print(command, { revoked: kid, audited }, [`${kid} is no longer trusted; its tokens are refused within a second.`]);
 }
 
 async function importFile(file: string, _: object, command: Command): Promise<void> {
   const settings = readSettings(process.env);
   const jwks = await readPrivateJwks(file);
-  for (const jwk of jwks) await change(settings, (keys) => addNext(keys, jwk, nowSeconds()));
-  const first = jwks[0] as JWK;
-  await publish(settings, first, true);
+  let audited = true;
+  for (const jwk of jwks) {
+    const isAdded = await changeSigningKeys(settings, (keys) => ({
+      keys: addNext(keys, jwk, nowSeconds()),
+      changes: [{ event: 'jwks_import', kid: jwk.kid, alg: jwk.alg }],
+    }));
+    audited &&= isAdded;
+  }
+  const signing = (jwks[0] as ImportedJwk).kid;
+  audited = (await activateSoon(settings, signing)) && audited;
   const kids = jwks.map((jwk) => jwk.kid);
-  print(command, { imported: kids, signing: first.kid }, [`Imported ${kids.join(', ')}; ${first.kid} signs now.`]);
+  print(command, { imported: kids, signing, audited }, [`Imported ${kids.join(', ')}; ${signing} signs now.`]);
 }
 
-async function readPrivateJwks(file: string): Promise<JWK[]> {
+type ImportedJwk = JWK & { kid: string; alg: string };
+
+async function readPrivateJwks(file: string): Promise<ImportedJwk[]> {
   let parsed: JWK & { keys?: JWK[] };
   try {
     parsed = JSON.parse(readFileSync(file, 'utf8')) as JWK;

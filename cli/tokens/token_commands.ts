@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { parseKeyId } from '../../auth/credential.js';
 import { entryFingerprint, recordOf } from '../../auth/key_record.js';
 import { maxKeyFileBytes, parseKeyFile } from '../../auth/key_file.js';
 import { parseJwks } from '../../auth/jwk.js';
@@ -36,9 +37,20 @@ export function addTokenCommands(program: Command): void {
 }
 
 async function revoke(jti: string, _: object, command: Command): Promise<void> {
-  const path = deniedPath(readSettings(process.env));
-  await denyLine(path, `jti:${jti}`);
-  print(command, { revoked: jti, file: path }, [`The token ${jti} is refused within a second; it stands in ${path}.`]);
+  refuseCredential(jti);
+  const settings = readSettings(process.env);
+  const path = deniedPath(settings);
+  const audited = await denyLine(settings, `jti:${jti}`, { event: 'token_revoke', jti, file: path });
+  print(command, { revoked: jti, file: path, audited }, [
+    `The token ${jti} is refused within a second; it stands in ${path}.`,
+  ]);
+}
+
+// Pasted by mistake, it would stand in the deny list and in the audit log.
+function refuseCredential(jti: string): void {
+  if (/^eyJ[\w-]*\.[\w-]+\.[\w-]*$/.test(jti))
+    throw new Fault('this is a token, and not its jti', 'keygate token inspect reads the token and prints its jti');
+  if (parseKeyId(jti) !== '') throw new Fault('this is an API key, and no jti', 'keygate key revoke takes its name');
 }
 
 async function inspect(_: object, command: Command): Promise<void> {

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { refusals } from '../../auth/refusals.js';
 import { fillCompose, fillReadme } from '../../build/settings_lists.js';
 import { readSources } from '../../build/sizes.js';
+import { adminEvents } from '../../cli/audit/admin_events.js';
 import { keyAttributes } from '../../auth/key_line.js';
 import { debianSuites } from '../../nginx/versions.js';
 import { variants } from '../gateway/harness/variants.js';
@@ -22,6 +23,11 @@ const command = join(root, 'dist/keygate_command.js');
 const snippets = Object.values(filledSnippets).join('\n');
 const template = read('nginx/gateway/nginx.conf.template');
 
+const audited = read('docs/admin.md').split('## The audit log of changes')[1]?.split('\n## ')[0] ?? '';
+const [eventRows = [], fieldRows = []] = audited
+  .split(/\n\| (?:event|field) .*\n/)
+  .slice(1)
+  .map((part) => (part.split('\n\n')[0] ?? '').split('\n').slice(1));
 const dockerSettings = all(read('docs/docker.md'), /^\| `([A-Z_]+)` +\|/gm);
 describe('names', () => {
   it.each([
@@ -117,6 +123,24 @@ describe('names', () => {
     expect(known.length).toBeGreaterThan(10);
     const documented = all(read('docs/admin.md'), /keygate ((?:key|jwks|token) [a-z]+|install)\b/g);
     expect(documented).toEqual(known.sort());
+    const unchanging = /change nothing and write no\s+line: ([^.]*)\./.exec(audited)?.[1] ?? '';
+    const commandsOf = (text: string) => all(text, /`((?:key|jwks|token) [a-z]+|install)`/g);
+    expect([...commandsOf(eventRows.join('\n')), ...commandsOf(unchanging)].sort()).toEqual(known.sort());
+  });
+
+  it('documents every event of the audit log with its fields, and uses each event', () => {
+    const documented = eventRows.map((row) => {
+      const cells = row.split('|').map((cell) => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name as string));
+      return [cells[1]?.[0], cells[4]];
+    });
+    expect(Object.fromEntries(documented)).toEqual(adminEvents);
+    const fields = all(fieldRows.map((row) => row.split('|')[1]).join(' '), /`(\w+)`/g);
+    const ofEvents = Object.values(adminEvents).flat();
+    const ofAll = ['time', 'event', 'uid', 'login', 'sudo_uid', 'sudo_user'];
+    expect(fields).toEqual([...new Set([...ofAll, ...ofEvents])].sort());
+    const commands = readSources().filter(({ path }) => path.startsWith('cli/') && !path.startsWith('cli/audit/'));
+    const code = commands.map(({ text }) => text).join('\n');
+    expect(Object.keys(adminEvents).filter((event) => !code.includes(`event: '${event}'`))).toEqual([]);
   });
 
   it('documents the nginx variables that settings.conf sets, and no other', () => {

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { ESLint } from 'eslint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
@@ -28,6 +29,14 @@ interface Place {
 }
 
 const place = (file: string, before: string | RegExp, after: string): Place => ({ file, before, after });
+
+const markFile = `
+async function markFile(_: object, command: Command): Promise<void> {
+  const { apiKeysFile: file, stateDir } = readSettings(process.env);
+  const edit = (text: string) => ({ text: text + '# mark', changes: [{ event: 'key_mark', file }] as AdminChanges });
+  print(command, { file, audited: await editAudited(file, stateDir, edit) }, ['marked']);
+}
+`;
 
 const walks: { [change: string]: Place[] } = {
   'a refusal': [
@@ -89,6 +98,18 @@ const walks: { [change: string]: Place[] } = {
       "  key.command('count').description('count the keys').action(listKeys);\n  key.command('list')",
     ),
     place('docs/admin.md', '    keygate key list', '    keygate key count\n    keygate key list'),
+    place('docs/admin.md', '`key hash`, `key list`', '`key hash`, `key count`, `key list`'),
+  ],
+  'an admin subcommand that changes a file': [
+    place(
+      'cli/keys/key_commands.ts',
+      "  key.command('list')",
+      "  key.command('mark').description('mark the file').action(markFile);\n  key.command('list')",
+    ),
+    place('cli/keys/key_commands.ts', 'function readKeyFile(', `${markFile}\nfunction readKeyFile(`),
+    place('cli/audit/admin_events.ts', '  token_revoke: [', "  key_mark: ['file'],\n  token_revoke: ["),
+    place('docs/admin.md', '    keygate key list', '    keygate key mark\n    keygate key list'),
+    place('docs/admin.md', '| `token_revoke`', '| `key_mark` | `key mark` | the mark | `file` |\n| `token_revoke`'),
   ],
   'an attribute of the key line': [
     place(
@@ -167,6 +188,33 @@ function run(program: string, args: string[]): { status: number | null; said: st
   const { status, stdout, stderr } = spawnSync(program, args, { cwd: copy, env, encoding: 'utf8' });
   return { status, said: stdout + stderr };
 }
+
+describe('a command that would change a file without a line in the audit log', () => {
+  it.each([
+    "import { writeFileSync } from 'node:fs';",
+    "import { rm } from 'node:fs/promises';",
+    "import { editLocked } from '../../node/locked_file.js';",
+    "import { writeAtomically } from '../../node/state_files.js';",
+    "import { writeSigningKeys } from '../../verifier/signing/stored_keys.js';",
+  ])('is refused by the linter: %s', async (line) => {
+    const lint = (text: string) => new ESLint({ cwd: root }).lintText(text, { filePath: 'cli/keys/key_commands.ts' });
+    const [result] = await lint(`${line}\n`);
+    const found = result?.messages.map(({ ruleId, message }) => `${ruleId}: ${message}`).join('\n');
+    expect(found).toMatch(/no-restricted-imports: .*use editAudited/);
+  });
+
+  it('is refused by the compiler without an event', () => {
+    change([], () => false);
+    const file = join(copy, 'cli/denied_file.ts');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('changes: [change]', 'changes: []'));
+    const { isGood, said } = check();
+    cpSync(join(root, 'cli/denied_file.ts'), file);
+    expect({ isGood, said }).toMatchObject({
+      isGood: false,
+      said: expect.stringContaining('denied_file.ts') as string,
+    });
+  }, 120000);
+});
 
 describe.each(Object.entries(walks))('the change %s', (_, places) => {
   const files = [...new Set(places.map(({ file }) => file))];

@@ -78,18 +78,22 @@ describe('the package', () => {
       let sidecar: ChildProcess | undefined;
       let nginx: Awaited<ReturnType<typeof operator.start>> | undefined;
       try {
-        const printed = run(bin('keygate'), [
-          'install',
-          operator.keygateDir,
-          '--nginx',
-          operator.program,
-          '--module',
-          operator.module,
-          '--engine',
-          variant.engine,
-          '--decision',
-          `unix:${operator.dir}/decision.sock`,
-        ]);
+        const printed = run(
+          bin('keygate'),
+          [
+            'install',
+            operator.keygateDir,
+            '--nginx',
+            operator.program,
+            '--module',
+            operator.module,
+            '--engine',
+            variant.engine,
+            '--decision',
+            `unix:${operator.dir}/decision.sock`,
+          ],
+          { env },
+        );
         operator.configure(linesIn(printed));
         editSettings(operator.keygateDir, {
           api_keys_file: join(state, 'keys/api_keys.txt'),

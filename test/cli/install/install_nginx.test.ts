@@ -80,7 +80,7 @@ describe('keygate install --render', () => {
     const ran = spawnSync(process.execPath, [program, 'install', dir, ...versions], {
       cwd: work,
       encoding: 'utf8',
-      env: { PATH: '/nowhere' },
+      env: { PATH: '/nowhere', STATE_DIR: join(work, 'state') },
     });
     expect(ran).toMatchObject({ status: 0, stderr: '' });
     const since = ['since_1_27_4.conf', 'since_1_29_3.conf']; // the nginx of install() is 1.22.1

@@ -12,6 +12,7 @@ export const { version } = JSON.parse(readFileSync(join(root, 'package.json'), '
 
 /** @param cwd the directory to run it in */
 export function runInstall(cwd: string, args: string[]) {
-  const ran = spawnSync(process.execPath, [program, 'install', ...args], { cwd, encoding: 'utf8' });
+  const env = { STATE_DIR: join(cwd, 'state'), ...process.env }; // not the gateway's of this machine
+  const ran = spawnSync(process.execPath, [program, 'install', ...args], { cwd, env, encoding: 'utf8' });
   return { code: ran.status, out: ran.stdout, err: ran.stderr };
 }

@@ -58,8 +58,9 @@ export async function makeOperator(variant: Variant, upstreamUrl: string): Promi
   writeFileSync(program, `#!/bin/sh\nexec ${command.join(' ')} -p ${dir} -e ${dir}/error.log -c ${conf} "$@"\n`);
   chmodSync(program, 0o755);
   const keygateDir = join(dir, 'nginx', 'keygate');
+  const env = { ...process.env, STATE_DIR: join(dir, 'state') }; // not the gateway's of this machine
   const run = (file: string, args: string[]): Ran => {
-    const ran = spawnSync(file, args, { cwd: dir, encoding: 'utf8' });
+    const ran = spawnSync(file, args, { cwd: dir, env, encoding: 'utf8' });
     return { code: ran.status, out: ran.stdout, err: ran.stderr };
   };
   const operator: Operator = {
