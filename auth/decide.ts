@@ -11,6 +11,7 @@ import {
 import { decideRecord, type KeyRecord } from './key_record.js';
 import type { LocationSettings } from './location_settings.js';
 import type { Platform } from './platform.js';
+import { nameBudget } from './rate_limit.js';
 import type { Reason } from './refusals.js';
 import { holdsScopes, admit, refuse, refusePrincipal, type Principal, type Verdict } from './verdict.js';
 import { checkTarget } from './target.js';
@@ -169,7 +170,8 @@ function conclude(judged: Verdict, { presented, request, gate }: Question, cost:
 // The location's limit holds for whoever has none.
 function withLimit(verdict: Verdict, { keyLimit }: LocationSettings): Verdict {
   if (!verdict.admitted || keyLimit === null || verdict.principal.limit !== null) return verdict;
-  return admit(Object.assign({}, verdict.principal, { limit: keyLimit }));
+  const budget = nameBudget(verdict.principal.budget, keyLimit);
+  return admit(Object.assign({}, verdict.principal, { limit: keyLimit, budget }));
 }
 
 function checkScopes(verdict: Verdict, settings: LocationSettings): Verdict {

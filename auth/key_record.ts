@@ -4,7 +4,7 @@
 import type { Reason } from './refusals.js';
 import { isJsonObject } from './json.js';
 import type { Platform } from './platform.js';
-import { isRateLimit, type RateLimit } from './rate_limit.js';
+import { isRateLimit, nameBudget, type RateLimit } from './rate_limit.js';
 import { encodeSubject, admit, refuse, type Verdict } from './verdict.js';
 
 /**
@@ -93,8 +93,8 @@ export function checkEntry(terms: Pick<KeyTerms, 'expiresSeconds'>, nowSeconds: 
  * Names the budget of a key's requests. All entries of one name, and the tokens that were minted from them, share it:
  * a minted token has the entry's subject.
  */
-export function keyBudget(subject: string): string {
-  return `key ${subject}`;
+export function keyBudget(subject: string, limit: RateLimit | null): string {
+  return nameBudget(`key ${subject}`, limit);
 }
 
 /** Decides about a key that matches an entry. */
@@ -109,7 +109,7 @@ export function decideRecord(record: KeyRecord, nowSeconds: number): Verdict {
     expiresSeconds: record.expiresSeconds === null ? undefined : record.expiresSeconds,
     keyId: record.keyId,
     limit: record.limit,
-    budget: keyBudget(record.subject),
+    budget: keyBudget(record.subject, record.limit),
   });
 }
 

@@ -49,34 +49,31 @@ export function isRateLimit(value: unknown): value is RateLimit {
   return typeof intervalMs === 'number' && intervalMs > 0 && typeof burst === 'number' && burst >= 0;
 }
 
-/** Whether an empty bucket is full again within a year. */
-export function isLimitUsable({ intervalMs, burst }: RateLimit): boolean {
-  return intervalMs * (burst + 1) <= maxFillMs;
+/** @returns the name of somebody's budget under a limit; of no budget yet where there is no limit */
+export function nameBudget(whose: string, limit: RateLimit | null): string {
+  return limit === null ? whose : `${whose} ${limit.intervalMs} ${limit.burst}`;
 }
 
-/** The state of a bucket after a request, for headers and logs. */
-export interface LimitState {
-  /** How many requests a full bucket admits at once. */
-  limit: number;
-  /** How many requests it would admit now. */
-  remaining: number;
-  /** Until the bucket is full again. */
-  resetMs: number;
-  /** Until the next request is admitted; 0 where it would be now. */
-  retryAfterMs: number;
+/** How long an empty bucket takes to become full. */
+export function fillMs({ intervalMs, burst }: RateLimit): number {
+  return intervalMs * (burst + 1);
+}
+
+/** Whether an empty bucket is full again within a year. */
+export function isLimitUsable(limit: RateLimit): boolean {
+  return fillMs(limit) <= maxFillMs;
 }
 
 /**
- * Describes a bucket.
+ * How many requests a bucket would admit at once.
  * @param pendingMs until the bucket is full again
  */
-export function limitState({ intervalMs, burst }: RateLimit, pendingMs: number): LimitState {
-  const fullMs = intervalMs * (burst + 1);
-  const freeMs = fullMs - Math.max(0, pendingMs);
-  return {
-    limit: burst + 1,
-    remaining: Math.max(0, Math.floor(freeMs / intervalMs + 1e-6)), // a full bucket may miss a rounding error
-    resetMs: Math.max(0, pendingMs),
-    retryAfterMs: Math.max(0, intervalMs - freeMs),
-  };
+export function remainingRequests(limit: RateLimit, pendingMs: number): number {
+  const requests = (fillMs(limit) - pendingMs) / limit.intervalMs;
+  return Math.max(0, Math.floor(requests + 1e-6)); // a full bucket may miss a rounding error
+}
+
+/** How long until the bucket admits a request; 0 where it would now. */
+export function retryAfterMs(limit: RateLimit, pendingMs: number): number {
+  return Math.max(0, pendingMs + limit.intervalMs - fillMs(limit));
 }

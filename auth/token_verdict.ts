@@ -187,6 +187,6 @@ function bindToEntry(principal: Principal, fingerprint: string, { keys, nowSecon
   if (expiresSeconds !== null) principal.expiresSeconds = Math.min(Number(principal.expiresSeconds), expiresSeconds);
   principal.keyId = keyId;
   principal.limit = limit;
-  principal.budget = keyBudget(principal.subject);
+  principal.budget = keyBudget(principal.subject, limit);
   return admit(principal);
 }

@@ -21,7 +21,10 @@ export interface Principal {
   keyId: string;
   /** How many requests the principal may send; null for any number. */
   limit: RateLimit | null;
-  /** Names the budget that the principal's requests are charged to. */
+  /**
+   * Names the budget that the principal's requests are charged to. A principal has a budget for each limit: a location
+   * with another RATE_LIMIT_KEY has another budget.
+   */
   budget: string;
 }
 

@@ -29,6 +29,8 @@ export interface Gate {
   jwksPath: string;
   /** Whether RATE_LIMIT_AUTH is as shipped and X-Forwarded-For names the client; else there is no limit. */
   isLimited?: boolean;
+  /** More settings, by their nginx variables without `keygate_`. */
+  settings?: { [name: string]: string };
   /** JavaScript in the place of Keygate's. */
   module?: string;
 }
@@ -129,7 +131,7 @@ export function gated(place: Place, gate: Gate): Files {
   return files;
 }
 
-function fillSettings(snippet: string, { stateDir, jwksPath, isLimited }: Gate): string {
+function fillSettings(snippet: string, { stateDir, jwksPath, isLimited, settings }: Gate): string {
   const socket = `unix:${join(stateDir, 'run', 'verifier.sock')}`;
   const values: { [name: string]: string } = {
     api_keys_file: join(stateDir, 'keys', 'api_keys.txt'),
@@ -139,6 +141,7 @@ function fillSettings(snippet: string, { stateDir, jwksPath, isLimited }: Gate):
     jwt_audience: 'bench',
     ...(isLimited === true ? {} : { rate_limit_auth: 'off' }),
     sidecar: socket,
+    ...settings,
   };
   const filled = snippet.replace(/^(js_var \$keygate_(\w+)) ".*?";/gm, (line, start: string, name: string) =>
     name in values ? `${start} "${values[name]}";` : line,

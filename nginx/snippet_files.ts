@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
 import { carriedValues, identityHeaders } from '../auth/identity_headers.js';
 import { isReason } from '../auth/refusals.js';
-import { limitValues } from '../auth/limit_headers.js';
 import { askedSettings } from '../auth/location_settings.js';
 import { requestIdPattern } from '../auth/request_id.js';
 import { sidecarMediaType } from '../auth/key_record.js';
@@ -111,12 +110,10 @@ function eachIdentity(line: string): string[] {
         .replace('IDENTITY_VARIABLE', variable),
     );
   }
-  if (line.includes('CARRIED_')) return carriedValues.map((row) => fillRow(line, 'CARRIED', row));
-  return line.includes('LIMIT_') ? limitValues.map((row) => fillRow(line, 'LIMIT', row)) : [line];
-}
-
-function fillRow(line: string, kind: string, row: { answerHeader: string; variable: string }): string {
-  return line.replace(`${kind}_ANSWER`, variablePart(row.answerHeader)).replace(`${kind}_VARIABLE`, row.variable);
+  if (!line.includes('CARRIED_')) return [line];
+  return carriedValues.map(({ answerHeader, variable }) =>
+    line.replace('CARRIED_ANSWER', variablePart(answerHeader)).replace('CARRIED_VARIABLE', variable),
+  );
 }
 
 function variablePart(header: string): string {

@@ -5,7 +5,7 @@
 import { decide } from '../../auth/decide.js';
 import { refusals } from '../../auth/refusals.js';
 import { carriedValues, type CarriedValue } from '../../auth/identity_headers.js';
-import { limitValues } from '../../auth/limit_headers.js';
+import { limitVariables } from '../../auth/limit_headers.js';
 import { refuse, type Refused, type Verdict } from '../../auth/verdict.js';
 import { readGeneration, maxPolls, mayWait, pause, pollEveryMs } from '../keys/shared_state.js';
 import { oneLine } from '../platform.js';
@@ -13,7 +13,7 @@ import { failureLimit, isFailure } from '../limits/failure_limit.js';
 import { NginxGate } from './gate.js';
 import { parseSettings, Question, readAsked, type QuestionSource, askedSource, ownSource } from './question.js';
 import { charge, type Outcome } from './outcome.js';
-import { sendLimit, sendVerdict, sendRefusal } from './refusal.js';
+import { sendVerdict, sendRefusal } from './refusal.js';
 import { recallHere } from './verdict_cache.js';
 import { isRequestId } from '../../auth/request_id.js';
 
@@ -39,7 +39,7 @@ function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
     const value = read(principal);
     if (value !== '') headersOut[answerHeader] = value;
   }
-  if (outcome.limit !== undefined) sendLimit(r, outcome.limit);
+  if (outcome.limit !== undefined) headersOut['X-Keygate-Limit'] = outcome.limit;
   r.return(204);
 }
 
@@ -69,8 +69,8 @@ function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
     const value = read(principal);
     if (value !== '') variables[variable] = value;
   }
-  const { limit } = outcome;
-  if (limit !== undefined) limitValues.forEach(({ variable, read }) => (variables[variable] = read(limit)));
+  const words = outcome.limit === undefined ? [] : outcome.limit.split(' ');
+  words.forEach((word, i) => (variables[limitVariables[i] as 'keygate_limit'] = word));
   r.decline();
 }
 

@@ -2,7 +2,8 @@
 // is charged once, however often nginx asks about it: a redirect inside nginx asks again.
 
 import type { AnswerDetails } from '../../auth/answer.js';
-import { formatLimit, type LimitValues } from '../../auth/limit_headers.js';
+import { formatLimit } from '../../auth/limit_headers.js';
+import { retryAfterMs } from '../../auth/rate_limit.js';
 import { refusePrincipal, type Admitted, type Refused } from '../../auth/verdict.js';
 import { chargeRequest } from '../limits/principal_limit.js';
 import type { QuestionSource } from './question.js';
@@ -11,31 +12,34 @@ import type { QuestionSource } from './question.js';
 export type Outcome = AdmittedOutcome | RefusedOutcome;
 
 export interface AdmittedOutcome extends Admitted {
-  /** Where the principal has a limit. */
-  limit?: LimitValues;
+  /** The limit's state (formatLimit), where the principal has one. */
+  limit?: string;
 }
 
 export interface RefusedOutcome extends Refused, AnswerDetails {
-  /** Where the principal's limit is spent. */
-  limit?: LimitValues;
+  /** The limit's state (formatLimit), where it is spent. */
+  limit?: string;
 }
 
-/** Charges an admitted request to its principal, where the principal has a limit. */
+// Filled anew for each request: engines take longer to make an object than to fill it.
+const charged: AdmittedOutcome & { limit: string } = { admitted: true, principal: undefined as never, limit: '' };
+
+/**
+ * Charges an admitted request to its principal, where the principal has a limit.
+ * @returns an outcome that the next call may fill anew
+ */
 export function charge(admitted: Admitted, variables: NginxVariables, source: QuestionSource): Outcome {
   const { principal } = admitted;
-  if (principal.limit === null) return admitted;
-  const charged = source.charged(variables);
-  if (charged) return { admitted: true, principal, limit: parseCharged(charged) };
-  const charge = chargeRequest(principal);
-  if (charge === undefined) return refusePrincipal('limits_unavailable', principal);
-  const { isAdmitted, state } = charge;
-  const limit = formatLimit(state, source.wholeTarget(variables) || '', Date.now());
-  if (isAdmitted) return { admitted: true, principal, limit };
-  return { admitted: false, reason: 'key_rate_limited', principal, limit, retryAfterMs: state.retryAfterMs };
-}
-
-// `$keygate_charged` in nginx/snippets/asking.conf.
-function parseCharged(text: string): LimitValues {
-  const [dialect = '', limit = '', remaining = '', reset = ''] = text.split(' ');
-  return { dialect: dialect === 'anthropic' ? dialect : 'openai', limit, remaining, reset };
+  const { limit, budget } = principal;
+  if (limit === null) return admitted;
+  charged.principal = principal;
+  charged.limit = source.charged(variables) || '';
+  if (charged.limit !== '') return charged;
+  const taken = chargeRequest(budget, limit);
+  if (taken === undefined) return refusePrincipal('limits_unavailable', principal);
+  const { isAdmitted, pendingMs } = taken;
+  charged.limit = formatLimit({ limit, pendingMs }, source.wholeTarget(variables) || '', Date.now());
+  if (isAdmitted) return charged;
+  const waitMs = retryAfterMs(limit, pendingMs);
+  return { admitted: false, reason: 'key_rate_limited', principal, limit: charged.limit, retryAfterMs: waitMs };
 }

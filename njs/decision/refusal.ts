@@ -2,7 +2,7 @@
 // (nginx/snippets/locations.conf), or as the answer itself.
 
 import { formatRefusal } from '../../auth/answer.js';
-import { formatLimitHeaders, limitValues, type LimitValues } from '../../auth/limit_headers.js';
+import { formatLimitHeaders } from '../../auth/limit_headers.js';
 import type { RefusedOutcome } from './outcome.js';
 
 /**
@@ -18,7 +18,7 @@ export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void 
     if (name === 'WWW-Authenticate') headersOut[status === 401 ? name : 'X-Keygate-Challenge'] = value;
     else if (carried.indexOf(name) >= 0) headersOut['X-Keygate-' + name.replace('X-', '')] = value;
   }
-  if (outcome.limit !== undefined) sendLimit(r, outcome.limit);
+  if (outcome.limit !== undefined) headersOut['X-Keygate-Limit'] = outcome.limit;
   headersOut['X-Keygate-Status'] = String(status);
   headersOut['X-Keygate-Body'] = body;
   headersOut['X-Keygate-Reason'] = outcome.reason;
@@ -27,11 +27,6 @@ export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void 
 
 // Headers of a refusal that the verdict carries under names of ours (nginx/snippets/verdict.conf).
 const carried = ['Retry-After', 'Retry-After-Ms', 'X-Should-Retry'];
-
-/** Puts the state of a limit among a verdict's headers. */
-export function sendLimit(r: NginxHTTPRequest, limit: LimitValues): void {
-  limitValues.forEach(({ answerHeader, read }) => (r.headersOut[answerHeader] = read(limit)));
-}
 
 /** Answers a request with its refusal. */
 export function sendRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {

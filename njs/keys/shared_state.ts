@@ -38,7 +38,8 @@ export type StateName =
 
 /** @returns what is stored under the name, or undefined */
 export function readState(name: StateName): string | undefined {
-  return ngx.shared.keygate_state.get(name) as string | undefined;
+  if (found.dictionary === undefined) found.dictionary = ngx.shared.keygate_state;
+  return found.dictionary.get(name) as string | undefined;
 }
 
 /** Stores a text; throws SharedMemoryError when the dictionary is full. */
@@ -78,8 +79,7 @@ const found: Found = { dictionary: undefined, hmacSecret: undefined };
 
 /** @returns the generation, or undefined until the files were read for the first time */
 export function readGeneration(): string | undefined {
-  if (found.dictionary === undefined) found.dictionary = ngx.shared.keygate_state;
-  return found.dictionary.get('generation') as string | undefined;
+  return readState('generation');
 }
 
 const parts: StateName[] = ['keys', 'minting', 'local', 'remote', 'denied'];

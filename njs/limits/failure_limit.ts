@@ -2,9 +2,9 @@
 
 import { clientNetwork } from '../../auth/client_network.js';
 import { refusals, type Reason } from '../../auth/refusals.js';
-import { parseBurst, parseRate, type RateLimit } from '../../auth/rate_limit.js';
+import { parseBurst, parseRate, retryAfterMs as waitOf, type RateLimit } from '../../auth/rate_limit.js';
 import { log } from '../platform.js';
-import { fullMs, pendingOf, takeRequest } from './bucket.js';
+import { pendingOf, takeRequest } from './bucket.js';
 
 export interface FailureLimit {
   /** @returns whether the limit is spent, without counting a failure */
@@ -33,7 +33,7 @@ export function failureLimit(variables: NginxVariables, address: string): Failur
 
 function limitOf(network: string, limit: RateLimit): FailureLimit {
   const zone = ngx.shared.keygate_budgets;
-  const retryAfterMs = () => pendingOf(zone, network, limit) + limit.intervalMs - fullMs(limit);
+  const retryAfterMs = () => waitOf(limit, pendingOf(zone, network, limit));
   return {
     isSpent: () => retryAfterMs() > 0,
     spend: () => {

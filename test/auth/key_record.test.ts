@@ -112,7 +112,7 @@ describe('decideRecord', () => {
         expiresSeconds: now + 60,
         keyId: 'abcd1234',
         limit: { intervalMs: 1000, burst: 20 },
-        budget: 'key alice',
+        budget: 'key alice 1000 20',
       },
     });
     const endless = decideRecord({ ...record, expiresSeconds: null }, now);
