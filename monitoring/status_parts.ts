@@ -49,6 +49,6 @@ function describeCertificate({ certificateExpires, now }: Status): Part[] {
   const left = certificateExpires - now;
   const condition = left <= 0 ? 'failing' : left < certificateWarningSeconds ? 'degraded' : 'ok';
   const word = left <= 0 ? 'expired' : condition === 'ok' ? 'valid' : 'ends soon';
-  const span = left <= 0 ? `expired ${formatAge(-left)} ago` : `expires in ${formatAge(left)}`;
+  const span = left <= 0 ? `${formatAge(-left)} ago` : `expires in ${formatAge(left)}`;
   return [{ name: 'Certificate', condition, word, facts: [span, `on ${formatDay(certificateExpires)}`] }];
 }

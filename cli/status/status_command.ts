@@ -1,5 +1,8 @@
 // `keygate status`: asks the running gateway for /status.json and prints it; docs/monitoring.md has the fields.
 
+import { once } from 'node:events';
+import http, { type IncomingMessage } from 'node:http';
+import https from 'node:https';
 import type { Command } from 'commander';
 import { parseStatus, type Status } from '../../monitoring/status.js';
 import { Fault } from '../../node/fault.js';
@@ -62,28 +65,33 @@ async function fetchStatus(url: URL): Promise<Status> {
   );
 }
 
+// Not by `fetch`, which refuses to ask some ports.
 async function fetchText(url: URL): Promise<string> {
+  const signal = AbortSignal.timeout(timeoutMs);
   try {
-    const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(timeoutMs) });
-    if (response.status === 200) return await readBounded(response);
-    await response.body?.cancel();
+    const request = (url.protocol === 'https:' ? https : http).get(url, { signal, agent: false });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    if (response.statusCode === 200) return await readBounded(response, url);
+    response.destroy();
     throw new Fault(
-      `${url.href} answers with status ${response.status}`,
+      `${url.href} answers with status ${response.statusCode}`,
       'another program listens there, or the gateway does not know this host name',
     );
   } catch (error) {
-    throw error instanceof Fault ? error : new Fault(explainSilence(url, error), `is the gateway running? ${inDocker}`);
+    if (error instanceof Fault) throw error;
+    const silence = signal.aborted ? `${url.href} did not answer within ${timeoutMs / 1000} s` : explain(url, error);
+    throw new Fault(silence, `is the gateway running? ${inDocker}`);
   }
 }
 
-async function readBounded(response: Response): Promise<string> {
-  const parts: Uint8Array[] = [];
+async function readBounded(response: IncomingMessage, url: URL): Promise<string> {
+  const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of response.body ?? []) {
+  for await (const part of response as AsyncIterable<Buffer>) {
     bytes += part.length;
     if (bytes > maxBytes)
       throw new Fault(
-        `${response.url} answers with more than ${maxBytes} bytes, which is no status of a Keygate`,
+        `${url.href} answers with more than ${maxBytes} bytes, which is no status of a Keygate`,
         'another program listens there',
       );
     parts.push(part);
@@ -91,11 +99,8 @@ async function readBounded(response: Response): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-function explainSilence(url: URL, error: unknown): string {
-  if (error instanceof Error && error.name === 'TimeoutError')
-    return `${url.href} did not answer within ${timeoutMs / 1000} s`;
-  const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
-  const code = cause?.code ?? '';
+function explain(url: URL, error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ECONNREFUSED') return `nothing answers at ${url.href}`;
-  return `${url.href} can't be asked: ${printableText(cause?.message || String(error))}`;
+  return `${url.href} can't be asked: ${printableText(message || String(code))}`;
 }

@@ -122,17 +122,19 @@ describe('keygate status without a gateway', () => {
     expect(ran).toMatchObject({ code: 1, out: '' });
     expect(ran.err).toBe(
       `keygate: nothing answers at http://127.0.0.1:${port}/status.json\n` +
-        'hint: is the gateway running? in Docker: docker compose exec nginx curl -s http://127.0.0.1:9145/status.json\n',
+        'hint: is the gateway running? in Docker: ' +
+        'docker compose exec nginx curl -s http://127.0.0.1:9145/status.json\n',
     );
   });
 
   it.each<[string, RequestListener, string]>([
-    ['answers with a page', (_, response) => response.end('<html>'), 'expected a JSON object, but it is not an object'],
+    ['answers with a page', (_, response) => response.end('<html>'), 'expected a JSON object'],
     ['answers with other JSON', (_, response) => response.end('{"status":"ok"}'), 'problems: expected a list'],
     ['knows no such path', (_, response) => response.writeHead(404).end(), 'answers with status 404'],
     ['redirects', (_, response) => response.writeHead(302, { location: '/status' }).end(), 'answers with status 302'],
     ['never stops', (_, response) => endless(response), 'answers with more than 1048576 bytes'],
-    ['breaks off', (_, response) => void response.socket?.destroy(), "can't be asked: other side closed"],
+    ['breaks off', (_, response) => void response.socket?.destroy(), "can't be asked: socket hang up"],
+    ['is cut off', (_, response) => cutOff(response), "can't be asked: aborted"],
     ['never answers', () => undefined, 'did not answer within 3 s'],
     ['never ends its answer', (_, response) => void response.write('{'), 'did not answer within 3 s'],
   ])('ends with 1 and says so when another program %s', async (_, answer, said) => {
@@ -154,6 +156,10 @@ describe('keygate status without a gateway', () => {
     expect(() => localUrl('off')).toThrow('METRICS_PORT is off, so the gateway tells nobody its status');
   });
 });
+
+function cutOff(response: Parameters<RequestListener>[1]): void {
+  response.write('{', () => response.destroy());
+}
 
 function endless(response: Parameters<RequestListener>[1]): void {
   const part = Buffer.alloc(65536, 0x20);
