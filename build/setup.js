@@ -33,6 +33,7 @@ function bundleSources() {
   const folders = [
     'auth',
     'njs',
+    'monitoring',
     'nginx',
     'verifier',
     'cli',

@@ -1,4 +1,5 @@
-// The admin command `keygate`: installs Keygate beside an nginx, and manages API keys, signing keys and tokens.
+// The admin command `keygate`: installs Keygate beside an nginx, manages API keys, signing keys and tokens, and tells
+// how the gateway is.
 
 import { existsSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
@@ -6,6 +7,7 @@ import { addInstallCommand } from './install/install_command.js';
 import { addJwksCommands } from './signing/jwks_commands.js';
 import { addKeyCommands } from './keys/key_commands.js';
 import { exitCodes } from './output.js';
+import { addStatusCommand } from './status/status_command.js';
 import { addTokenCommands } from './tokens/token_commands.js';
 import { explainError } from '../node/fault.js';
 import { loadEnvFile } from '../settings/env_file.js';
@@ -29,6 +31,7 @@ addInstallCommand(program);
 addKeyCommands(program);
 addJwksCommands(program);
 addTokenCommands(program);
+addStatusCommand(program);
 for (const command of program.commands) command.exitOverride().commands.forEach((one) => one.exitOverride());
 
 program.hook('preAction', () => loadSettings(program.opts<{ settings?: string }>().settings));

@@ -14,7 +14,7 @@ export interface UnpackedNginx {
   modulePath: string;
 }
 
-const loaders: { [architecture: string]: { loader: string; libraries: string } } = {
+const loaders: { [architecture: string]: Loader } = {
   amd64: { loader: 'ld-linux-x86-64.so.2', libraries: 'x86_64-linux-gnu' },
   arm64: { loader: 'ld-linux-aarch64.so.1', libraries: 'aarch64-linux-gnu' },
 };
@@ -33,15 +33,9 @@ export async function unpackNginx(suite: Suite): Promise<UnpackedNginx> {
   if (names === undefined)
     throw new Fault(`no nginx to unpack for the architecture ${architecture}: set NGINX_RUNTIME=system, ${dockerWay}`);
   const home = unpackOnce(`nginx-${suite}-${architecture}`, suite, packages);
-  const libraries = join(home, 'usr/lib', names.libraries);
-  const loader = [
-    join(libraries, names.loader),
-    join(home, 'usr/lib64', names.loader),
-    join(home, 'lib', names.loader),
-  ];
-  const program = loader.find((path) => existsSync(path)) ?? (loader[0] as string);
+  const { loader, libraries } = findLoader(home, names);
   return {
-    command: [program, '--library-path', libraries, join(home, 'usr/sbin/nginx')],
+    command: [loader, '--library-path', libraries, join(home, 'usr/sbin/nginx')],
     modulePath: join(home, 'usr/lib/nginx/modules', moduleFile),
   };
 }
@@ -52,6 +46,36 @@ export async function unpackNginx(suite: Suite): Promise<UnpackedNginx> {
  */
 export function unpackPackage(suite: Suite, name: string): string {
   return unpackOnce(`${name}-${suite}`, suite, () => [name]);
+}
+
+/** The dynamic loader of an unpacked folder, and the folder of the libraries that came with it. */
+export interface Loader {
+  loader: string;
+  libraries: string;
+}
+
+/**
+ * Unpacks programs of a Debian release and all that they depend on once, such as a browser for tests.
+ * @param isNeeded whether a package that the programs depend on is to be unpacked
+ * @returns the folder that stands for `/`, and how to run what is in it
+ */
+export function unpackPrograms(
+  suite: Suite,
+  programs: string[],
+  isNeeded: (name: string) => boolean,
+): Loader & { home: string } {
+  const architecture = run('dpkg', ['--print-architecture'], {}).trim();
+  const names = loaders[architecture];
+  if (names === undefined) throw new Fault(`no ${programs.join(', ')} to unpack for the architecture ${architecture}`);
+  const list: ListPackages = (options) => listDependencies(options, programs).filter(isNeeded);
+  const home = unpackOnce(`${programs[0]}-${suite}-${architecture}`, suite, list);
+  return { home, ...findLoader(home, names) };
+}
+
+function findLoader(home: string, names: Loader): Loader {
+  const libraries = join(home, 'usr/lib', names.libraries);
+  const paths = [join(libraries, names.loader), join(home, 'usr/lib64', names.loader), join(home, 'lib', names.loader)];
+  return { libraries, loader: paths.find((path) => existsSync(path)) ?? (paths[0] as string) };
 }
 
 type ListPackages = (aptOptions: string[]) => string[];
@@ -121,10 +145,13 @@ function findMirror(): string {
 }
 
 function packages(options: string[]): string[] {
+  return listDependencies(options, ['nginx', 'libnginx-mod-http-js']).filter((name) => !unneeded.test(name));
+}
+
+function listDependencies(options: string[], names: string[]): string[] {
   const omit = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map((kind) => `--no-${kind}`);
-  const listed = run('apt-cache', [...options, 'depends', '--recurse', ...omit, 'nginx', 'libnginx-mod-http-js'], {});
-  const names = listed.split('\n').filter((line) => /^[a-z0-9]/.test(line));
-  return [...new Set(names)].filter((name) => !unneeded.test(name));
+  const listed = run('apt-cache', [...options, 'depends', '--recurse', ...omit, ...names], {});
+  return [...new Set(listed.split('\n').filter((line) => /^[a-z0-9]/.test(line)))];
 }
 
 function run(program: string, args: string[], options: { cwd?: string }): string {

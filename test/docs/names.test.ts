@@ -121,7 +121,7 @@ describe('names', () => {
       return inner.length === 0 ? [group] : inner.map((name) => `${group} ${name}`);
     });
     expect(known.length).toBeGreaterThan(10);
-    const documented = all(read('docs/admin.md'), /keygate ((?:key|jwks|token) [a-z]+|install)\b/g);
+    const documented = all(read('docs/admin.md'), /keygate ((?:key|jwks|token) [a-z]+|install|status)\b/g);
     expect(documented).toEqual(known.sort());
     const unchanging = /change nothing and write no\s+line: ([^.]*)\./.exec(audited)?.[1] ?? '';
     const commandsOf = (text: string) => all(text, /`((?:key|jwks|token) [a-z]+|install)`/g);
