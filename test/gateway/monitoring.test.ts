@@ -55,6 +55,15 @@ describe('the configuration of Prometheus', () => {
     expect([...new Set(fired)].sort()).toEqual(alerts.sort());
   });
 
+  it('has the alerts that docs/monitoring.md lists, and no other', () => {
+    const docs = readFileSync(join(import.meta.dirname, '../../docs/monitoring.md'), 'utf8');
+    const listed = [...docs.matchAll(/^\| `(Keygate\w+)` +\| (\w+) /gm)].map(
+      ([, name, severity]) => `${name} ${severity}`,
+    );
+    const alerts = shipped('alerts.yml').matchAll(/- alert: (\w+)[^]*?severity: (\w+)/g);
+    expect(listed.sort()).toEqual([...alerts].map(([, name, severity]) => `${name} ${severity}`).sort());
+  });
+
   it('expects of each zone but those that evict that it does not become full', () => {
     const snippets = readFileSync(join(import.meta.dirname, '../../nginx/snippets/decision_server.conf'), 'utf8');
     const evicting = [...snippets.matchAll(/zone=keygate_(\w+):[^;]* evict\b/g)].map(([, zone]) => zone);
