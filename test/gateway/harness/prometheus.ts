@@ -74,7 +74,10 @@ export async function startPrometheus(target: string): Promise<RunningPrometheus
   await waitUntil(
     async () => (await running.query('up == 1').catch(() => [])).length > 0,
     () => `Prometheus did not scrape\n${child.exitCode}\n${said.join('')}`,
-  );
+  ).catch(async (error) => {
+    await stop();
+    throw error;
+  });
   return running;
 }
 
