@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { metricsTable, startMonitored, type Monitored } from './harness/monitored.js';
+import { caused, metricsTable, startMonitored, type Monitored } from './harness/monitored.js';
 import {
   monitoringFolder,
   nodesOf,
@@ -171,19 +171,29 @@ describe('Prometheus, beside a gateway under mixed traffic', () => {
     expect(await prometheus.alerts()).toEqual([]);
   });
 
-  it.each([
-    ['KeygateSidecarDown', 'the sidecar is away', () => monitored.stopSidecar()],
-    ['KeygateDown', 'nginx is away', () => monitored.stop()],
-  ])('fires %s alone when %s', async (name, _, cause) => {
-    await cause();
-    const firing = async () => (await prometheus.alerts()).filter(({ state }) => state === 'firing');
-    const names = async () => (await firing()).map(({ labels }) => labels['alertname']);
+  const firing = async () => (await prometheus.alerts()).filter(({ state }) => state === 'firing');
+  const namesFiring = async () => (await firing()).map(({ labels }) => labels['alertname']).join();
+
+  it.each(caused)('fires %s alone while its cause lasts, and says so in words', async (name) => {
+    const takeAway = await monitored.causes[name]();
     await waitUntil(
-      async () => (await names()).join() === name,
+      async () => (await namesFiring()) === name,
       () => name,
     );
     const [alert] = await firing();
-    expect(alert?.annotations['summary']).not.toMatch(/[{}<]|no value/);
-    expect(alert?.annotations['description']).not.toMatch(/[{}<]|no value/);
+    for (const text of Object.values(alert?.annotations ?? {})) expect(text).not.toMatch(/[{}<]|no value/);
+    await takeAway();
+    await waitUntil(
+      async () => (await namesFiring()) === '',
+      () => `${name} stays`,
+    );
+  });
+
+  it('fires KeygateDown alone when nginx is away', async () => {
+    await monitored.stop();
+    await waitUntil(
+      async () => (await namesFiring()) === 'KeygateDown',
+      () => 'KeygateDown',
+    );
   });
 });

@@ -4,11 +4,21 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+/** Alerts whose causes a test can make. */
+export type Caused = (typeof caused)[number];
+export const caused = [
+  'KeygateKeyLinesUnusable',
+  'KeygateKeysStale',
+  'KeygateSourceFaulty',
+  'KeygateSidecarDown',
+] as const;
+
 /** What the tests of the dashboard and the alerts scrape. */
 export interface Monitored {
   /** `address:port` of /metrics. */
   address: string;
-  stopSidecar: () => Promise<void>;
+  /** Makes the cause of an alert, and returns what takes the cause away. */
+  causes: { [alert in Caused]: () => Promise<() => Promise<void>> };
   /** Ends the traffic, and the gateway; may be called again. */
   stop: () => Promise<void>;
 }
@@ -16,7 +26,7 @@ export interface Monitored {
 const yearSeconds = 365 * 86400;
 
 /** What is scraped for the nth time. */
-const exposition = (n: number, sidecarUp: number, now: number) => `
+const exposition = (n: number, now: number) => `
 keygate_build_info{version="0.1.0",nginx="1.30.6",njs="1.0.2",engine="qjs"} 1
 keygate_start_time_seconds ${now - n}
 keygate_requests_total{route="api",code="2xx",auth="api_key"} ${50 * n}
@@ -45,7 +55,7 @@ keygate_source_faulty{source="denied"} 0
 keygate_jwks_keys{source="remote"} 2
 keygate_jwks_age_seconds{source="remote"} ${n}
 keygate_jwks_fetch_success 1
-keygate_sidecar_up ${sidecarUp}
+keygate_sidecar_up 1
 keygate_bcrypt_queue_length 0
 keygate_bcrypt_seconds_bucket{le="0.1"} ${n}
 keygate_bcrypt_seconds_bucket{le="+Inf"} ${n}
@@ -67,7 +77,7 @@ keygate_lost_counts_total 0
 
 /** STAND-IN for monitoring/metrics_table.ts: each metric with its labels. */
 export const metricsTable: readonly { name: string; labels: string[] }[] = [
-  ...exposition(1, 1, 0).matchAll(/^(\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? /gm),
+  ...exposition(1, 0).matchAll(/^(\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? /gm),
 ].map(([, name = '', pairs = '']) => ({
   name,
   labels: [...pairs.matchAll(/(\w+)="/g)].map(([, label = '']) => label).filter((label) => label !== 'le'),
@@ -79,17 +89,31 @@ export const metricsTable: readonly { name: string; labels: string[] }[] = [
  */
 export async function startMonitored(): Promise<Monitored> {
   let scrapes = 0;
-  let sidecarUp = 1;
+  const changed = new Map<string, number>();
+  const change = (series: string, value: number) => async () => {
+    changed.set(series, value);
+    return async () => void changed.delete(series);
+  };
   const server = createServer((_, response) => {
     scrapes += 1;
+    const lines = exposition(scrapes, Date.now() / 1000)
+      .trimStart()
+      .split('\n');
+    const values = lines.map((line) => {
+      const [series = ''] = line.split(' ');
+      return changed.has(series) ? `${series} ${changed.get(series)}` : line;
+    });
     response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');
-    response.end(exposition(scrapes, sidecarUp, Date.now() / 1000).trimStart());
+    response.end(values.join('\n'));
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    stopSidecar: async () => {
-      sidecarUp = 0;
+    causes: {
+      KeygateKeyLinesUnusable: change('keygate_api_keys_unusable_lines', 1),
+      KeygateKeysStale: change('keygate_source_faulty{source="keys"}', 1),
+      KeygateSourceFaulty: change('keygate_source_faulty{source="denied"}', 1),
+      KeygateSidecarDown: change('keygate_sidecar_up', 0),
     },
     stop: async () => {
       server.closeAllConnections();
