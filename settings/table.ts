@@ -168,4 +168,8 @@ export const containerSettings = [
   'COPILOT_API_REF',
   'NGINX_IMAGE',
   'NODE_IMAGE',
+  'PROMETHEUS_IMAGE',
+  'PROMETHEUS_PORT',
+  'GRAFANA_IMAGE',
+  'GRAFANA_PORT',
 ];

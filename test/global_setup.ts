@@ -15,6 +15,7 @@ export default async function setup(): Promise<() => void> {
   await unpackNginx('forky');
   await unpackNginx('trixie');
   for (const suite of ['forky', 'trixie'] as const) unpackPackage(suite, 'libfaketime');
+  for (const name of ['prometheus', 'promtool']) unpackPackage('forky', name);
   const portsDir = mkdtempSync(join(tmpdir(), 'keygate-ports-'));
   process.env[portsDirVariable] = portsDir;
   return () => rmSync(portsDir, { recursive: true });

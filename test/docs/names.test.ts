@@ -124,7 +124,7 @@ describe('names', () => {
     const documented = all(read('docs/admin.md'), /keygate ((?:key|jwks|token) [a-z]+|install|status)\b/g);
     expect(documented).toEqual(known.sort());
     const unchanging = /change nothing and write no\s+line: ([^.]*)\./.exec(audited)?.[1] ?? '';
-    const commandsOf = (text: string) => all(text, /`((?:key|jwks|token) [a-z]+|install)`/g);
+    const commandsOf = (text: string) => all(text, /`((?:key|jwks|token) [a-z]+|install|status)`/g);
     expect([...commandsOf(eventRows.join('\n')), ...commandsOf(unchanging)].sort()).toEqual(known.sort());
   });
 
