@@ -4,10 +4,11 @@
 
 import { decide } from '../../auth/decide.js';
 import { refusals } from '../../auth/refusals.js';
-import { carriedValues, type CarriedValue } from '../../auth/identity_headers.js';
 import { refuse, type Admitted, type Refused, type Verdict } from '../../auth/verdict.js';
 import { readGeneration, maxPolls, mayWait, pause, pollEveryMs } from '../keys/shared_state.js';
 import { oneLine } from '../platform.js';
+import { noteRequest } from './audit.js';
+import { carryInHeaders, carryInVariables } from './carried.js';
 import { failureLimit, isFailure } from './failure_limit.js';
 import { NginxGate } from './gate.js';
 import { parseSettings, Question, readAsked, type QuestionSource, askedSource, ownSource } from './question.js';
@@ -32,14 +33,9 @@ export function ask(r: NginxHTTPRequest): Promise<void> | void {
 // here admits no request.
 function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
   if (outcome.admitted !== true) return sendVerdict(r, outcome);
-  const { principal } = outcome;
   const headersOut = r.headersOut;
-  headersOut['X-Keygate-Admitted'] = principal.method || 'preflight';
-  for (let i = 0; i < carriedValues.length; i++) {
-    const { answerHeader, read } = carriedValues[i] as CarriedValue;
-    const value = read(principal);
-    if (value !== '') headersOut[answerHeader] = value;
-  }
+  headersOut['X-Keygate-Admitted'] = outcome.principal.method || 'preflight';
+  carryInHeaders(headersOut, outcome);
   r.return(204);
 }
 
@@ -50,6 +46,7 @@ function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
 export function access(r: NginxHTTPRequest): Promise<void> | void {
   r.return(500);
   const variables = r.variables;
+  noteRequest(r);
   const clientsId = variables.http_x_request_id;
   if (clientsId && isRequestId(clientsId)) variables.keygate_client_request_id = clientsId;
   return decideAndAnswer(r, ownSource, declineOrRefuse);
@@ -57,18 +54,13 @@ export function access(r: NginxHTTPRequest): Promise<void> | void {
 
 function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
   const variables = r.variables;
+  carryInVariables(variables, outcome);
   if (outcome.admitted !== true) {
     variables.keygate_reason = outcome.reason;
     sendRefusal(r, outcome);
     return;
   }
-  const { principal } = outcome;
-  variables.keygate_admitted = principal.method || 'preflight';
-  for (let i = 0; i < carriedValues.length; i++) {
-    const { variable, read } = carriedValues[i] as CarriedValue;
-    const value = read(principal);
-    if (value !== '') variables[variable] = value;
-  }
+  variables.keygate_admitted = outcome.principal.method || 'preflight';
   r.decline();
 }
 
