@@ -1,5 +1,6 @@
 // An operator who asks later who did what, and an attacker who wants to write that answer.
 
+import { createHash } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { tmpdir } from 'node:os';
@@ -62,7 +63,7 @@ describe.each(variants)('$name: the audit log', (variant) => {
     gateway = await startGateway({
       variant,
       upstream,
-      keys: `bob:${key} id=Ab3dE6gH\n`,
+      keys: `bob:$sha256$${createHash('sha256').update(key).digest('base64url')} id=Ab3dE6gH\n`,
       env: { JWKS_PATH: jwksPath, JWT_ISSUER: 'https://issuer.example' },
     });
   });
@@ -164,8 +165,8 @@ describe.each(variants)('$name: the audit log', (variant) => {
   it.each([
     [401, 'missing_credential', {}],
     [401, 'unknown_key', { 'x-api-key': 'secret-key' }],
-    [400, 'ambiguous_credential', { 'x-api-key': 'secret-key', authorization: 'Bearer another-secret' }],
-    [401, 'token_malformed', { authorization: 'Bearer a.b.secret' }],
+    [400, 'two_credentials', { 'x-api-key': 'secret-key', authorization: 'Bearer another-secret' }],
+    [401, 'token_bad_base64url', { authorization: 'Bearer a.b.secret' }],
   ])('has the path of a request refused with %i %s', async (status, reason, headers) => {
     const session = { 'x-claude-code-session-id': 'session-1' };
     const line = await lineAbout(gateway, (id) =>
