@@ -15,29 +15,6 @@ export const auditedOfRequest: AuditedValue[] = [
   { answerHeader: 'X-Keygate-Parent-Agent-Id', variable: 'keygate_parent_agent_id' },
 ];
 
-/** The key or JWK of the credential: of admitted requests, and of refused holders of a valid credential. */
-export const auditedKey: CarriedValue = {
-  answerHeader: 'X-Keygate-Key-Id',
-  variable: 'keygate_key_id',
-  read: (principal) => principal.keyId,
-};
-
-/** Who was refused: not in the variables of identity_headers.ts, which upstreams get. */
-export const auditedOfRefused: CarriedValue[] = [
-  auditedKey,
-  { answerHeader: 'X-Keygate-Refused-User', variable: 'keygate_refused_user', read: (principal) => principal.subject },
-  {
-    answerHeader: 'X-Keygate-Refused-Issuer',
-    variable: 'keygate_refused_issuer',
-    read: (principal) => principal.issuer,
-  },
-  {
-    answerHeader: 'X-Keygate-Refused-Method',
-    variable: 'keygate_refused_method',
-    read: (principal) => principal.method,
-  },
-];
-
 /** The longest path in the log, in bytes. */
 const maxPathBytes = 512;
 /** The longest session id or agent id in the log, in bytes. */

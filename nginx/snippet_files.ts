@@ -4,14 +4,8 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
-import {
-  auditedOfRefused,
-  auditedOfRequest,
-  plainIdPattern,
-  plainPathPattern,
-  traceparentPatterns,
-} from '../auth/audit.js';
-import { carriedValues, identityHeaders } from '../auth/identity_headers.js';
+import { auditedOfRequest, plainIdPattern, plainPathPattern, traceparentPatterns } from '../auth/audit.js';
+import { carriedOfRefused, carriedValues, identityHeaders } from '../auth/identity_headers.js';
 import { isReason } from '../auth/refusals.js';
 import { askedSettings } from '../auth/location_settings.js';
 import { requestIdPattern } from '../auth/request_id.js';
@@ -66,11 +60,12 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   return files;
 }
 
-// Of a `$keygate_target` without identity headers and with plain hosts (auth/target.ts); JavaScript encodes other paths.
 const plainHost = '[A-Za-z0-9._:\\[\\]-]*';
-const plainPath = `^= ${plainHost} ${plainHost} (?<keygate_plain_path>${plainPathPattern})(?:[?#]|$)`;
+/** A plain path of a `$keygate_target` without identity headers (auth/target.ts); JavaScript encodes other paths. */
+export const plainPath = `^= ${plainHost} ${plainHost} (?<keygate_plain_path>${plainPathPattern})(?:[?#]|$)`;
 const { before, traceId, after } = traceparentPatterns;
-const traceparent = `${before}(?<keygate_traceparent_id>${traceId})${after}`;
+/** A `traceparent` with its trace id. */
+export const traceparent = `${before}(?<keygate_traceparent_id>${traceId})${after}`;
 
 function changerOf(files: SnippetFiles) {
   return (name: string, pattern: RegExp, text: string | ((line: string) => string)): void => {
@@ -113,7 +108,7 @@ export function fillTables(text: string): string {
   return lines.flatMap(eachIdentity).join('\n');
 }
 
-const auditedValues = [...auditedOfRequest, ...auditedOfRefused];
+const auditedValues = [...auditedOfRequest, ...carriedOfRefused];
 
 function eachIdentity(line: string): string[] {
   if (line.includes('AUDITED_')) {

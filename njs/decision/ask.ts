@@ -4,11 +4,11 @@
 
 import { decide } from '../../auth/decide.js';
 import { refusals } from '../../auth/refusals.js';
-import { refuse, type Admitted, type Refused, type Verdict } from '../../auth/verdict.js';
+import { carriedOfAdmitted, carriedOfRefused, type CarriedValue } from '../../auth/identity_headers.js';
+import { refuse, type Admitted, type Principal, type Refused, type Verdict } from '../../auth/verdict.js';
 import { readGeneration, maxPolls, mayWait, pause, pollEveryMs } from '../keys/shared_state.js';
 import { oneLine } from '../platform.js';
 import { noteRequest } from './audit.js';
-import { carryInHeaders, carryInVariables } from './carried.js';
 import { failureLimit, isFailure } from './failure_limit.js';
 import { NginxGate } from './gate.js';
 import { parseSettings, Question, readAsked, type QuestionSource, askedSource, ownSource } from './question.js';
@@ -32,11 +32,23 @@ export function ask(r: NginxHTTPRequest): Promise<void> | void {
 // 204 admits, 401 and 403 refuse (rules 2 and 4 in docs/nginx-traps.md). js_content begins with a 500, so a failure
 // here admits no request.
 function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
-  if (outcome.admitted !== true) return sendVerdict(r, outcome);
   const headersOut = r.headersOut;
+  const rows = carriedOf(outcome);
+  for (let i = 0; i < rows.length; i++) {
+    const { answerHeader, read } = rows[i] as CarriedValue;
+    const value = read(outcome.principal as Principal);
+    if (value !== '') headersOut[answerHeader] = value;
+  }
+  if (outcome.admitted !== true) return sendVerdict(r, outcome);
   headersOut['X-Keygate-Admitted'] = outcome.principal.method || 'preflight';
-  carryInHeaders(headersOut, outcome);
   r.return(204);
+}
+
+const none: CarriedValue[] = [];
+
+function carriedOf(outcome: Outcome): CarriedValue[] {
+  if (outcome.principal === undefined) return none;
+  return outcome.admitted ? carriedOfAdmitted : carriedOfRefused;
 }
 
 /**
@@ -46,7 +58,7 @@ function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
 export function access(r: NginxHTTPRequest): Promise<void> | void {
   r.return(500);
   const variables = r.variables;
-  noteRequest(r);
+  noteRequest(r, variables);
   const clientsId = variables.http_x_request_id;
   if (clientsId && isRequestId(clientsId)) variables.keygate_client_request_id = clientsId;
   return decideAndAnswer(r, ownSource, declineOrRefuse);
@@ -54,7 +66,12 @@ export function access(r: NginxHTTPRequest): Promise<void> | void {
 
 function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
   const variables = r.variables;
-  carryInVariables(variables, outcome);
+  const rows = carriedOf(outcome);
+  for (let i = 0; i < rows.length; i++) {
+    const { variable, read } = rows[i] as CarriedValue;
+    const value = read(outcome.principal as Principal);
+    if (value !== '') variables[variable] = value;
+  }
   if (outcome.admitted !== true) {
     variables.keygate_reason = outcome.reason;
     sendRefusal(r, outcome);

@@ -42,11 +42,25 @@ const wholePath = `^${plainPathPattern}(?=[?#]|$)`;
 const { before, traceId, after } = traceparentPatterns;
 const traceparent = `${before}(${traceId})${after}`;
 
-/** Fills the variables of a guarded request that decides by itself: no pattern of nginx may run in it (rule 9). */
-export function noteRequest(r: NginxHTTPRequest): void {
-  const { variables } = r;
-  const path = match(wholePath, variables.request_uri || '');
-  variables.keygate_path = path === null ? encodePath(r.rawVariables.request_uri || Buffer.from('')) : path[0];
+// Most requests have the same target as the request before.
+const latest = { target: '', path: '' };
+
+function pathOf(r: NginxHTTPRequest, target: string): string {
+  if (target === latest.target) return latest.path;
+  const found = match(wholePath, target);
+  if (found === null) return encodePath(r.rawVariables.request_uri || Buffer.from(''));
+  latest.target = target;
+  latest.path = found[0] || '';
+  return latest.path;
+}
+
+/**
+ * Fills the variables of a guarded request that decides by itself: no pattern of nginx may run in it (rule 9).
+ * @param variables of the request: each `r.variables` makes an object
+ */
+export function noteRequest(r: NginxHTTPRequest, variables: NginxVariables): void {
+  variables.keygate_path = pathOf(r, variables.request_uri || '');
+  if (!variables.keygate_client_ids) return;
   const trace = variables.http_traceparent;
   if (trace) variables.keygate_trace_id = (match(traceparent, trace) || ['', ''])[1] || '';
   const session = variables.http_x_claude_code_session_id;

@@ -3,7 +3,6 @@
 
 import { formatRefusal, type AnswerDetails } from '../../auth/answer.js';
 import type { Refused } from '../../auth/verdict.js';
-import { carryInHeaders } from './carried.js';
 
 export type RefusedOutcome = Refused & AnswerDetails;
 
@@ -23,7 +22,6 @@ export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void 
   headersOut['X-Keygate-Status'] = String(status);
   headersOut['X-Keygate-Body'] = body;
   headersOut['X-Keygate-Reason'] = outcome.reason;
-  carryInHeaders(headersOut, outcome);
   r.return(status === 401 ? 401 : 403, ''); // without a body nginx would send a page, and close the connection
 }
 

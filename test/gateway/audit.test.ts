@@ -217,7 +217,11 @@ describe.each(variants)('$name: the audit log', (variant) => {
 describe.each(variants)('$name: the longest verdict', (variant) => {
   const spare = 'x'.repeat(320); // limits are to add headers
   const longKid = 'k'.repeat(256);
-  const longest = { 'x-claude-code-session-id': 'b', 'x-claude-code-agent-id': 'c', 'x-claude-code-parent-agent-id': 'd' };
+  const longest = {
+    'x-claude-code-session-id': 'b',
+    'x-claude-code-agent-id': 'c',
+    'x-claude-code-parent-agent-id': 'd',
+  };
   const ids = Object.fromEntries(Object.entries(longest).map(([name, letter]) => [name, letter.repeat(70)]));
   let gateway: Gateway;
   let signer: Signer;
