@@ -1,19 +1,21 @@
 // An operator who asks later who did what, and an attacker who wants to write that answer.
 
 import { createHash } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { AuditLine } from './harness/audit_log.js';
+import { auditLines, faultsOf, type AuditLine } from './harness/audit_log.js';
 import { sendRaw } from './harness/client.js';
+import { startEmbedded } from './harness/embedded.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { jwksOf, makeSigner, type Signer } from './harness/tokens.js';
 import { startUpstream, type TestUpstream } from './harness/upstream.js';
 import { variants } from './harness/variants.js';
 
 const key = 'a-good-key';
+const digestOfKey = createHash('sha256').update(key).digest('base64url');
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const forgedNames = ['Path', 'Trace-Id', 'Session-Id', 'Agent-Id', 'Key-Id', 'Reason', 'Refused-User', 'User'];
 const forged = Object.fromEntries(forgedNames.map((name) => [`X-Keygate-${name}`, 'forged']));
@@ -23,10 +25,12 @@ const scopes = `${'s'.repeat(250)} ${'t'.repeat(250)}`;
 let asked = 0;
 
 /** Sends bytes with a request id of their own, and finds the only line about them. */
-async function lineAbout(gateway: Gateway, send: (id: string) => Promise<unknown>): Promise<AuditLine> {
+const lineAbout = (gateway: Gateway, send: (id: string) => Promise<unknown>) => lineIn(gateway.audited, send);
+
+async function lineIn(log: () => AuditLine[], send: (id: string) => Promise<unknown>): Promise<AuditLine> {
   const id = `asked-${asked++}`;
   await send(id);
-  const lines = () => gateway.audited().filter((line) => line['request_id'] === id);
+  const lines = () => log().filter((line) => line['request_id'] === id);
   await vi.waitFor(() => expect(lines()).toHaveLength(1), { timeout: 5000 });
   return lines()[0] as AuditLine;
 }
@@ -63,7 +67,7 @@ describe.each(variants)('$name: the audit log', (variant) => {
     gateway = await startGateway({
       variant,
       upstream,
-      keys: `bob:$sha256$${createHash('sha256').update(key).digest('base64url')} id=Ab3dE6gH\n`,
+      keys: `bob:$sha256$${digestOfKey} id=Ab3dE6gH\n`,
       env: { JWKS_PATH: jwksPath, JWT_ISSUER: 'https://issuer.example' },
     });
   });
@@ -256,5 +260,41 @@ describe.each(variants)('$name: the longest verdict', (variant) => {
     expect(found()).toMatchObject({ status, reason, issuer, subject: 'u'.repeat(256), key_id: longKid, auth: 'jwt' });
     expect(found()).toMatchObject({ required_scope: scopes, path: `/${'p'.repeat(511)}#cut` });
     if (status === 403) expect(answer.headers['www-authenticate']).toContain(`scope="${scopes}"`);
+  });
+});
+
+describe.each(variants)('$name: in a configuration of an operator', (variant) => {
+  it('stands beside a log of the operator, and leaves a refused principal out of what an upstream gets', async () => {
+    const keys = `bob:$sha256$${digestOfKey} id=Ab3dE6gH\n`;
+    const upstream = await startUpstream({ ...forged, 'X-Keygate-Decision': 'on' });
+    const gateway = await startEmbedded({
+      variant,
+      upstream,
+      keys,
+      http: ({ dir }) => `access_log ${dir}/audit.log keygate_audit;`,
+      server: `location /api/ { GUARD include keygate/proxy_headers.conf; proxy_pass http://app; }
+        location /admin/ { GUARD set $keygate_require_scope admin; proxy_pass http://app; }
+        location /open/ { include keygate/proxy_headers.conf; proxy_pass http://app; }`,
+    });
+    const audit = join(gateway.dir, 'audit.log');
+    const of = (path: string) =>
+      lineIn(
+        () => auditLines(readFileSync(audit, 'utf8')),
+        (id) => gateway.send(path, { headers: { 'x-api-key': key, 'x-request-id': id } }),
+      );
+    const who = { subject: 'bob', auth: 'api_key', key_id: 'Ab3dE6gH' };
+    expect(await of('/api/a?secret')).toMatchObject({ ...who, path: '/api/a', required_scope: '' });
+    const refused = { status: 403, reason: 'insufficient_scope', required_scope: 'admin' };
+    expect(await of('/admin/a?secret')).toMatchObject({ ...who, ...refused, path: '/admin/a' });
+    await gateway.send('/open/a?own');
+    const own = () => gateway.accessLog();
+    await vi.waitFor(() => expect(own()).toContain('200 /open/a?own "1" "" ""'));
+    expect(own()).toContain('200 /api/a?secret "" "" "bob"');
+    expect(own()).toContain('403 /admin/a?secret "" "insufficient_scope" ""');
+    const unguarded = auditLines(readFileSync(audit, 'utf8')).at(-1);
+    expect(unguarded).toMatchObject({ status: 200, path: '', reason: '', subject: '', key_id: '' });
+    expect(faultsOf(audit)).toEqual([]);
+    await gateway.stop();
+    await upstream.close();
   });
 });
