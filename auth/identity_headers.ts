@@ -1,5 +1,6 @@
-// What the upstream is told of a principal: one row a header. The snippets of nginx/snippets, the decision's answer,
-// the refusal of clients that send such headers themselves and `keygate install --check` are made from these rows.
+// What the upstream and the audit log are told of a principal: one row a header. The snippets of nginx/snippets, the
+// decision's answer, the refusal of clients that send such headers themselves and `keygate install --check` are made
+// from these rows.
 
 import type { Principal } from './verdict.js';
 
@@ -37,3 +38,32 @@ function carried(variable: IdentityHeader['variable'], member: 'subject' | 'issu
   const answerHeader = 'X-Keygate-' + name.charAt(0).toUpperCase() + name.slice(1);
   return { answerHeader, variable, read: (principal) => principal[member] };
 }
+
+/** The key or JWK of the credential, for the audit log. */
+export const carriedKey: CarriedValue = {
+  answerHeader: 'X-Keygate-Key-Id',
+  variable: 'keygate_key_id',
+  read: (principal) => principal.keyId,
+};
+
+/** What a verdict carries of the principal that it admits. */
+export const carriedOfAdmitted = carriedValues.concat([carriedKey]);
+
+/**
+ * What a verdict carries of the refused holder of a valid credential, for the audit log. The variables are not those of
+ * an admitted principal, which upstreams get.
+ */
+export const carriedOfRefused: CarriedValue[] = [
+  carriedKey,
+  { answerHeader: 'X-Keygate-Refused-User', variable: 'keygate_refused_user', read: (principal) => principal.subject },
+  {
+    answerHeader: 'X-Keygate-Refused-Issuer',
+    variable: 'keygate_refused_issuer',
+    read: (principal) => principal.issuer,
+  },
+  {
+    answerHeader: 'X-Keygate-Refused-Method',
+    variable: 'keygate_refused_method',
+    read: (principal) => principal.method,
+  },
+];

@@ -4,7 +4,8 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
-import { carriedValues, identityHeaders } from '../auth/identity_headers.js';
+import { auditedOfRequest, plainIdPattern, plainPathPattern, traceparentPatterns } from '../auth/audit.js';
+import { carriedOfRefused, carriedValues, identityHeaders } from '../auth/identity_headers.js';
 import { isReason } from '../auth/refusals.js';
 import { askedSettings } from '../auth/location_settings.js';
 import { requestIdPattern } from '../auth/request_id.js';
@@ -47,6 +48,9 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   change('decision_asker.conf', /^( +)none( 1;)/m, `$1${decisionSecret}$2`);
   change('decision_server.conf', /"~TARGET"/, () => `"~${usualTargetPattern}"`);
   change('decision_server.conf', /"~REQUEST_ID"/, () => `"~${requestIdPattern}"`);
+  change('decision_server.conf', /"~PLAIN_PATH"/, () => `"~${plainPath}"`);
+  change('decision_server.conf', /"~PLAIN_ID"/g, () => `"~${plainIdPattern}"`);
+  change('decision_server.conf', /"~TRACEPARENT"/, () => `"~${traceparent}"`);
   change('sidecar.conf', /SIDECAR_MEDIA_TYPE/, sidecarMediaType);
   change('decision_server.conf', /js_engine qjs;/, `js_engine ${engine};`);
   for (const [version, directives] of Object.entries(directivesSince)) {
@@ -55,6 +59,13 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   }
   return files;
 }
+
+const plainHost = '[A-Za-z0-9._:\\[\\]-]*';
+/** A plain path of a `$keygate_target` without identity headers (auth/target.ts); JavaScript encodes other paths. */
+export const plainPath = `^= ${plainHost} ${plainHost} (?<keygate_plain_path>${plainPathPattern})(?:[?#]|$)`;
+const { before, traceId, after } = traceparentPatterns;
+/** A `traceparent` with its trace id. */
+export const traceparent = `${before}(?<keygate_traceparent_id>${traceId})${after}`;
 
 function changerOf(files: SnippetFiles) {
   return (name: string, pattern: RegExp, text: string | ((line: string) => string)): void => {
@@ -97,7 +108,19 @@ export function fillTables(text: string): string {
   return lines.flatMap(eachIdentity).join('\n');
 }
 
+const auditedValues = [...auditedOfRequest, ...carriedOfRefused];
+
 function eachIdentity(line: string): string[] {
+  if (line.includes('AUDITED_')) {
+    const values = line.includes('AUDITED_OF_REQUEST_') ? auditedOfRequest : auditedValues;
+    return values.map(({ answerHeader, variable }) =>
+      line
+        .replace('AUDITED_HEADER', answerHeader)
+        .replace('AUDITED_OF_REQUEST_HEADER', answerHeader)
+        .replace(/AUDITED_(?:OF_REQUEST_)?ANSWER/, variablePart(answerHeader))
+        .replace(/AUDITED_(?:OF_REQUEST_)?VARIABLE/, variable),
+    );
+  }
   if (line.includes('IDENTITY_SPELLING')) {
     const spellings = identityHeaders.flatMap(({ header }) => underscoreSpellings(header));
     return spellings.map((spelling) => line.replace('IDENTITY_SPELLING', spelling));

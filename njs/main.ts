@@ -1,5 +1,6 @@
 // What nginx may call: each name here stands in a directive of nginx/snippets.
 
+import { encodedAgentId, encodedParentAgentId, encodedPath, encodedSessionId } from './decision/audit.js';
 import { access, ask } from './decision/ask.js';
 import { refresh } from './keys/refresh.js';
 import { fetchWantedJwks, refreshJwks } from './keys/remote_jwks.js';
@@ -8,4 +9,18 @@ import { jwks } from './routes/jwks.js';
 import { token } from './routes/token.js';
 import { report } from './keys/report.js';
 
-export default { access, ask, token, jwks, ready, refresh, refreshJwks, fetchWantedJwks, report };
+export default {
+  access,
+  ask,
+  token,
+  jwks,
+  ready,
+  refresh,
+  refreshJwks,
+  fetchWantedJwks,
+  report,
+  encodedPath,
+  encodedSessionId,
+  encodedAgentId,
+  encodedParentAgentId,
+};

@@ -101,7 +101,7 @@ function templateValues(settings: Settings, facts: GatewayFacts): { [name: strin
     RUN_DIR: facts.runDir,
     TEMP_DIR: facts.tempDir,
     ERROR_LOG: facts.errorLog,
-    ACCESS_LOG: `${facts.accessLog} keygate${facts.isProbed ? ' if=$keygate_is_logged' : ''}`,
+    ACCESS_LOG: `${facts.accessLog} keygate_audit${facts.isProbed ? ' if=$keygate_is_logged' : ''}`,
     OPEN_FILES: String(facts.openFiles),
     CONNECTIONS: String(fitConnections(facts.openFiles)),
     LISTEN: formatListen(settings.listenAddress, settings.listenPort),

@@ -4,12 +4,13 @@
 
 import { decide } from '../../auth/decide.js';
 import { refusals } from '../../auth/refusals.js';
-import { carriedValues, type CarriedValue } from '../../auth/identity_headers.js';
+import { carriedOfAdmitted, carriedOfRefused, type CarriedValue } from '../../auth/identity_headers.js';
 import { limitVariables } from '../../auth/limit_headers.js';
-import { refuse, type Refused, type Verdict } from '../../auth/verdict.js';
+import { refuse, type Principal, type Refused, type Verdict } from '../../auth/verdict.js';
 import { readGeneration, maxPolls, mayWait, pause, pollEveryMs } from '../keys/shared_state.js';
 import { oneLine } from '../platform.js';
 import { failureLimit, isFailure } from '../limits/failure_limit.js';
+import { noteRequest } from './audit.js';
 import { NginxGate } from './gate.js';
 import { parseSettings, Question, readAsked, type QuestionSource, askedSource, ownSource } from './question.js';
 import { charge, type Outcome } from './outcome.js';
@@ -30,17 +31,24 @@ export function ask(r: NginxHTTPRequest): Promise<void> | void {
 // 204 admits, 401 and 403 refuse (rules 2 and 4 in docs/nginx-traps.md). js_content begins with a 500, so a failure
 // here admits no request.
 function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
-  if (outcome.admitted !== true) return sendVerdict(r, outcome);
-  const { principal } = outcome;
   const headersOut = r.headersOut;
-  headersOut['X-Keygate-Admitted'] = principal.method || 'preflight';
-  for (let i = 0; i < carriedValues.length; i++) {
-    const { answerHeader, read } = carriedValues[i] as CarriedValue;
-    const value = read(principal);
+  const rows = carriedOf(outcome);
+  for (let i = 0; i < rows.length; i++) {
+    const { answerHeader, read } = rows[i] as CarriedValue;
+    const value = read(outcome.principal as Principal);
     if (value !== '') headersOut[answerHeader] = value;
   }
+  if (outcome.admitted !== true) return sendVerdict(r, outcome);
+  headersOut['X-Keygate-Admitted'] = outcome.principal.method || 'preflight';
   if (outcome.limit !== undefined) headersOut['X-Keygate-Limit'] = outcome.limit;
   r.return(204);
+}
+
+const none: CarriedValue[] = [];
+
+function carriedOf(outcome: Outcome): CarriedValue[] {
+  if (outcome.principal === undefined) return none;
+  return outcome.admitted ? carriedOfAdmitted : carriedOfRefused;
 }
 
 /**
@@ -50,6 +58,7 @@ function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
 export function access(r: NginxHTTPRequest): Promise<void> | void {
   r.return(500);
   const variables = r.variables;
+  noteRequest(r, variables);
   const clientsId = variables.http_x_request_id;
   if (clientsId && isRequestId(clientsId)) variables.keygate_client_request_id = clientsId;
   return decideAndAnswer(r, ownSource, declineOrRefuse);
@@ -57,20 +66,21 @@ export function access(r: NginxHTTPRequest): Promise<void> | void {
 
 function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
   const variables = r.variables;
+  const rows = carriedOf(outcome);
+  for (let i = 0; i < rows.length; i++) {
+    const { variable, read } = rows[i] as CarriedValue;
+    const value = read(outcome.principal as Principal);
+    if (value !== '') variables[variable] = value;
+  }
+  const words = outcome.limit === undefined ? [] : outcome.limit.split(' ');
+  for (let i = 1; i < words.length; i++) variables[limitVariables[i] as 'keygate_limit'] = words[i];
   if (outcome.admitted !== true) {
     variables.keygate_reason = outcome.reason;
     sendRefusal(r, outcome);
     return;
   }
-  const { principal } = outcome;
-  variables.keygate_admitted = principal.method || 'preflight';
-  for (let i = 0; i < carriedValues.length; i++) {
-    const { variable, read } = carriedValues[i] as CarriedValue;
-    const value = read(principal);
-    if (value !== '') variables[variable] = value;
-  }
-  const words = outcome.limit === undefined ? [] : outcome.limit.split(' ');
-  words.forEach((word, i) => (variables[limitVariables[i] as 'keygate_limit'] = word));
+  variables.keygate_admitted = outcome.principal.method || 'preflight';
+  if (words.length > 0) variables.keygate_limit_dialect = words[0]; // a refusal has its headers already
   r.decline();
 }
 

@@ -91,7 +91,7 @@ describeWithEngine("README's Docker part", () => {
   it('reloads, shows logs and goes down', async () => {
     type('docker compose exec nginx nginx -s reload');
     expect(await statusFor(ownKey)).toBe(200);
-    expect(type('docker compose logs nginx').stdout).toContain('"user":"alice"');
+    expect(type('docker compose logs nginx').stdout).toContain('"subject":"alice"');
     type('docker compose down');
     expect(clone.run('docker compose ps -aq').stdout).toBe('');
     expect(done).toEqual(commands);

@@ -164,7 +164,7 @@ describe('names', () => {
   });
 
   it('calls only handlers that main.ts exports, and calls them all', () => {
-    const called = all(snippets + template, /(?:js_content|js_access|js_periodic) keygate\.([\w.]+)/g);
+    const called = all(snippets + template, /(?:js_content|js_access|js_periodic|js_set \$\w+) keygate\.([\w.]+)/g);
     const exported = /export default \{([^}]*)\}/.exec(read('njs/main.ts'))?.[1] ?? '';
     expect(called).toEqual(all(exported, /(\w+)/g));
     expect(called.length).toBeGreaterThan(5);

@@ -5,6 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refusals, type Reason } from '../../auth/refusals.js';
+import { faultOf } from '../gateway/harness/audit_log.js';
 import { readSnippet } from '../nginx/filled_snippets.js';
 import { flatten, parseDirectives, type Directive } from '../../nginx/configuration/directives.js';
 
@@ -35,6 +36,7 @@ const allowed: { [snippet: string]: Allowed } = {
   'front_settings.conf': http('map'),
   'http.conf': http('include'),
   'asking.conf': http('include', 'map', 'limit_req_zone', 'limit_conn_zone'),
+  'audit.conf': http('map', 'log_format'),
   'request_id.conf': http('map'),
   'decision_address.conf': http('upstream'),
   'decision_asker.conf': http('map'),
@@ -94,6 +96,8 @@ describe('snippets', () => {
       if (directive === 'js_var' || directive === 'set' || directive === 'auth_request_set')
         expect(rest).toMatch(/^\$keygate_/);
       if (directive === 'map') expect(rest).toMatch(/ \$keygate_\w+$/);
+      if (directive === 'log_format') expect(rest).toMatch(/^keygate_/);
+      if (directive === 'js_set') expect(rest).toMatch(/^\$keygate_\w+ keygate\.\w+$/);
       if (directive === 'js_import') expect(rest).toMatch(/^keygate from /);
       if (directive === 'js_shared_dict_zone') expect(rest).toMatch(/^zone=keygate_/);
       if (/^limit_(?:req|conn)_zone$/.test(directive ?? '')) expect(rest).toMatch(/ zone=keygate_/);
@@ -254,5 +258,30 @@ describe('what a guarded request evaluates', () => {
       .flatMap((name) => flatten(parseDirectives(read(name))))
       .filter(({ words }) => words[0] === 'rewrite');
     expect(rewrites.map(({ words }) => words.join(' '))).toEqual(['rewrite ^/_keygate_ $uri break']);
+  });
+});
+
+describe('the audit log', () => {
+  const schema = JSON.parse(readFileSync(join(root, 'docs/audit.schema.json'), 'utf8')) as {
+    required: string[];
+    properties: { [field: string]: { type: string } };
+  };
+  const docs = readFileSync(join(root, 'docs/audit.md'), 'utf8');
+  const logged = read('audit.conf').split('log_format keygate_audit escape=json ')[1] ?? '';
+  const fields = [...logged.matchAll(/"(\w+)":("?)\$/g)].map(([, name, quote]) => [name, quote === '"']);
+
+  it('has the same fields in log_format, schema and docs, and the same types', () => {
+    const inSchema = Object.entries(schema.properties).map(([name, { type }]) => [name, type]);
+    const inDocs = [...docs.matchAll(/^\| `(\w+)` +\| (\w+) /gm)].map(([, name, type]) => [name, type]);
+    expect(inDocs).toEqual(inSchema);
+    expect(fields).toEqual(inSchema.map(([name, type]) => [name, type === 'string']));
+    expect(schema.required).toEqual(Object.keys(schema.properties));
+  });
+
+  it('has an example in the docs that fits the schema', () => {
+    const example = /^ {4}(\{.*\})$/m.exec(docs)?.[1] ?? '';
+    expect(faultOf(example)).toBeUndefined();
+    expect(faultOf(example.replace('/v1/messages', '/v1/messages?beta=true'))).toContain('/path');
+    expect(faultOf(example.replace('alice', 'al\u2028ice'))).toContain('/subject');
   });
 });

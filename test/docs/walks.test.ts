@@ -91,6 +91,13 @@ const walks: { [change: string]: Place[] } = {
       '### $keygate_key\n\nWhat admitted the request.\n\n### $keygate_issuer\n',
     ),
   ],
+  'a field of the audit log': [
+    place('nginx/snippets/audit.conf', '"bytes":', '"protocol":"$server_protocol","bytes":'),
+    place('docs/audit.schema.json', '    "bytes",', '    "protocol",\n    "bytes",'),
+    place('docs/audit.schema.json', '    "bytes": {', '    "protocol": { "type": "string" },\n    "bytes": {'),
+    place('docs/audit.md', '| `bytes` ', '| `protocol` | string | HTTP/1.1 or HTTP/2.0 |\n| `bytes` '),
+    place('docs/audit.md', '"bytes":5120', '"protocol":"HTTP/2.0","bytes":5120'),
+  ],
   'an admin subcommand': [
     place(
       'cli/keys/key_commands.ts',

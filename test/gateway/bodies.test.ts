@@ -109,7 +109,7 @@ describe.each(variants)('$name: a failure after the decision', (variant) => {
       code: 'internal_error',
       message: expect.stringContaining('failed to pass this request on') as string,
     });
-    await vi.waitFor(() => expect(gateway.accessLog()).toMatch(/"reason":"failed_after_decision","user":"key-/));
+    await vi.waitFor(() => expect(gateway.accessLog()).toMatch(/"reason":"failed_after_decision","subject":"key-/));
     await gateway.stop();
   });
 });

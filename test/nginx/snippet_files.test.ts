@@ -4,11 +4,19 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { formatRefusal } from '../../auth/answer.js';
+import { plainIdPattern } from '../../auth/audit.js';
 import type { Reason } from '../../auth/refusals.js';
 import { requestIdPattern } from '../../auth/request_id.js';
 import { sidecarMediaType } from '../../auth/key_record.js';
 import { usualTargetPattern } from '../../auth/target.js';
-import { fillBodies, fillTables, snippetFiles, type SnippetFacts } from '../../nginx/snippet_files.js';
+import {
+  fillBodies,
+  fillTables,
+  plainPath,
+  snippetFiles,
+  traceparent,
+  type SnippetFacts,
+} from '../../nginx/snippet_files.js';
 
 const sourceDir = join(import.meta.dirname, '../../nginx');
 const shipped = readdirSync(join(sourceDir, 'snippets'));
@@ -39,7 +47,10 @@ describe('snippetFiles', () => {
       const text = read(name)
         .replace('SIDECAR_MEDIA_TYPE', sidecarMediaType)
         .replace('"~TARGET"', () => `"~${usualTargetPattern}"`)
-        .replace('"~REQUEST_ID"', () => `"~${requestIdPattern}"`);
+        .replace('"~REQUEST_ID"', () => `"~${requestIdPattern}"`)
+        .replace('"~PLAIN_PATH"', () => `"~${plainPath}"`)
+        .replace('"~TRACEPARENT"', () => `"~${traceparent}"`)
+        .replaceAll('"~PLAIN_ID"', () => `"~${plainIdPattern}"`);
       expect(files[name], name).toBe(fillTables(fillBodies(text)));
     }
   });

@@ -8,6 +8,7 @@ import { renderGateway, type GatewayFacts, type RenderedGateway } from '../../..
 import { snippetFiles } from '../../../nginx/snippet_files.js';
 import { readSettings } from '../../../settings/read.js';
 import { loadSecret, verifierSecretPath } from '../../../node/state_files.js';
+import { auditLines, faultsOf, type AuditLine } from './audit_log.js';
 import { testCertificate } from './certificate.js';
 import { freePort } from './free_port.js';
 import { spawnNginx, type RunningNginx } from './nginx_process.js';
@@ -58,6 +59,9 @@ export interface Gateway {
   send: (path: string, sending?: Sending) => Promise<Answered>;
   errorLog: () => string;
   accessLog: () => string;
+  /** The lines of the audit log; not with a configuration of an operator. */
+  audited: () => AuditLine[];
+  /** Throws where a line of the audit log is not as docs/audit.schema.json says. */
   stop: () => Promise<void>;
 }
 
@@ -116,11 +120,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     send: (path, sending) => send(url, path, sending),
     errorLog: () => readFileSync(join(dir, 'error.log'), 'utf8'),
     accessLog: () => readFileSync(join(dir, 'access.log'), 'utf8'),
+    audited: () => auditLines(readFileSync(join(dir, 'access.log'), 'utf8')),
     stop: async () => {
       await nginx.stop();
+      const faults = options.conf === undefined ? faultsOf(join(dir, 'access.log')) : [];
       await sidecar?.stop();
       if (options.upstream === undefined) await upstream.close();
       rmSync(dir, { recursive: true, force: true });
+      if (faults.length > 0) throw new Error(`faulty lines of the audit log:\n${faults.slice(0, 10).join('\n')}`);
     },
   };
 }
