@@ -1,5 +1,6 @@
 // `npm run bench`: what Keygate costs, beside plain nginx of the same binary and beside its peers.
-// --quick: fewer and shorter rounds, and nothing is written. --burst: only thousands of requests at once.
+// --quick: fewer and shorter rounds, and nothing is written. --burst: only thousands of requests at once. --metrics:
+// only what counting costs.
 // --json: the figures as one line of JSON at the end.
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,6 +13,7 @@ import { measureFlood, sayFlood } from './flood.js';
 import { checkWrk } from './load.js';
 import { measureMemory, sayMemory } from './memory.js';
 import { measurePeers } from './peers.js';
+import { measureMetrics, sayMetrics } from './metrics.js';
 import { pause } from './processes.js';
 import { writeReport } from './report.js';
 import { measureRows, type Figures } from './rows.js';
@@ -20,7 +22,12 @@ import { aimKnown, makeStand, say, startMs, type Scale, type Stand } from './sta
 import { measureStreams, sayStreams, type StreamCosts, type StreamFigures } from './streams.js';
 
 const { values: options } = parseArgs({
-  options: { quick: { type: 'boolean' }, burst: { type: 'boolean' }, json: { type: 'boolean' } },
+  options: {
+    quick: { type: 'boolean' },
+    burst: { type: 'boolean' },
+    metrics: { type: 'boolean' },
+    json: { type: 'boolean' },
+  },
 });
 const full: Scale = {
   seconds: 3,
@@ -43,7 +50,9 @@ checkWrk();
 const dir = mkdtempSync(join(tmpdir(), 'keygate-bench-'));
 const stops: Stand['stops'] = [];
 try {
-  if (options.burst === true) sayBurst(await measureBurst(await makeStand(dir, { ...quick, freshTokens: 1 }, stops)));
+  const small = { ...quick, freshTokens: 1 };
+  if (options.burst === true) sayBurst(await measureBurst(await makeStand(dir, small, stops)));
+  else if (options.metrics === true) sayMetrics(await measureMetrics(await makeStand(dir, small, stops)));
   else await run(await makeStand(dir, options.quick === true ? quick : full, stops));
 } finally {
   for (const stop of stops.reverse()) await stop();

@@ -7,7 +7,8 @@ import ts from 'typescript';
 import { followWays } from './ways.js';
 
 const root = join(import.meta.dirname, '..');
-const sourceFolders = 'auth njs nginx verifier cli node settings launcher stand_in container build bench'.split(' ');
+const sourceFolders =
+  'auth monitoring njs nginx verifier cli node settings launcher stand_in container build bench'.split(' ');
 const gatewayTests = /^test\/(?:gateway|launcher|compose|docs|properties)\//; // they run the whole, and mirror no source
 
 /** Sizes of the sources under some folders. */

@@ -7,10 +7,8 @@ export type CounterName =
   | 'started'
   | 'generations'
   | 'decision_ms'
-  | 'address_limited'
   | `d|${string}`
   | `r|${string}`
-  | `first_byte_ms|${string}`
   | `k|${string}`
   | `x|${string}`
   | `u|${string}`

@@ -23,7 +23,10 @@ export function countDecision(verdict: Verdict, level: CacheLevel, tookMs: numbe
  * @param level '' for a decision that asks no cache, about POST /token
  */
 export function countReason(reason: Reason | '', level: CacheLevel | '', tookMs: number): void {
-  const bucket = tookMs > 0 ? bucketOf(tookMs / 1000, decisionBounds) : 0;
-  count(`d|${reason}|${level}|${bucket}`, 1);
-  if (tookMs > 0) count('decision_ms', tookMs);
+  if (tookMs === 0) {
+    count(reason === '' && level === 'context' ? 'd||context|0' : `d|${reason}|${level}|0`, 1); // most are the first
+    return;
+  }
+  count(`d|${reason}|${level}|${bucketOf(tookMs / 1000, decisionBounds)}`, 1);
+  count('decision_ms', tookMs);
 }

@@ -7,9 +7,10 @@ import { count, counters, countLost } from '../counters.js';
 export function countKey(keyId: string, isRefused: boolean): void {
   const dictionary = counters();
   if (dictionary === undefined) return;
-  const id = dictionary.has(`k|${keyId}`) ? keyId : 'other';
-  count(`k|${id}`, 1);
-  if (isRefused) count(`x|${id}`, 1);
+  const name = `k|${keyId}` as const;
+  const isCounted = dictionary.has(name);
+  count(isCounted ? name : 'k|other', 1);
+  if (isRefused) count(isCounted ? `x|${keyId}` : 'x|other', 1);
 }
 
 const maxKeys = 1000;

@@ -11,6 +11,7 @@ export interface RequestCount {
   route: string;
   /** The first digit of the status. */
   digit: string;
+  /** api_key, jwt, or '' for none. */
   method: string;
   count: number;
 }
@@ -89,12 +90,10 @@ function zeros(length: number): number[] {
 
 function addItem(totals: Totals, name: CounterName, value: number): void {
   if (name.charAt(1) === '|') addLabelled(totals, name, value);
-  else if (name.slice(0, 14) === 'first_byte_ms|') totals.firstByteMs[name.slice(14)] = value;
   else if (name === 'started') totals.startedSeconds = value;
   else if (name === 'lost') totals.lost = value;
   else if (name === 'generations') totals.generations = value;
   else if (name === 'decision_ms') totals.decisionMs = value;
-  else if (name === 'address_limited') totals.addressLimited = value;
 }
 
 function addLabelled(totals: Totals, name: string, value: number): void {
@@ -115,11 +114,24 @@ function keyOf(totals: Totals, keyId: string): KeyCount {
   return made;
 }
 
-function addRequests(totals: Totals, labels: string[], count: number): void {
-  const [route, digit, method, bucket] = labels as [string, string, string, string];
-  totals.requests.push({ route, digit, method, count });
+// The labels are those of nginx/snippets/metrics.conf. Where routes.conf set no route, a request with a decision is one
+// to a guarded location. Probes of health are not counted.
+function routeOf(given: string, isUndecided: string): string {
+  return given || (isUndecided === '' ? 'api' : 'other');
+}
+
+function addRequests(totals: Totals, labels: string[], value: number): void {
+  const [given, status, method, isUndecided, isLimited, bucket] = labels as [string, string, ...string[]];
+  const route = routeOf(given, isUndecided as string);
   const buckets = totals.firstByte[route];
-  if (buckets !== undefined) buckets[Number(bucket)] = (buckets[Number(bucket)] || 0) + count;
+  if (buckets === undefined) return;
+  if (bucket === '') {
+    totals.firstByteMs[route] = (totals.firstByteMs[route] || 0) + value; // the milliseconds of all buckets
+    return;
+  }
+  totals.requests.push({ route, digit: status.charAt(0), method: method as string, count: value });
+  buckets[Number(bucket)] = (buckets[Number(bucket)] || 0) + value;
+  if (isLimited !== '') totals.addressLimited += value;
 }
 
 function addDecisions(totals: Totals, labels: string[], count: number): void {
