@@ -97,6 +97,11 @@ export function keyBudget(subject: string, limit: RateLimit | null): string {
   return nameBudget(`key ${subject}`, limit);
 }
 
+/** Whether a budget is one of an API key and its tokens. */
+export function isKeyBudget(budget: string): boolean {
+  return budget.slice(0, 4) === 'key ';
+}
+
 /** Decides about a key that matches an entry. */
 export function decideRecord(record: KeyRecord, nowSeconds: number): Verdict {
   const fault = checkEntry(record, nowSeconds);

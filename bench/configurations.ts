@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sidecarMediaType } from '../auth/key_record.js';
 import { openFileLimit } from '../launcher/facts.js';
-import { snippetFiles } from '../nginx/snippet_files.js';
+import { bundles, snippetFiles } from '../nginx/snippet_files.js';
 
 export interface Place {
   /** Absolute; holds `nginx/`, logs and temporary files. */
@@ -31,6 +31,8 @@ export interface Gate {
   isLimited?: boolean;
   /** More settings, by their nginx variables without `keygate_`. */
   settings?: { [name: string]: string };
+  /** The port of the metrics server: then everything is counted. */
+  metricsPort?: number;
   /** JavaScript in the place of Keygate's. */
   module?: string;
 }
@@ -116,19 +118,31 @@ export function gated(place: Place, gate: Gate): Files {
   const snippets = snippetFiles({ ...facts, sourceDir: join(root, 'nginx') });
   for (const [name, text] of Object.entries(snippets)) files[`keygate/${name}`] = text;
   files['keygate/settings.conf'] = fillSettings(files['keygate/settings.conf'] as string, gate);
-  const bundle = engine === 'qjs' ? 'keygate.js' : 'keygate.es5.js';
-  files['keygate/keygate.js'] = gate.module ?? readFileSync(join(root, 'dist', bundle), 'utf8');
+  for (const name of bundles) {
+    const built = engine === 'qjs' ? `${name}.js` : `${name}.es5.js`;
+    files[`keygate/${name}.js`] = readFileSync(join(root, 'dist', built), 'utf8');
+  }
+  if (gate.module !== undefined) files['keygate/keygate.js'] = gate.module;
+  const counting = addMetrics(files, gate);
   const clients = 'set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;';
   const headers = 'include keygate/proxy_headers.conf;';
   files['nginx.conf'] = whole(place, {
     main: `load_module ${gate.modulePath}; env API_KEY; env API_KEYS;`,
-    http: `${gate.isLimited === true ? clients : ''} include keygate/http.conf;`,
+    http: `${gate.isLimited === true ? clients : ''} include keygate/http.conf; ${counting.http}`,
     server:
       gate.entry === 'auth_request'
-        ? `include keygate/guard.conf; ${locations(place, headers)}`
-        : `include keygate/locations.conf; ${locations(place, `include keygate/guard_access.conf; ${headers}`)}`,
+        ? `include keygate/guard.conf; ${counting.server} ${locations(place, headers)}`
+        : `include keygate/locations.conf; ${counting.server} ${locations(place, `include keygate/guard_access.conf; ${headers}`)}`,
   });
   return files;
+}
+
+function addMetrics(files: Files, { metricsPort }: Gate): { http: string; server: string } {
+  if (metricsPort === undefined) return { http: '', server: '' };
+  const listen = `listen 127.0.0.1:${metricsPort}`;
+  files['keygate/metrics.conf'] = (files['keygate/metrics.conf'] as string).replaceAll('listen 127.0.0.1:9145', listen);
+  const count = 'access_log /dev/null keygate_nothing if=$keygate_counted;';
+  return { http: 'include keygate/metrics.conf;', server: `include keygate/count_requests.conf; ${count}` };
 }
 
 function fillSettings(snippet: string, { stateDir, jwksPath, isLimited, settings }: Gate): string {

@@ -1,6 +1,6 @@
 // `npm run bench`: what Keygate costs, beside plain nginx of the same binary and beside its peers.
 // --quick: fewer and shorter rounds, and nothing is written. --burst: only thousands of requests at once.
-// --limits: only what a limit adds.
+// --limits: only what a limit adds. --metrics: only what counting costs.
 // --json: the figures as one line of JSON at the end.
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -14,6 +14,7 @@ import { measureLimits, sayLimits } from './limits.js';
 import { checkWrk } from './load.js';
 import { measureMemory, sayMemory } from './memory.js';
 import { measurePeers } from './peers.js';
+import { measureMetrics, sayMetrics } from './metrics.js';
 import { pause } from './processes.js';
 import { writeReport } from './report.js';
 import { measureRows, type Figures } from './rows.js';
@@ -26,6 +27,7 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean' },
     burst: { type: 'boolean' },
     limits: { type: 'boolean' },
+    metrics: { type: 'boolean' },
     json: { type: 'boolean' },
   },
 });
@@ -53,6 +55,7 @@ try {
   const few = { ...(options.limits === true ? full : quick), freshTokens: 1 };
   if (options.limits === true) sayLimits(await measureLimits(await makeStand(dir, few, stops)));
   else if (options.burst === true) sayBurst(await measureBurst(await makeStand(dir, few, stops)));
+  else if (options.metrics === true) sayMetrics(await measureMetrics(await makeStand(dir, few, stops)));
   else await run(await makeStand(dir, options.quick === true ? quick : full, stops));
 } finally {
   for (const stop of stops.reverse()) await stop();

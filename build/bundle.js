@@ -1,12 +1,22 @@
 // Bundles every program into dist/: one for QuickJS, one for nginx's old engine, the others for Node.js.
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { transformAsync } from '@babel/core';
 import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const staging = mkdtempSync(join(root, '.dist-'));
 
 const nodePrograms = {
@@ -22,10 +32,17 @@ const nodePrograms = {
   bench: 'bench/main.ts',
 };
 
+/** Bundles for nginx, each in a version for either engine: NAME.js and NAME.es5.js. */
+const nginxPrograms = {
+  keygate: 'njs/main.ts',
+  keygate_counter: 'njs/metrics/count_request.ts',
+  keygate_metrics: 'njs/metrics/main.ts',
+};
+
 /** Options for what nginx runs: no Node.js, no npm package, and only the modules that njs brings. */
-function njsBundle(isQuickJs) {
+function njsBundle(source, isQuickJs) {
   return {
-    entryPoints: [join(root, 'njs/main.ts')],
+    entryPoints: [join(root, source)],
     bundle: true,
     write: false,
     format: 'esm',
@@ -33,7 +50,7 @@ function njsBundle(isQuickJs) {
     target: isQuickJs ? 'es2022' : 'es2021',
     external: ['crypto', 'fs'],
     charset: 'ascii',
-    define: { KEYGATE_QUICKJS: String(isQuickJs) },
+    define: { KEYGATE_QUICKJS: String(isQuickJs), KEYGATE_VERSION: JSON.stringify(version) },
     minifySyntax: true, // drops what the other engine needs
     // The other engine has no destructuring. Its error at `nginx -t` names this identifier, which says what to do.
     banner: {
@@ -42,10 +59,10 @@ function njsBundle(isQuickJs) {
   };
 }
 
-async function bundleForNginx() {
-  const [quick, old] = await Promise.all([build(njsBundle(true)), build(njsBundle(false))]);
-  writeFileSync(join(staging, 'keygate.js'), quick.outputFiles[0].text);
-  writeFileSync(join(staging, 'keygate.es5.js'), await lower(old.outputFiles[0].text));
+async function bundleForNginx(name, source) {
+  const [quick, old] = await Promise.all([build(njsBundle(source, true)), build(njsBundle(source, false))]);
+  writeFileSync(join(staging, `${name}.js`), quick.outputFiles[0].text);
+  writeFileSync(join(staging, `${name}.es5.js`), await lower(old.outputFiles[0].text));
 }
 
 async function lower(text) {
@@ -80,7 +97,8 @@ async function bundleForNode() {
 }
 
 // Built beside dist/ and moved there file by file: a program that is started meanwhile is the old or the new program.
-await Promise.all([bundleForNginx(), bundleForNode()]);
+const forNginx = Object.entries(nginxPrograms).map(([name, source]) => bundleForNginx(name, source));
+await Promise.all([...forNginx, bundleForNode()]);
 mkdirSync(dist, { recursive: true });
 const built = readdirSync(staging);
 for (const name of built) renameSync(join(staging, name), join(dist, name));

@@ -6,26 +6,39 @@ import ts from 'typescript';
 
 const root = join(import.meta.dirname, '..');
 
+// What is counted stands beside the ways; the last way has it.
+const counting = ['count', 'counters', 'countDecision', 'countReason', 'countKey', 'trackKeys', 'reserveCounters'];
+
 /** Each way: where it begins, and the functions that a reader need not enter, since another way has them. */
 export const ways = {
   'an API key that was never seen': {
     from: ['njs/decision/ask.ts ask', 'verifier/keys/check_key.ts makeCheckKey'],
-    without: ['decideToken', 'refreshJwks', 'trustedKeys', 'lacksJwks', 'verifySignature', 'storeKeySet'],
+    without: [...counting, 'decideToken', 'refreshJwks', 'trustedKeys', 'lacksJwks', 'verifySignature', 'storeKeySet'],
     snippets: ['guard.conf', 'ask.conf', 'to_decision.conf', 'decision_server.conf', 'sidecar.conf'],
   },
   'a token that was never seen': {
     from: ['njs/decision/ask.ts ask'],
-    without: ['checkHashedKey', 'findKey', 'mayBeHashed', 'parseJwks', 'askSignature', 'fetchSet', 'storeKeySet'],
+    without: [
+      ...counting,
+      'checkHashedKey',
+      'findKey',
+      'mayBeHashed',
+      'parseJwks',
+      'askSignature',
+      'fetchSet',
+      'storeKeySet',
+    ],
     snippets: ['guard.conf', 'ask.conf', 'to_decision.conf', 'decision_server.conf'],
   },
   'POST /token': {
     from: ['njs/routes/token.ts token', 'verifier/server.ts buildServer', 'verifier/keys/check_key.ts makeCheckKey'],
-    without: ['checkSignature', 'storeKeySet', 'parseKeyFile'],
+    without: [...counting, 'answerMetrics', 'checkSignature', 'storeKeySet', 'parseKeyFile'],
     snippets: ['routes.conf', 'decision_server.conf', 'sidecar.conf'],
   },
   'an edit of the key file': {
     from: ['njs/keys/refresh.ts refresh'],
     without: [
+      ...counting,
       'refreshMinting',
       'refreshLocal',
       'refreshDenied',
@@ -40,6 +53,11 @@ export const ways = {
     from: ['launcher/start.ts start'],
     without: ['snippetFiles', 'parseKeyFile', 'parseEnvironmentKeys', 'makeKey', 'findUnusableSources', 'readFileText'],
     snippets: [],
+  },
+  'a scrape of /metrics': {
+    from: ['njs/metrics/main.ts metrics', 'njs/metrics/count_request.ts countRequest'],
+    without: ['parseJwks', 'verifySignature'],
+    snippets: ['metrics.conf', 'metrics_server.conf', 'count_requests.conf', 'sidecar.conf'],
   },
 };
 

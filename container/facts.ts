@@ -49,6 +49,8 @@ export function containerFacts(settings: Settings, certificate: CertificateFiles
     errorLog: 'stderr',
     accessLog: '/dev/stdout',
     isProbed: true,
+    metricsAddress: '0.0.0.0', // Compose publishes no such port: other containers alone can ask
+    metricsHosts: ['nginx', 'keygate'],
     workers: String(Math.min(availableParallelism(), maxWorkers)),
     resolver: '127.0.0.11', // Docker's own name server
     isUpstreamMoving: isServiceName(new URL(upstreamUrl).hostname),

@@ -67,6 +67,9 @@ export function findCaFile(): string | undefined {
 
 const packageDir = join(import.meta.dirname, '..');
 
+/** Where the metrics server listens under `npm start`. */
+export const metricsAddress = '127.0.0.1';
+
 type SharedFacts = Pick<
   GatewayFacts,
   | 'sourceDir'
@@ -75,6 +78,7 @@ type SharedFacts = Pick<
   | 'guard'
   | 'certificate'
   | 'certificateKey'
+  | 'metricsAddress'
   | 'upstreamUrl'
   | 'stateDir'
   | 'sidecarAddress'
@@ -91,6 +95,7 @@ export function sharedFacts(settings: Settings, certificate: CertificateFiles, u
     guard: settings.authEntry === 'access' ? 'access' : 'auth_request',
     certificate: certificate.certificate,
     certificateKey: certificate.key,
+    metricsAddress,
     upstreamUrl,
     stateDir,
     sidecarAddress: formatSidecarAddress(sidecar),

@@ -9,15 +9,38 @@ import { fitsSocket, maxSocketPathBytes } from './facts.js';
 import { Fault } from '../node/fault.js';
 
 /** @throws Fault when a process listens there already, or this process may not */
-export function checkPortIsFree(address: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
+export async function checkPortIsFree(address: string, port: number): Promise<void> {
+  const code = await tryListen(address, port);
+  if (code !== undefined) throw new Fault(explainListen(code, address, port));
+}
+
+/** @returns the code of the error that listening ends in, or undefined */
+function tryListen(address: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => reject(new Fault(explainListen(error.code, address, port))));
-    server.listen(port, address, () => server.close(() => resolve()));
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'unknown'));
+    server.listen(port, address, () => server.close(() => resolve(undefined)));
   });
 }
 
-function explainListen(code: string | undefined, address: string, port: number): string {
+/**
+ * Where the metrics go: a default port that is taken turns them off.
+ * @returns the settings, and a line that says so
+ * @throws Fault when a port that was set can't be listened on
+ */
+export async function prepareMetrics(
+  settings: Settings,
+  address: string,
+): Promise<{ settings: Settings; warning?: string }> {
+  const { metricsPort } = settings;
+  const code = metricsPort === 'off' ? undefined : await tryListen(address, metricsPort);
+  if (code === undefined) return { settings };
+  const fault = `METRICS_PORT ${metricsPort} ${code === 'EADDRINUSE' ? 'is taken' : `can't be listened on (${code})`}`;
+  if (settings.isMetricsPortNamed) throw new Fault(`${fault}: set METRICS_PORT to another port, or to off`);
+  return { settings: { ...settings, metricsPort: 'off' }, warning: `${fault}: there are no metrics` };
+}
+
+function explainListen(code: string, address: string, port: number): string {
   if (code === 'EADDRINUSE')
     return `LISTEN_PORT ${port} is taken on ${address}: stop what listens there, or set LISTEN_PORT to another port`;
   if (code === 'EACCES') return `LISTEN_PORT ${port} needs privileges: set LISTEN_PORT to 1024 or more`;

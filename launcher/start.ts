@@ -9,19 +9,21 @@ import { checkNames } from '../settings/unknown_names.js';
 import { Children, waitUntilServed } from './children.js';
 import { prepareDemoKey } from './demo_key.js';
 import { chooseGateway, nginxCommand, nginxDir, testConfiguration, writeGateway } from './gateway_files.js';
+import { metricsAddress } from './facts.js';
 import { endNginxOf } from './nginx_processes.js';
-import { checkPortIsFree, checkSidecarSocket, holdStateDir, prepareStateDir } from './preparations.js';
+import { checkPortIsFree, checkSidecarSocket, holdStateDir, prepareMetrics, prepareStateDir } from './preparations.js';
 import { explainError } from '../node/fault.js';
 
 const children = new Children();
 
-async function start(settings: Settings): Promise<void> {
-  prepareStateDir(settings);
-  await holdStateDir(settings);
-  checkSidecarSocket(settings);
-  await endNginxOf(nginxDir(settings)); // left behind when an earlier start was killed
-  const demoKey = prepareDemoKey(settings);
-  await checkPortIsFree(settings.listenAddress, settings.listenPort);
+async function start(given: Settings): Promise<void> {
+  prepareStateDir(given);
+  await holdStateDir(given);
+  checkSidecarSocket(given);
+  await endNginxOf(nginxDir(given)); // left behind when an earlier start was killed
+  const demoKey = prepareDemoKey(given);
+  await checkPortIsFree(given.listenAddress, given.listenPort);
+  const { settings, warning } = await prepareMetrics(given, metricsAddress);
   const gateway = await chooseGateway(settings);
   const upstreamUrl = settings.upstreamUrl ?? (await children.startStandIn());
   const files = await writeGateway(settings, gateway, upstreamUrl);
@@ -37,6 +39,7 @@ async function start(settings: Settings): Promise<void> {
     `nginx ${runtime.nginxVersion} (${runtime.name}), njs ${runtime.njsVersion}, engine ${engine}, entry ${entry}`,
   );
   if (files.limit !== undefined) console.log(files.limit);
+  if (warning !== undefined) console.error(`keygate: warning: ${warning}`);
   for (const line of findUnusableSources(settings)) console.error(`keygate: warning: ${line}`);
   console.log(`upstream ${settings.upstreamUrl ?? 'stand-in'}; logs in ${join(files.dir, 'logs')}`);
   if (demoKey !== undefined) announceDemoKey(demoKey, url);

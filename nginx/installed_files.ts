@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { snippetFiles, type SnippetFacts } from './snippet_files.js';
+import { bundles, snippetFiles, type SnippetFacts } from './snippet_files.js';
 
 export interface Installation extends Omit<SnippetFacts, 'sourceDir'> {
   /** The absolute folder that the files are for, such as /etc/nginx/keygate. */
@@ -20,8 +20,6 @@ export function packageVersion(): string {
   };
   return version;
 }
-
-const bundles = { qjs: 'keygate.js', njs: 'keygate.es5.js' };
 
 // What would end a directive, start a variable or be a pattern in `include`.
 const unsafe = /[\s"'`;{}$\\*?[\]#\x00-\x1f\x7f]/;
@@ -51,7 +49,10 @@ export function installedFiles(installation: Installation): { [name: string]: st
     files[name] = text.replace(/(include |from )keygate\//g, (_, word: string) => `${word}${join(dir, '/')}`);
   }
   files['routes.conf'] = withPrefix(files['routes.conf'] as string, prefix);
-  files['keygate.js'] = readFileSync(join(packageDir, 'dist', bundles[engine]), 'utf8');
+  for (const name of bundles) {
+    const built = engine === 'qjs' ? `${name}.js` : `${name}.es5.js`;
+    files[`${name}.js`] = readFileSync(join(packageDir, 'dist', built), 'utf8');
+  }
   return files;
 }
 

@@ -26,6 +26,9 @@ export interface SnippetFacts {
   decisionSecret: string;
 }
 
+/** The bundles that the snippets import, by the names of their files without `.js`; dist/ has them for each engine. */
+export const bundles = ['keygate', 'keygate_counter', 'keygate_metrics'];
+
 /** Files by name. */
 export type SnippetFiles = { [name: string]: string };
 
@@ -52,7 +55,9 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   change('decision_server.conf', /"~PLAIN_ID"/g, () => `"~${plainIdPattern}"`);
   change('decision_server.conf', /"~TRACEPARENT"/, () => `"~${traceparent}"`);
   change('sidecar.conf', /SIDECAR_MEDIA_TYPE/, sidecarMediaType);
-  change('decision_server.conf', /js_engine qjs;/, `js_engine ${engine};`);
+  for (const name of ['decision_server.conf', 'metrics.conf', 'count_requests.conf']) {
+    change(name, /js_engine qjs;/, `js_engine ${engine};`);
+  }
   for (const [version, directives] of Object.entries(directivesSince)) {
     const isSupported = isAtLeast(facts.nginxVersion, version);
     if (isSupported) files[`since_${version.replaceAll('.', '_')}.conf`] = directives;

@@ -5,6 +5,9 @@
 /** Set by the bundler: whether the bundle is for QuickJS, whose contexts outlive a request. */
 declare const KEYGATE_QUICKJS: boolean;
 
+/** Set by the bundler: the version of this package. */
+declare const KEYGATE_VERSION: string;
+
 interface NjsGlobal {
   /** njs or QuickJS. */
   readonly engine: string;
@@ -31,4 +34,7 @@ interface NgxGlobalShared {
   readonly keygate_refused: NgxSharedDict<string>;
   readonly keygate_budgets: NgxSharedDict<number>;
   readonly keygate_limits: NgxSharedDict<number>;
+  /** Absent where metrics are off. */
+  readonly keygate_metrics: NgxSharedDict<number> | undefined;
+  readonly keygate_metrics_texts: NgxSharedDict<string>;
 }

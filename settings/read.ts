@@ -55,7 +55,9 @@ export interface Settings {
   nginxRuntime: 'auto' | 'system' | DebianRelease;
   jsEngine: 'auto' | Engine;
   authEntry: 'auto' | 'access' | 'auth_request';
-  metricsPort: number;
+  metricsPort: number | 'off';
+  /** Whether METRICS_PORT was set; the default port may be taken by another program. */
+  isMetricsPortNamed: boolean;
   githubToken: string | undefined;
   /** Where the sidecar listens: VERIFIER_LISTEN or VERIFIER_SOCKET. */
   sidecar: SidecarPlace;
@@ -86,7 +88,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   }
   faults.push(...findConflicts(values), ...findPlaceholders(values));
   if (faults.length > 0) throw new SettingsError(faults);
-  return toSettings(values);
+  return toSettings(values, { isMetricsPortNamed: (env['METRICS_PORT'] ?? '').trim() !== '' });
 }
 
 function readValue(env: NodeJS.ProcessEnv, name: SettingName, faults: string[]): string | undefined {
@@ -109,7 +111,7 @@ function findPlaceholders({ API_KEY = '', API_KEYS = '' }: Values): string[] {
 
 type Filled = Required<Values>;
 
-function toSettings(given: Values): Settings {
+function toSettings(given: Values, named: Pick<Settings, 'isMetricsPortNamed'>): Settings {
   const values = given as Filled; // settings with a default are there; `given` has the others
   const stateDir = resolve(values.STATE_DIR);
   const jwksPath = toPath(given.JWKS_PATH) ?? findJwks(given);
@@ -120,6 +122,7 @@ function toSettings(given: Values): Settings {
     jwtIssuer: given.JWT_ISSUER,
   });
   return {
+    ...named,
     ...startSettings(given, values),
     ...limitSettings(given, values),
     stateDir,
@@ -156,7 +159,7 @@ function startSettings(given: Values, values: Filled) {
     nginxRuntime: values.NGINX_RUNTIME as Settings['nginxRuntime'],
     jsEngine: values.JS_ENGINE as Settings['jsEngine'],
     authEntry: values.AUTH_ENTRY as Settings['authEntry'],
-    metricsPort: Number(values.METRICS_PORT),
+    metricsPort: values.METRICS_PORT === 'off' ? ('off' as const) : Number(values.METRICS_PORT),
     githubToken: given.GITHUB_TOKEN,
   };
 }
@@ -209,10 +212,16 @@ function nginxVariables(values: Values): { [name: string]: string } {
   return Object.fromEntries(ofNginx.map(([name]) => [nginxVariable(name), values[name] ?? '']));
 }
 
+const meetsLoopback = /^(?:127\.0\.0\.1|0\.0\.0\.0|::)$/;
+
 /** @returns a line for each conflict */
 export function findConflicts(values: Values): string[] {
   const faults: string[] = [];
   const { JWKS_URL, JWKS_PATH, JWT_ISSUER, JWT_AUDIENCE, MINT_ISSUER } = values;
+  const { LISTEN_ADDRESS = '', LISTEN_PORT, METRICS_PORT } = values;
+  if (METRICS_PORT !== undefined && METRICS_PORT === LISTEN_PORT && meetsLoopback.test(LISTEN_ADDRESS)) {
+    faults.push('METRICS_PORT: expected another port than LISTEN_PORT, or off');
+  }
   if (JWKS_URL !== undefined && JWT_ISSUER === undefined) {
     faults.push('JWT_ISSUER: expected the issuers to accept, or the word any, as JWKS_URL is set');
   }

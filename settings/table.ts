@@ -130,7 +130,11 @@ export const table = {
   NGINX_RUNTIME: { standard: 'auto', ...oneOf('auto', 'system', ...Object.keys(debianSuites)) },
   JS_ENGINE: { standard: 'auto', ...oneOf('auto', 'qjs', 'njs') },
   AUTH_ENTRY: { standard: 'auto', ...oneOf('auto', 'access', 'auth_request') },
-  METRICS_PORT: { standard: '9145', ...whole(1, 65535) },
+  METRICS_PORT: {
+    standard: '9145',
+    expected: 'a port from 1 to 65535, or off',
+    isValid: (value: string) => value === 'off' || whole(1, 65535).isValid(value),
+  },
   GITHUB_TOKEN: key,
   VERIFIER_SOCKET: path,
   VERIFIER_LISTEN: {

@@ -11,6 +11,7 @@ import { readSettings, SettingsError, type Settings } from '../settings/read.js'
 import { openBcryptPool } from './bcrypt/bcrypt_pool.js';
 import { makeCheckKey } from './keys/check_key.js';
 import { openKeyStore } from './keys/key_store.js';
+import { openLastUsed } from './last_used.js';
 import { buildServer, patienceMs, type Sidecar } from './server.js';
 import { ensureSigningKey, openSigningKeys } from './signing/signing_keys.js';
 
@@ -32,9 +33,12 @@ async function start(settings: Settings): Promise<void> {
     mintAudience: firstAudience(settings.jwtAudience),
     maxTtlSeconds: settings.jwtTtlSeconds,
     secret: 'path' in settings.sidecar ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),
+    lastUsed: openLastUsed(stateDir, (text) => server.log.warn(text)),
+    measured: pool.measured,
+    minted: 0,
   };
   const stream = openLog(process.argv.slice(2));
-  const server = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' }, stream });
+  const server: FastifyInstance = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' }, stream });
   sidecar.keys = openKeyStore({
     path: settings.apiKeysFile,
     apiKey: settings.apiKey ?? '',
@@ -45,10 +49,16 @@ async function start(settings: Settings): Promise<void> {
   endWith(async () => {
     await server.close();
     await pool.close();
+    sidecar.lastUsed.flush();
   });
   await listen(server, settings);
+  repeat(sidecar, (text) => server.log.error(text));
+}
+
+function repeat(sidecar: Sidecar, log: (text: string) => void): void {
+  setInterval(() => sidecar.lastUsed.flush(), 1000).unref();
   setInterval(() => void sidecar.keys.current(''), 1000).unref(); // so that a file gone bad is noticed without requests
-  setInterval(() => void sidecar.signingKey().catch((error: Error) => server.log.error(error.message)), 10000).unref();
+  setInterval(() => void sidecar.signingKey().catch((error: Error) => log(error.message)), 10000).unref();
 }
 
 /** Where log lines go: the file after `--log`, opened anew on SIGUSR1; else standard output. */

@@ -3,10 +3,19 @@
 
 import { timingSafeEqual, createHash } from 'node:crypto';
 import fastify, { LogController, type FastifyInstance } from 'fastify';
-import { type KeyEntry, entryFingerprint, entrySubject, recordOf, sidecarMediaType } from '../auth/key_record.js';
+import {
+  type KeyEntry,
+  entryFingerprint,
+  entryKeyId,
+  entrySubject,
+  recordOf,
+  sidecarMediaType,
+} from '../auth/key_record.js';
 import type { CheckKey, KeyCheck } from './keys/check_key.js';
 import type { KeyStore } from './keys/key_store.js';
 import type { LoadedKeys } from './keys/loaded_keys.js';
+import type { BcryptMeasured } from './bcrypt/bcrypt_pool.js';
+import type { LastUsed } from './last_used.js';
 import { mintToken, parseTokenRequest } from './signing/minting.js';
 import { nodePlatform } from '../node/crypto.js';
 import { checkSignature } from './signature_route.js';
@@ -22,6 +31,10 @@ export interface Sidecar {
   maxTtlSeconds: number;
   /** Over TCP: what callers must send as x-keygate-secret. */
   secret: string | undefined;
+  lastUsed: LastUsed;
+  measured: () => BcryptMeasured;
+  /** Tokens minted since the start. */
+  minted: number;
 }
 
 interface Question {
@@ -67,7 +80,23 @@ export function buildServer(sidecar: Sidecar, logger: boolean | object): Fastify
     const signing = (await sidecar.signingKey()) !== undefined;
     return { status: 'ok', generation: keys?.generation ?? '', nginxGeneration, signing };
   });
+  server.post('/metrics', async (request) => answerMetrics(sidecar, (request.body ?? {}) as MetricsQuestion));
   return server;
+}
+
+interface MetricsQuestion {
+  /** Unix seconds by key id. */
+  lastUsed?: unknown;
+  /** Whether nginx has been restarted and asks for the times. */
+  wantsLastUsed?: unknown;
+}
+
+function answerMetrics(sidecar: Sidecar, question: MetricsQuestion): object {
+  const { lastUsed, minted } = sidecar;
+  lastUsed.note(question.lastUsed);
+  const { queue, counts, sum } = sidecar.measured();
+  const facts = { queue, counts, sum, minted };
+  return question.wantsLastUsed === true ? { ...facts, lastUsed: lastUsed.times() } : facts;
 }
 
 function requireSecret(server: FastifyInstance, secret: string): void {
@@ -143,5 +172,6 @@ async function token(sidecar: Sidecar, question: Question): Promise<object> {
     entryExpiresSeconds: entry.expiresSeconds,
     fingerprint,
   });
-  return { generation, admitted: true, token: minted };
+  sidecar.minted++;
+  return { generation, admitted: true, token: minted, keyId: entryKeyId(entry, fingerprint) };
 }

@@ -6,6 +6,7 @@ import { installedFiles, packageVersion, type Installation } from '../../nginx/i
 import type { Configuration } from '../../nginx/configuration/configuration.js';
 import { readOperatorConfig } from '../../nginx/configuration/operator_config.js';
 import { checkPlacement } from '../../nginx/placement/placement.js';
+import { bundles } from '../../nginx/snippet_files.js';
 import { oneQuestion } from '../../nginx/placement/answers.js';
 import type { InstalledNginx } from '../../nginx/runtime/installed_nginx.js';
 import { checkAccessGuard } from './install_choice.js';
@@ -84,7 +85,7 @@ export function explainUnknown({ configurationFault, command }: InstalledNginx):
 }
 
 function isOtherBundle(name: string, text: string, installation: Installation): boolean {
-  if (name !== 'keygate.js') return false;
+  if (!bundles.some((bundle) => name === `${bundle}.js`)) return false;
   const engine = installation.engine === 'qjs' ? 'njs' : 'qjs';
-  return digest(text) === digest(installedFiles({ ...installation, engine })['keygate.js'] as string);
+  return digest(text) === digest(installedFiles({ ...installation, engine })[name] as string);
 }

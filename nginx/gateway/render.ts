@@ -5,10 +5,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { requestIdPattern } from '../../auth/request_id.js';
 import type { RateLimit, Settings } from '../../settings/read.js';
-import { fillBodies, snippetFiles, type SnippetFacts } from '../snippet_files.js';
+import { formatListen, renderMetrics, type MetricsFacts } from './render_metrics.js';
+import { bundles, fillBodies, snippetFiles, type SnippetFacts } from '../snippet_files.js';
 
 /** Facts that are found only at a start. Paths are absolute. */
-export interface GatewayFacts extends SnippetFacts {
+export interface GatewayFacts extends SnippetFacts, MetricsFacts {
   /** Where the bundles are. */
   distDir: string;
   /** Where nginx.pid and temporary files go. */
@@ -20,7 +21,6 @@ export interface GatewayFacts extends SnippetFacts {
   openFiles: number;
   /** `user NAME GROUP;` when nginx starts as root, else empty. */
   userDirective: string;
-  certificate: string;
   certificateKey: string;
   upstreamUrl: string;
   stateDir: string;
@@ -50,8 +50,10 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
   for (const [name, text] of Object.entries(snippetFiles(facts))) files[`keygate/${name}`] = text;
   files['keygate/settings.conf'] = renderSettings(files['keygate/settings.conf'] as string, settings, facts);
   files['keygate/request_id.conf'] = requestIds;
-  const bundle = facts.engine === 'qjs' ? 'keygate.js' : 'keygate.es5.js';
-  files['keygate/keygate.js'] = readFileSync(join(facts.distDir, bundle), 'utf8');
+  for (const name of bundles) {
+    const built = facts.engine === 'qjs' ? `${name}.js` : `${name}.es5.js`;
+    files[`keygate/${name}.js`] = readFileSync(join(facts.distDir, built), 'utf8');
+  }
   files['gateway/trusted_proxies.conf'] = renderTrustedProxies(settings.trustedProxies);
   files['gateway/limits.conf'] = renderLimits(settings);
   files['gateway/limit_api.conf'] = renderLimitApi(settings);
@@ -63,6 +65,7 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
   files['gateway/upstream.conf'] = renderUpstream(facts);
   files['gateway/to_upstream.conf'] = renderToUpstream(settings, facts);
   files['gateway/jwks.conf'] = renderJwks(settings, facts);
+  Object.assign(files, renderMetrics(files['keygate/metrics.conf'] as string, settings, facts));
   if (facts.sidecarSecret !== undefined) {
     files['keygate/sidecar_secret.conf'] = `proxy_set_header X-Keygate-Secret ${facts.sidecarSecret};\n`;
   }
@@ -111,10 +114,6 @@ function templateValues(settings: Settings, facts: GatewayFacts): { [name: strin
     LOCATION_GUARD: facts.guard === 'access' ? accessGuard : '',
     UPSTREAM: renderProxyPass(new URL(facts.upstreamUrl)),
   };
-}
-
-function formatListen(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function fill(template: string, values: { [name: string]: string }): string {

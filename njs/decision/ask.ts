@@ -7,13 +7,23 @@ import { refusals } from '../../auth/refusals.js';
 import { carriedOfAdmitted, carriedOfRefused, type CarriedValue } from '../../auth/identity_headers.js';
 import { limitVariables } from '../../auth/limit_headers.js';
 import { refuse, type Principal, type Refused, type Verdict } from '../../auth/verdict.js';
+import type { CacheLevel } from '../../monitoring/buckets.js';
 import { readGeneration, maxPolls, mayWait, pause, pollEveryMs } from '../keys/shared_state.js';
 import { oneLine } from '../platform.js';
 import { failureLimit, isFailure } from '../limits/failure_limit.js';
 import { noteRequest } from './audit.js';
+import { countDecision } from './count_decision.js';
 import { NginxGate } from './gate.js';
-import { parseSettings, Question, readAsked, type QuestionSource, askedSource, ownSource } from './question.js';
-import { charge, type Outcome } from './outcome.js';
+import {
+  parseSettings,
+  Question,
+  readAsked,
+  type Asked,
+  type QuestionSource,
+  askedSource,
+  ownSource,
+} from './question.js';
+import { charge, type Outcome, type RefusedOutcome } from './outcome.js';
 import { sendVerdict, sendRefusal } from './refusal.js';
 import { recallHere } from './verdict_cache.js';
 import { isRequestId } from '../../auth/request_id.js';
@@ -87,13 +97,25 @@ function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
 /** Decides about a request and answers it, without a promise where no signature and no sidecar is needed. */
 export function decideAndAnswer(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): void | Promise<void> {
   let outcome: Outcome | Promise<void>;
+  let level: CacheLevel = 'none';
   try {
-    outcome = begin(r, source, answer);
+    const variables = r.variables; // each `r.variables` makes an object
+    const asked = readAsked(variables, source);
+    const remembered = recallHere(asked, readGeneration());
+    if (remembered !== undefined) {
+      outcome = charge(remembered, variables, source);
+      level = 'context';
+    } else {
+      const attempt = begin(asked, { r, variables, source, answer });
+      outcome = 'reason' in attempt ? attempt : attempt.decide();
+      if (!('reason' in attempt)) level = attempt.level();
+    }
   } catch (e) {
     outcome = noDecision(r, source.requestId(r.variables) || '', e);
   }
   if (!('admitted' in outcome)) return outcome;
   answer(r, outcome);
+  countDecision(outcome, level, 0);
 }
 
 function noDecision(r: NginxHTTPRequest, requestId: string, e: unknown): Outcome {
@@ -101,18 +123,21 @@ function noDecision(r: NginxHTTPRequest, requestId: string, e: unknown): Outcome
   return refuse('internal_error');
 }
 
-function begin(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): Outcome | Promise<void> {
-  const variables = r.variables; // each `r.variables` makes an object
-  const asked = readAsked(variables, source);
-  const remembered = recallHere(asked, readGeneration());
-  if (remembered !== undefined) return charge(remembered, variables, source);
+interface Asking {
+  r: NginxHTTPRequest;
+  variables: NginxVariables;
+  source: QuestionSource;
+  answer: Answer;
+}
+
+function begin(asked: Asked, { r, variables, source, answer }: Asking): RefusedOutcome | Attempt {
   const settings = parseSettings(asked.settings, variables);
   if ('fault' in settings) {
     const id = source.requestId(variables);
     r.error(`keygate: location_not_configured (request id ${id}): ${settings.fault}`);
     return refuse('location_not_configured');
   }
-  return new Attempt(new Question(r, asked, { source, settings }), answer).decide();
+  return new Attempt(new Question(r, asked, { source, settings }), answer);
 }
 
 /**
@@ -122,6 +147,7 @@ function begin(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): Out
 class Attempt {
   private number = 0;
   private gate: NginxGate | undefined;
+  private startedMs = 0;
 
   constructor(
     private readonly question: Question,
@@ -152,6 +178,7 @@ class Attempt {
 
   private async decideLater(waiting: Promise<Verdict>): Promise<void> {
     const { r } = this.question;
+    if (this.startedMs === 0) this.startedMs = Date.now();
     let outcome: Outcome | Promise<void>;
     try {
       const verdict = await waiting;
@@ -161,6 +188,12 @@ class Attempt {
     }
     if (!('admitted' in outcome)) return outcome;
     this.answer(r, outcome);
+    countDecision(outcome, this.level(), Math.max(0, Date.now() - this.startedMs));
+  }
+
+  /** Which cache knew the verdict. */
+  level(): CacheLevel {
+    return this.gate !== undefined && this.gate.isRecalled ? 'shared' : 'none';
   }
 
   private settle(verdict: Verdict): Outcome | Promise<void> {

@@ -24,6 +24,8 @@ export class NginxGate implements Gate {
   private name = '';
   /** Whether the sidecar judged by other keys than nginx: such a verdict counts for this request and is not cached. */
   private isUncertain = false;
+  /** Whether shared memory had the verdict. */
+  isRecalled = false;
 
   constructor(
     private readonly question: Question,
@@ -77,7 +79,9 @@ export class NginxGate implements Gate {
 
   recall(credential: string): Verdict | undefined {
     const verdict = recallShared(this.nameOf(credential), this.generation);
-    if (verdict !== undefined) rememberHere(this.question.asked, verdict, this.generation);
+    if (verdict === undefined) return undefined;
+    this.isRecalled = true;
+    rememberHere(this.question.asked, verdict, this.generation);
     return verdict;
   }
 

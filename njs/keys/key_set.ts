@@ -4,6 +4,7 @@
 import { type KeyEntry, entryFingerprint, recordOf, type KeyRecord, type KeyTerms } from '../../auth/key_record.js';
 import type { Platform } from '../../auth/platform.js';
 import type { RateLimit } from '../../auth/rate_limit.js';
+import { trackKeys } from './counted_keys.js';
 import { clearState, readState, writeState } from './shared_state.js';
 
 /** Which set is in use, and what it lacks. */
@@ -122,10 +123,13 @@ export function storeKeySet(entries: KeyEntry[], storing: StoringKeys): 'stored'
     const dictionary = zoneOf(zone);
     dictionary.clear();
     let hashedWithoutId = 0;
+    const keyIds: string[] = [];
     for (let i = 0; i < entries.length; i++) {
       const entry = entries[i] as KeyEntry;
       if (entry.kind === 'bcrypt' && entry.id === '') hashedWithoutId++;
-      if (!storeEntry(dictionary, entry, storing)) return 'full';
+      const keyId = storeEntry(dictionary, entry, storing);
+      if (keyId === undefined) return 'full';
+      keyIds.push(keyId);
     }
     const keySet: KeySet = {
       zone,
@@ -135,6 +139,7 @@ export function storeKeySet(entries: KeyEntry[], storing: StoringKeys): 'stored'
       available: true,
     };
     writeState('keys', JSON.stringify(keySet));
+    trackKeys(keyIds);
     return 'stored';
   } finally {
     clearState('storing_ms');
@@ -158,16 +163,17 @@ export function retireKeySet(): void {
   if (before !== undefined) writeState('keys', JSON.stringify(Object.assign({}, before, { available: false })));
 }
 
-function storeEntry(dictionary: KeyZone, entry: KeyEntry, storing: StoringKeys): boolean {
+// Returns the entry's id for logs and metrics, or undefined where the zone is full.
+function storeEntry(dictionary: KeyZone, entry: KeyEntry, storing: StoringKeys): string | undefined {
   const fingerprint = entryFingerprint(entry, storing.secret, storing.platform);
   const record = recordOf(entry, fingerprint);
   try {
     dictionary.set('f' + fingerprint, formatTerms(record));
     if (entry.kind !== 'bcrypt') dictionary.set('d' + entry.hash, formatStoredRecord(record));
     else if (entry.id !== '') dictionary.set('i' + entry.id, '1');
-    return true;
+    return record.keyId;
   } catch (_) {
-    return false; // SharedMemoryError
+    return undefined; // SharedMemoryError
   }
 }
 

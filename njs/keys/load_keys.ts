@@ -62,6 +62,8 @@ function takeUp(file: { text: string; digest: string }, keeping: Keeping): strin
     return undefined;
   }
   recover('keys');
+  writeState('keys_taken_ms', String(nowMs));
+  writeState('unusable_lines', String(fromFile.problems.length + fromEnvironment.problems.length));
   const problems = fromFile.problems.map((one) => `line ${one.line}: ${one.problem}`);
   const warnings = fromFile.warnings.map((one) => (one.line === 0 ? one.problem : `line ${one.line}: ${one.problem}`));
   logOutcome(entries.length, problems.concat(fromEnvironment.problems.map((one) => one.problem)), warnings);

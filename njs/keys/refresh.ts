@@ -6,6 +6,7 @@ import { chooseMintIssuer } from '../../auth/location_settings.js';
 import { reportFault, recover, type Source } from './source_faults.js';
 import { forgetFile, readIfChanged, rejectContent, type FileReading } from './watched_file.js';
 import { tickSteadyClock } from './steady_clock.js';
+import { counters, reserveCounters } from '../counters.js';
 import { log, oneLine } from '../platform.js';
 import { refreshKeys } from './load_keys.js';
 import { clearState, clockToleranceMs, readState, switchGeneration, writeState } from './shared_state.js';
@@ -46,10 +47,12 @@ function guard(source: Source, nowMs: number, refreshOne: () => void): void {
 // Shared memory outlives a reload: keys from a file or URL that is no longer configured must not be used.
 function startAnewWithOtherSources(variables: NginxVariables): boolean {
   const { keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url } = variables;
-  const named = [keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url];
+  const areCounted = counters() === undefined ? '' : 'counted'; // with metrics on, each key's counter is made anew
+  const named = [keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url, areCounted];
   const sources = JSON.stringify(named.concat(mintIssuer(variables)));
   if (readState('sources') === sources) return false;
   writeState('sources', sources);
+  reserveCounters(Date.now());
   checkAtStart(variables);
   files.forEach(forgetFile);
   jwksSources.forEach((name) => clearState(`problems:${name}`));

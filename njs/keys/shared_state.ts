@@ -1,6 +1,7 @@
 // What all workers share: one dictionary of strings. The generation names everything a verdict rests on
 // (API keys, JWKs, deny list); it is read on every request and changes last.
 
+import { count } from '../counters.js';
 import { randomText, sha256 } from '../platform.js';
 
 /** Names in the dictionary `keygate_state`. */
@@ -34,7 +35,10 @@ export type StateName =
   | 'wanted'
   | 'fetches'
   | 'reported'
-  | 'report_failed_ms';
+  | 'report_failed_ms'
+  | 'keys_taken_ms'
+  | 'unusable_lines'
+  | `taken_ms:${string}`;
 
 /** @returns what is stored under the name, or undefined */
 export function readState(name: StateName): string | undefined {
@@ -94,6 +98,7 @@ export function switchGeneration(): void {
   if (readGeneration() !== undefined && readState('content') === content) return;
   writeState('generation', randomText(16));
   writeState('content', content);
+  count('generations', 1);
 }
 
 /**

@@ -26,6 +26,7 @@ export function storeJwksText(name: JwksSource, text: string, issuer?: string): 
   const stored: StoredJwks = { configured: true, keys: parsed.keys };
   if (issuer !== undefined) stored.issuer = issuer;
   writeState(name, JSON.stringify(stored));
+  writeState(`taken_ms:${name}`, String(Date.now()));
   recover(name);
   return undefined;
 }

@@ -6,6 +6,8 @@ import { isJsonObject } from '../../auth/json.js';
 import { isReason } from '../../auth/refusals.js';
 import { refuse } from '../../auth/verdict.js';
 import { failureLimit } from '../limits/failure_limit.js';
+import { countReason } from '../decision/count_decision.js';
+import { countKey } from '../keys/counted_keys.js';
 import { readKeySet } from '../keys/key_set.js';
 import { oneLine } from '../platform.js';
 import { askedSource, readAsked } from '../decision/question.js';
@@ -19,9 +21,11 @@ const maxTypeCharacters = 200; // the sidecar reads the media type alone, and re
 /** Answers every request for /token: no such request goes upstream. */
 export async function token(r: NginxHTTPRequest): Promise<void> {
   try {
+    const startedMs = Date.now();
     const outcome = await mint(r);
     if (typeof outcome === 'string') sendToken(r, outcome);
     else sendRouteRefusal(r, outcome);
+    countReason(typeof outcome === 'string' ? '' : outcome.reason, '', Math.max(0, Date.now() - startedMs));
   } catch (e) {
     r.error(`keygate: no token (request id ${askedSource.requestId(r.variables)}): ${oneLine(e)}`);
     sendRouteRefusal(r, refuse('internal_error'));
@@ -53,7 +57,10 @@ async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   const body = r.requestText || '';
   const answer = await askSidecar(r, 'token', { credential, generation, contentType, body });
   if (answer === undefined) return refuse('verifier_unavailable');
-  if (answer['admitted'] === true && isToken(answer['token'])) return JSON.stringify(answer['token']);
+  if (answer['admitted'] === true && isToken(answer['token'])) {
+    if (typeof answer['keyId'] === 'string') countKey(answer['keyId'], false);
+    return JSON.stringify(answer['token']);
+  }
   return refuse(isReason(answer['reason']) ? answer['reason'] : 'verifier_unavailable');
 }
 

@@ -42,6 +42,8 @@ const allowed: { [snippet: string]: Allowed } = {
   'decision_asker.conf': http('map'),
   'decision_server.conf': http('js_shared_dict_zone', 'include', 'map', 'server'),
   'decision_listen.conf': server('listen'),
+  'metrics.conf': http('js_shared_dict_zone', 'map', 'js_set', 'log_format', 'limit_conn_zone', 'server'),
+  'count_requests.conf': server('js_engine', 'js_import'),
   'sidecar.conf': server('location'),
   'locations.conf': server('set', 'if', 'location'),
   'guard.conf': server('include', 'set', 'if'),
@@ -69,8 +71,15 @@ const allowed: { [snippet: string]: Allowed } = {
   'decision_secret.conf': location('proxy_set_header'),
 };
 
-const ofOurOwn = ['ask.conf', 'to_decision.conf', 'unchanged.conf', 'refusal.conf'];
-const inOurServer = ['decision_server.conf', 'decision_listen.conf', 'decision_asker.conf', 'sidecar.conf'];
+const ofOurOwn = ['ask.conf', 'to_decision.conf', 'unchanged.conf', 'refusal.conf', 'metrics_server.conf'];
+const inOurServer = [
+  'decision_server.conf',
+  'decision_listen.conf',
+  'decision_asker.conf',
+  'metrics.conf',
+  'metrics_server.conf',
+  'sidecar.conf',
+];
 
 describe('snippets', () => {
   it('are all known here', () => {
@@ -97,12 +106,15 @@ describe('snippets', () => {
         expect(rest).toMatch(/^\$keygate_/);
       if (directive === 'map') expect(rest).toMatch(/ \$keygate_\w+$/);
       if (directive === 'log_format') expect(rest).toMatch(/^keygate_/);
-      if (directive === 'js_set') expect(rest).toMatch(/^\$keygate_\w+ keygate\.\w+$/);
-      if (directive === 'js_import') expect(rest).toMatch(/^keygate from /);
+      if (directive === 'js_set') expect(rest).toMatch(/^\$keygate_\w+ keygate(?:_\w+)?\.\w+$/);
+      if (directive === 'js_import') expect(rest).toMatch(/^keygate(?:_\w+)? from /);
       if (directive === 'js_shared_dict_zone') expect(rest).toMatch(/^zone=keygate_/);
       if (/^limit_(?:req|conn)_zone$/.test(directive ?? '')) expect(rest).toMatch(/ zone=keygate_/);
       if (directive === 'upstream') expect(rest).toMatch(/^keygate_\w+$/);
-      if (directive === 'server_name') expect(rest).toMatch(/^keygate_\w+$/);
+      if (directive === 'js_set') expect(rest).toMatch(/^\$keygate_\w+ keygate_/);
+      if (directive === 'log_format') expect(rest).toMatch(/^keygate_/);
+      // The metrics server is asked by the names of loopback, on a port of its own.
+      if (directive === 'server_name') expect(rest).toMatch(/^(?:keygate_\w+|localhost 127\.0\.0\.1 \[::1\])$/);
       if (directive === 'include') expect(rest).toMatch(/^keygate\//);
       if (directive === 'location' && block !== undefined && /^(?:locations|sidecar)\.conf$/.test(name))
         expect(rest).toMatch(/^(= |\^~ )?(\/_keygate_|@keygate_)/);

@@ -4,7 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { installedFiles, type Installation } from '../../nginx/installed_files.js';
-import { snippetFiles } from '../../nginx/snippet_files.js';
+import { bundles, snippetFiles } from '../../nginx/snippet_files.js';
 
 const root = join(import.meta.dirname, '../..');
 const dir = '/etc/nginx/keygate';
@@ -20,16 +20,18 @@ const install = (changed: Partial<Installation> = {}) => installedFiles({ ...ins
 const snippets = snippetFiles({ ...installation, sourceDir: join(root, 'nginx') });
 
 describe('installedFiles', () => {
-  it('holds every snippet and the bundle of the engine', () => {
-    const names = [...Object.keys(snippets), 'keygate.js'].sort();
+  it('holds every snippet and the bundles of the engine', () => {
+    const names = [...Object.keys(snippets), ...bundles.map((name) => `${name}.js`)].sort();
     expect(names).toEqual(expect.arrayContaining(readdirSync(join(root, 'nginx/snippets'))));
-    for (const [engine, bundle] of [
-      ['qjs', 'keygate.js'],
-      ['njs', 'keygate.es5.js'],
+    for (const [engine, ending] of [
+      ['qjs', '.js'],
+      ['njs', '.es5.js'],
     ] as const) {
       const files = install({ engine });
       expect(Object.keys(files).sort()).toEqual(names);
-      expect(files['keygate.js']).toBe(readFileSync(join(root, 'dist', bundle), 'utf8'));
+      for (const name of bundles) {
+        expect(files[`${name}.js`], name).toBe(readFileSync(join(root, 'dist', name + ending), 'utf8'));
+      }
       expect(files['decision_server.conf']).toContain(`js_engine ${engine};`);
     }
   });

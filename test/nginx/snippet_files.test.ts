@@ -79,10 +79,13 @@ describe('snippetFiles', () => {
     expect(changedBy({ decisionSecret })).toEqual(['decision_asker.conf', 'decision_secret.conf']);
   });
 
-  it('has the decision server run on the engine', () => {
-    expect(fill({ engine: 'njs' })['decision_server.conf']).toMatch(/^ +js_engine njs;/m);
-    expect(fill({ engine: 'qjs' })['decision_server.conf']).toMatch(/^ +js_engine qjs;/m);
-    expect(changedBy({ engine: 'njs' })).toEqual(['decision_server.conf']);
+  it('has all JavaScript but that of js_access run on the engine', () => {
+    const ofEngine = ['count_requests.conf', 'decision_server.conf', 'metrics.conf'];
+    for (const name of ofEngine) {
+      expect(fill({ engine: 'njs' })[name]).toMatch(/^ *js_engine njs;/m);
+      expect(fill({ engine: 'qjs' })[name]).toMatch(/^ *js_engine qjs;/m);
+    }
+    expect(changedBy({ engine: 'njs' }).sort()).toEqual(ofEngine);
   });
 
   it.each([

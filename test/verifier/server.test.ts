@@ -12,6 +12,7 @@ import { openBcryptPool, type BcryptPool } from '../../verifier/bcrypt/bcrypt_po
 import { makeCheckKey } from '../../verifier/keys/check_key.js';
 import { sidecarMediaType as contentType } from '../../auth/key_record.js';
 import { openKeyStore } from '../../verifier/keys/key_store.js';
+import { openLastUsed } from '../../verifier/last_used.js';
 import { buildServer, type Sidecar } from '../../verifier/server.js';
 import { ensureSigningKey, openSigningKeys } from '../../verifier/signing/signing_keys.js';
 import { builtWorker } from './bcrypt/built_worker.js';
@@ -49,6 +50,9 @@ beforeAll(async () => {
     mintAudience: 'copilot-api',
     maxTtlSeconds: 3600,
     secret: undefined,
+    lastUsed: openLastUsed(dir, () => undefined),
+    measured: pool.measured,
+    minted: 0,
   };
   server = buildServer(sidecar, false);
   await server.listen({ path: socketPath });

@@ -5,6 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import { Piscina } from 'piscina';
+import { bcryptBounds, bucketOf } from '../../monitoring/buckets.js';
 import type { Comparison } from './bcrypt_worker.js';
 
 export interface BcryptPool {
@@ -14,7 +15,18 @@ export interface BcryptPool {
    * `timed out` when the comparison did not begin within `patienceMs`
    */
   findMatch: (credential: string, hashes: string[]) => Promise<number | 'full' | 'timed out'>;
+  /** What the pool has done since it was opened. */
+  measured: () => BcryptMeasured;
   close: () => Promise<void>;
+}
+
+export interface BcryptMeasured {
+  /** How many credentials wait for a thread. */
+  queue: number;
+  /** How many comparisons took how long: a count for each of `bcryptBounds`, and one for all that took longer. */
+  counts: number[];
+  /** Seconds of all comparisons together. */
+  sum: number;
 }
 
 export interface BcryptPoolOptions {
@@ -46,9 +58,12 @@ export function openBcryptPool({ threads, queue, patienceMs, worker }: BcryptPoo
   const comparisons = new PQueue({ concurrency: threads });
   const searches = new PQueue({ concurrency: 1 });
 
+  const { compare, times } = timed((comparison) => pool.run(comparison));
+  const measured = () => ({ queue: comparisons.sizeBy(first) + searches.size, ...times });
+
   const compareOnly = async (credential: string, hash: string): Promise<number | 'full' | 'timed out'> => {
     if (comparisons.pending >= threads && comparisons.sizeBy(first) >= queue) return 'full';
-    const begin = () => pool.run({ credential, hash });
+    const begin = () => compare({ credential, hash });
     const matches = await beginInTime(comparisons, begin, { ...first, patienceMs });
     return matches === 'timed out' ? 'timed out' : matches ? 0 : -1;
   };
@@ -56,7 +71,7 @@ export function openBcryptPool({ threads, queue, patienceMs, worker }: BcryptPoo
     let tookMs = 0;
     const matches = await comparisons.add(async () => {
       const startedMs = performance.now();
-      const isMatch = await pool.run(comparison);
+      const isMatch = await compare(comparison);
       tookMs = performance.now() - startedMs;
       return isMatch;
     });
@@ -68,10 +83,26 @@ export function openBcryptPool({ threads, queue, patienceMs, worker }: BcryptPoo
     if (only === undefined) return -1;
     if (another === undefined) return compareOnly(credential, only);
     if (searches.pending > 0 && searches.size >= queue) return 'full';
-    const compare = (hash: string) => compareInSearch({ credential, hash });
-    return beginInTime(searches, () => search(hashes, threads, compare), { patienceMs });
+    const compareNext = (hash: string) => compareInSearch({ credential, hash });
+    return beginInTime(searches, () => search(hashes, threads, compareNext), { patienceMs });
   };
-  return { findMatch, close: () => pool.close({ force: true }) };
+  return { findMatch, measured, close: () => pool.close({ force: true }) };
+}
+
+type Compare = (comparison: Comparison) => Promise<boolean>;
+
+function timed(run: Compare): { compare: Compare; times: Pick<BcryptMeasured, 'counts' | 'sum'> } {
+  const times = { counts: [...bcryptBounds.map(() => 0), 0], sum: 0 };
+  const compare: Compare = async (comparison) => {
+    const startedMs = performance.now();
+    const isMatch = await run(comparison);
+    const seconds = (performance.now() - startedMs) / 1000;
+    const bucket = bucketOf(seconds, bcryptBounds);
+    times.counts[bucket] = (times.counts[bucket] ?? 0) + 1;
+    times.sum += seconds;
+    return isMatch;
+  };
+  return { compare, times };
 }
 
 // As many comparisons at once as there are threads; none is begun after a match.

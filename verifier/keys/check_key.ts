@@ -22,7 +22,7 @@ const rememberMs = 10000;
 const maxRemembered = 10000;
 
 /** Makes the check over one pool. */
-export function makeCheckKey(pool: BcryptPool): CheckKey {
+export function makeCheckKey(pool: Pick<BcryptPool, 'findMatch'>): CheckKey {
   const secret = randomBytes(32).toString('base64url');
   const running = new Map<string, Promise<KeyCheck>>();
   const outcomes = new Map<string, { entry: KeyEntry | undefined; untilMs: number }>();

@@ -275,8 +275,12 @@ describe('keygate install --check', () => {
     expect(check()).toEqual({
       code: 1,
       found: [
+        'count_requests.conf: not as this version ships it',
         'decision_server.conf: not as this version ships it',
         'keygate.js: the bundle for the other engine: nginx runs it on njs',
+        'keygate_counter.js: the bundle for the other engine: nginx runs it on njs',
+        'keygate_metrics.js: the bundle for the other engine: nginx runs it on njs',
+        'metrics.conf: not as this version ships it',
       ],
     });
   });

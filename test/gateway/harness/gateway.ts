@@ -66,7 +66,7 @@ export interface Gateway {
 }
 
 const root = join(import.meta.dirname, '../../..');
-const limitsOff = { RATE_LIMIT_API: 'off', RATE_LIMIT_AUTH: 'off' };
+const limitsOff = { RATE_LIMIT_API: 'off', RATE_LIMIT_AUTH: 'off', METRICS_PORT: 'off' };
 
 /** Starts a gateway and waits until its keys are taken up. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -170,6 +170,7 @@ async function gatewayFacts(options: GatewayOptions, places: Places): Promise<Ga
     userDirective: process.getuid?.() === 0 ? 'user root;' : '',
     certificate: certificate.certificate,
     certificateKey: certificate.key,
+    metricsAddress: '127.0.0.1',
     upstreamUrl: places.upstreamUrl,
     stateDir,
     sidecarAddress: options.env?.['VERIFIER_LISTEN'] ?? `unix:${places.socket}`,

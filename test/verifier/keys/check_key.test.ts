@@ -23,7 +23,7 @@ beforeEach(() => {
     await new Promise((resolve) => setTimeout(resolve, 10));
     return match;
   };
-  check = makeCheckKey({ findMatch, close: () => Promise.resolve() });
+  check = makeCheckKey({ findMatch });
 });
 
 afterEach(() => vi.useRealTimers());

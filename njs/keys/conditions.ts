@@ -1,0 +1,39 @@
+// Which sets of keys can do their work: for /health/ready and /status.
+
+import { currentKeySet } from './key_set.js';
+import { isFaulty } from './source_faults.js';
+import { jwksSources, readDenials, readStoredJwks, type JwksSource, type StoredJwks } from './trusted_keys.js';
+
+/** ok: works; degraded: works with what was good before; failing: can't work. */
+export type Condition = 'ok' | 'degraded' | 'failing';
+
+/** The condition of the API keys. */
+export function conditionOfKeys(): Condition {
+  const keySet = currentKeySet();
+  if (keySet === undefined || !keySet.available) return 'failing';
+  return isFaulty('keys') || isFaulty('denied') ? 'degraded' : 'ok';
+}
+
+function conditionOfJwks(name: JwksSource): Condition {
+  const stored: StoredJwks = readStoredJwks(name);
+  if (!stored.configured || name === 'minting') return isFaulty(name) ? 'degraded' : 'ok';
+  if (stored.keys === undefined) return 'failing';
+  return isFaulty(name) ? 'degraded' : 'ok';
+}
+
+/** Whether no source has a JWK. */
+export function hasNoJwks(): boolean {
+  return jwksSources.every((name) => readStoredJwks(name).keys === undefined);
+}
+
+/** @returns the worst of some conditions */
+export function worstOf(conditions: Condition[]): Condition {
+  if (conditions.indexOf('failing') >= 0) return 'failing';
+  return conditions.indexOf('degraded') >= 0 ? 'degraded' : 'ok';
+}
+
+/** The condition of the JWKs of all sources, and of the deny list. */
+export function conditionOfAllJwks(): Condition {
+  const sets = jwksSources.map(conditionOfJwks);
+  return worstOf(readDenials() === undefined ? sets.concat('failing') : sets);
+}
