@@ -4,7 +4,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { caused, metricsTable, startMonitored, type Monitored } from './harness/monitored.js';
+import { metricsTable } from '../../monitoring/metrics_table.js';
+import { caused, startMonitored, type Monitored } from './harness/monitored.js';
 import {
   monitoringFolder,
   nodesOf,
