@@ -14,8 +14,9 @@ export interface Taken {
 
 // Shared memory forgets by the wall clock: a clock that is set forward by an hour must not empty the zone.
 const marginMs = 7200000;
-const lockMs = 1000; // of a worker that was killed meanwhile
-const maxAttempts = 8;
+const lockMs = 2000; // of a worker that was killed meanwhile; the steady clock goes on by half of it at most at once
+const maxLeftLocks = 8;
+const maxAttempts = 5000; // a few milliseconds: a worker that holds the lock may have lost its core
 const roundingMs = 1e-3;
 const mostWorkers = 64;
 
@@ -28,7 +29,7 @@ export function takeRequest(zone: Numbers, name: string, limit: RateLimit): Take
     const taken = tryToTake(zone, name, limit);
     if (taken !== undefined) return taken;
   }
-  return { isAdmitted: false, pendingMs: fullMs(limit) };
+  return { isAdmitted: false, pendingMs: Math.min(fullMs(limit), fullMs(limit) - limit.intervalMs + lockMs) };
 }
 
 /** @returns how long the bucket takes to become full again; takes nothing */
@@ -51,41 +52,60 @@ function tryToTake(zone: Numbers, name: string, limit: RateLimit): Taken | undef
   const before = read(zone, name, limit);
   if (before === undefined)
     return zone.add(name, nowMs + intervalMs, keepMs) ? { isAdmitted: true, pendingMs: intervalMs } : undefined;
-  if (before < nowMs) return takeFromFull({ zone, name, limit, before, nowMs, keepMs });
-  const after = zone.incr(name, intervalMs, 0, keepMs);
-  return judge({ zone, name, limit, keepMs }, after - nowMs);
+  const bucket = { zone, name, limit, before, nowMs, keepMs };
+  return before < nowMs ? takeFromFull(bucket) : takeFromUsed(bucket);
 }
 
 interface Bucket {
   zone: Numbers;
   name: string;
   limit: RateLimit;
+  /** What the bucket held. */
+  before: number;
+  nowMs: number;
   keepMs: number;
 }
 
-// A count that is over the limit is taken back.
-function judge({ zone, name, limit, keepMs }: Bucket, pendingMs: number): Taken {
-  if (pendingMs <= fullMs(limit) + roundingMs) return { isAdmitted: true, pendingMs };
-  zone.incr(name, -limit.intervalMs, 0, keepMs);
-  return { isAdmitted: false, pendingMs: pendingMs - limit.intervalMs };
+// Workers that come at once may all find the last request there: a count that is over the limit is taken back.
+function takeFromUsed({ zone, name, limit, before, nowMs, keepMs }: Bucket): Taken {
+  const { intervalMs } = limit;
+  const mostMs = fullMs(limit) + roundingMs;
+  if (before + intervalMs - nowMs > mostMs) return refused(limit, before - nowMs);
+  const pendingMs = zone.incr(name, intervalMs, before, keepMs) - nowMs;
+  if (pendingMs <= mostMs) return { isAdmitted: true, pendingMs };
+  zone.incr(name, -intervalMs, before + intervalMs, keepMs);
+  return refused(limit, pendingMs - intervalMs);
 }
 
-// The time of a full bucket lies in the past, and one worker alone moves it to the present. `add` of a name that holds
-// the time read is a compare-and-set: whoever adds the name, and finds the same time still there, moves it.
-function takeFromFull(bucket: Bucket & { before: number; nowMs: number }): Taken | undefined {
-  const { zone, name, limit, before, nowMs, keepMs } = bucket;
-  const { intervalMs } = limit;
-  const lock = `${name}@${before}`;
-  if (zone.add(lock, 1, lockMs)) {
-    const isSame = zone.get(name) === before;
-    const after = isSame ? zone.incr(name, nowMs - before + intervalMs, 0, keepMs) : 0;
-    zone.delete(lock);
-    return isSame ? judge(bucket, after - nowMs) : undefined;
+// What other workers are about to take back is not pending.
+function refused(limit: RateLimit, pendingMs: number): Taken {
+  return { isAdmitted: false, pendingMs: Math.min(pendingMs, fullMs(limit)) };
+}
+
+// The time of a full bucket lies in the past. One worker moves it to the present, and takes its own request. The others
+// wait: what they would add to the old time, the next move would forget.
+function takeFromFull(bucket: Bucket): Taken | undefined {
+  const { zone, name, limit, nowMs, keepMs } = bucket;
+  const lock = takeLock(bucket);
+  if (lock === undefined) return undefined;
+  const before = zone.get(name); // another worker may have moved it before this one had the lock
+  const isFull = before !== undefined && before < nowMs;
+  const after = isFull ? zone.incr(name, nowMs - before + limit.intervalMs, before, keepMs) : 0;
+  zone.delete(lock);
+  return isFull ? { isAdmitted: true, pendingMs: after - nowMs } : undefined;
+}
+
+// A killed worker leaves its lock, and the next lock is called after it: were the old one deleted, two workers that
+// delete it could both believe that they have the new one. Returns undefined where another worker has the lock.
+function takeLock({ zone, name, nowMs, keepMs }: Bucket): string | undefined {
+  let lock = `${name}@`;
+  for (let i = 0; i < maxLeftLocks; i++) {
+    if (zone.add(lock, nowMs, keepMs)) return lock;
+    const lockedMs = zone.get(lock);
+    if (lockedMs === undefined || Math.abs(nowMs - lockedMs) <= lockMs) return undefined;
+    lock = `${name}@${lockedMs}`;
   }
-  // Another worker is about to move the time, and to take its own request.
-  const after = zone.incr(name, intervalMs, 0, keepMs);
-  const isMoved = after - intervalMs >= nowMs;
-  return judge(bucket, isMoved ? after - nowMs : after - before + intervalMs);
+  return undefined;
 }
 
 function keepTime(limit: RateLimit): number {
