@@ -27,9 +27,10 @@ const messages = '/v1/messages';
 
 // The path may stand below a prefix of the operator's; a query may follow it. QuickJS takes long for a pattern.
 function speaksAnthropic(target: string): boolean {
-  const at = target.indexOf(messages);
+  const start = target.lastIndexOf(' ') + 1; // the Host before it is the client's own
+  const at = target.indexOf(messages, start);
   if (at < 0) return false;
-  const query = target.indexOf('?');
+  const query = target.indexOf('?', start);
   const next = target.charAt(at + messages.length);
   return (query < 0 || at < query) && (next === '' || next === '?' || next === '/');
 }

@@ -14,84 +14,105 @@ export interface Taken {
 
 // Shared memory forgets by the wall clock: a clock that is set forward by an hour must not empty the zone.
 const marginMs = 7200000;
-const lockMs = 1000; // of a worker that was killed meanwhile
-const maxAttempts = 8;
+const lockMs = 2000; // of a worker that was killed meanwhile; the steady clock goes on by half of it at most at once
+const maxLeftLocks = 8;
+const maxAttempts = 5000; // a few milliseconds: a worker that holds the lock may have lost its core
 const roundingMs = 1e-3;
-// A reload with another size empties the zone of the steady clock, which then begins anew. A time that lies further
-// ahead than all workers together can take is of the clock before, and the bucket counts as empty.
 const mostWorkers = 64;
-
-const latest: Taken = { isAdmitted: false, pendingMs: 0 };
 
 /**
  * Takes one request from a bucket.
- * @returns whether the bucket had one, in an object that the next call fills anew; throws SharedMemoryError when the
- * zone is full
+ * @returns whether the bucket had one; throws SharedMemoryError when the zone is full
  */
 export function takeRequest(zone: Numbers, name: string, limit: RateLimit): Taken {
-  const { intervalMs } = limit;
-  const emptyMs = fillMs(limit);
-  const keepMs = Math.ceil(emptyMs) + marginMs;
   for (let i = 0; i < maxAttempts; i++) {
-    const nowMs = steadyMs();
-    const before = zone.get(name);
-    if (before === undefined) {
-      if (zone.add(name, nowMs + intervalMs, keepMs)) return fill(true, intervalMs);
-    } else if (before > nowMs + emptyMs + mostWorkers * intervalMs) {
-      zone.set(name, nowMs + emptyMs, keepMs);
-    } else if (before < nowMs) {
-      const pendingMs = takeFromFull({ zone, name, limit, before, nowMs });
-      if (pendingMs !== undefined) return judge({ zone, name, limit }, pendingMs);
-    } else {
-      return judge({ zone, name, limit }, zone.incr(name, intervalMs, 0, keepMs) - nowMs);
-    }
+    const taken = tryToTake(zone, name, limit);
+    if (taken !== undefined) return taken;
   }
-  return fill(false, emptyMs); // other workers have changed the bucket again and again
+  return { isAdmitted: false, pendingMs: Math.min(fillMs(limit), fillMs(limit) - limit.intervalMs + lockMs) };
 }
 
 /** @returns how long the bucket takes to become full again; takes nothing */
 export function pendingOf(zone: Numbers, name: string, limit: RateLimit): number {
-  const fullAtMs = zone.get(name);
-  return fullAtMs === undefined ? 0 : Math.min(fillMs(limit), Math.max(0, fullAtMs - steadyMs()));
+  const nowMs = steadyMs();
+  const fullAtMs = read(zone, name, limit);
+  return fullAtMs === undefined ? 0 : Math.max(0, fullAtMs - nowMs);
 }
 
-function fill(isAdmitted: boolean, pendingMs: number): Taken {
-  latest.isAdmitted = isAdmitted;
-  latest.pendingMs = pendingMs;
-  return latest;
+// Returns undefined where another worker has changed the bucket meanwhile.
+function tryToTake(zone: Numbers, name: string, limit: RateLimit): Taken | undefined {
+  const { intervalMs } = limit;
+  const keepMs = keepTime(limit);
+  const nowMs = steadyMs();
+  const before = read(zone, name, limit);
+  if (before === undefined)
+    return zone.add(name, nowMs + intervalMs, keepMs) ? { isAdmitted: true, pendingMs: intervalMs } : undefined;
+  const bucket = { zone, name, limit, before, nowMs, keepMs };
+  return before < nowMs ? takeFromFull(bucket) : takeFromUsed(bucket);
 }
 
 interface Bucket {
   zone: Numbers;
   name: string;
   limit: RateLimit;
+  /** What the bucket held. */
+  before: number;
+  nowMs: number;
+  keepMs: number;
 }
 
-// A count that is over the limit is taken back.
-function judge({ zone, name, limit }: Bucket, pendingMs: number): Taken {
-  if (pendingMs <= fillMs(limit) + roundingMs) return fill(true, pendingMs);
-  zone.incr(name, -limit.intervalMs, 0, keepTime(limit));
-  return fill(false, pendingMs - limit.intervalMs);
-}
-
-// The time of a full bucket lies in the past, and one worker alone moves it to the present. `add` of a name that holds
-// the time read is a compare-and-set: whoever adds the name, and finds the same time still there, moves it. Returns
-// undefined where another worker has moved it meanwhile.
-function takeFromFull({ zone, name, limit, before, nowMs }: Bucket & { before: number; nowMs: number }) {
+// Workers that come at once may all find the last request there: a count that is over the limit is taken back.
+function takeFromUsed({ zone, name, limit, before, nowMs, keepMs }: Bucket): Taken {
   const { intervalMs } = limit;
-  const keepMs = keepTime(limit);
-  const lock = name + '@' + before;
-  if (zone.add(lock, 1, lockMs)) {
-    const isSame = zone.get(name) === before;
-    const after = isSame ? zone.incr(name, nowMs - before + intervalMs, 0, keepMs) : 0;
-    zone.delete(lock);
-    return isSame ? after - nowMs : undefined;
+  const mostMs = fillMs(limit) + roundingMs;
+  if (before + intervalMs - nowMs > mostMs) return refused(limit, before - nowMs);
+  const pendingMs = zone.incr(name, intervalMs, before, keepMs) - nowMs;
+  if (pendingMs <= mostMs) return { isAdmitted: true, pendingMs };
+  zone.incr(name, -intervalMs, before + intervalMs, keepMs);
+  return refused(limit, pendingMs - intervalMs);
+}
+
+// What other workers are about to take back is not pending.
+function refused(limit: RateLimit, pendingMs: number): Taken {
+  return { isAdmitted: false, pendingMs: Math.min(pendingMs, fillMs(limit)) };
+}
+
+// The time of a full bucket lies in the past. One worker moves it to the present, and takes its own request. The others
+// wait: what they would add to the old time, the next move would forget.
+function takeFromFull(bucket: Bucket): Taken | undefined {
+  const { zone, name, limit, nowMs, keepMs } = bucket;
+  const lock = takeLock(bucket);
+  if (lock === undefined) return undefined;
+  const before = zone.get(name); // another worker may have moved it before this one had the lock
+  const isFull = before !== undefined && before < nowMs;
+  const after = isFull ? zone.incr(name, nowMs - before + limit.intervalMs, before, keepMs) : 0;
+  zone.delete(lock);
+  return isFull ? { isAdmitted: true, pendingMs: after - nowMs } : undefined;
+}
+
+// A killed worker leaves its lock, and the next lock is called after it: were the old one deleted, two workers that
+// delete it could both believe that they have the new one. Returns undefined where another worker has the lock.
+function takeLock({ zone, name, nowMs, keepMs }: Bucket): string | undefined {
+  let lock = `${name}@`;
+  for (let i = 0; i < maxLeftLocks; i++) {
+    if (zone.add(lock, nowMs, keepMs)) return lock;
+    const lockedMs = zone.get(lock);
+    if (lockedMs === undefined || Math.abs(nowMs - lockedMs) <= lockMs) return undefined;
+    lock = `${name}@${lockedMs}`;
   }
-  // Another worker is about to move the time, and to take its own request.
-  const after = zone.incr(name, intervalMs, 0, keepMs);
-  return after - intervalMs >= nowMs ? after - nowMs : after - before + intervalMs;
+  return undefined;
 }
 
 function keepTime(limit: RateLimit): number {
   return Math.ceil(fillMs(limit)) + marginMs;
+}
+
+// A reload with another size empties the zone of the steady clock, which then begins anew. A time that lies further
+// ahead than all workers together can take is of the clock before, and the bucket counts as empty.
+function read(zone: Numbers, name: string, limit: RateLimit): number | undefined {
+  const fullAtMs = zone.get(name);
+  const emptyMs = steadyMs() + fillMs(limit);
+  if (fullAtMs === undefined || fullAtMs <= emptyMs + mostWorkers * limit.intervalMs) return fullAtMs;
+  zone.set(name, emptyMs, keepTime(limit));
+  return emptyMs;
 }

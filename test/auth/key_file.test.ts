@@ -66,6 +66,36 @@ describe('parseKeyFile', () => {
     ]);
   });
 
+  it.each([
+    ['the first has it', ' rate=1/m burst=3', '', [2]],
+    ['the last has it', '', ' rate=1/m burst=3', [1]],
+    ['one is lower by its rate', ' rate=2/m', ' rate=1/m burst=3', [1]],
+    ['one is lower by its burst', ' rate=1/m burst=3', ' rate=60/h burst=4', [2]],
+    ['both have it', ' rate=1/m burst=3', ' rate=60/h burst=3', []],
+  ])('gives lines of one name the lowest limit where %s, and warns', (_, one, other, warned) => {
+    const lines = [`a:$sha256$${hash('1')}${one}`, `a:$sha256$${hash('2')}${other}`, `b:$sha256$${hash('3')}`];
+    const { entries, problems, warnings } = parse(lines.join('\n'));
+    const lowest = { intervalMs: 60000, burst: 3 };
+    expect(entries.map(({ limit }) => limit)).toEqual([lowest, lowest, null]);
+    expect(problems).toEqual([]);
+    const problem = expect.stringContaining('lower limit') as string;
+    expect(warnings).toEqual(warned.map((line) => ({ line, problem })));
+  });
+
+  it('shares no limit among lines without a name, nor among names that an object has of its own', () => {
+    const lines = [`$sha256$${hash('1')} rate=1/m`, `$sha256$${hash('2')}`, `constructor:$sha256$${hash('3')}`];
+    const { entries, warnings } = parse(lines.join('\n'));
+    expect(entries.map(({ limit }) => limit)).toEqual([{ intervalMs: 60000, burst: 0 }, null, null]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('reports a line with a limit that can not be read, and does not use it', () => {
+    const { entries, problems } = parse(`a:$sha256$${hash('1')} rate=secret\na:$sha256$${hash('2')} rate=1/m`);
+    expect(entries.map(({ line }) => line)).toEqual([2]);
+    expect(problems).toEqual([{ line: 1, problem: expect.stringMatching(/^rate= expects/) as string }]);
+    expect(JSON.stringify(problems)).not.toContain('secret');
+  });
+
   it('never puts content of a line into a problem', () => {
     const { problems } = parse('secret:plaintext\n$9$secret\nsecret key\nsecret,key\nsecret.a.b\n$2b$15$secret');
     expect(problems).toHaveLength(6);

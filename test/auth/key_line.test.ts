@@ -55,6 +55,37 @@ describe('parseKeyLine', () => {
     expect(parse(line)).toEqual({ problem: expect.stringMatching(/\w/) as string });
   });
 
+  it.each([
+    ['', null],
+    [' rate=60/m', { intervalMs: 1000, burst: 0 }],
+    [' rate=60r/m burst=0', { intervalMs: 1000, burst: 0 }],
+    [' burst=20 rate=7/s', { intervalMs: 1000 / 7, burst: 20 }],
+    [' rate=1/d burst=365', { intervalMs: 86400000, burst: 365 }],
+  ])('reads the limit of%s in a line of each kind', (attributes, limit) => {
+    for (const key of ['kg_abc', `$sha256$${digest}`, `a:$sha256$${digest}`, `a:$2b$12$${body}`])
+      expect(parse(`${key}${attributes}`)).toMatchObject({ limit });
+  });
+
+  it.each([
+    [' rate=', 'an attribute that is not'],
+    [' rate=60', 'rate= expects'],
+    [' rate=0/m', 'rate= expects'],
+    [' rate=off', 'rate= expects'],
+    [' rate=60/w', 'rate= expects'],
+    [' rate=60/m burst=-1', 'burst= expects a whole number'],
+    [' rate=60/m burst=1000001', 'burst= expects a whole number'],
+    [' rate=60/m burst=many', 'burst= expects a whole number'],
+    [' rate=60/m rate=60/m', 'rate= stands twice'],
+    [' rate=60/m burst=1 burst=1', 'burst= stands twice'],
+    [' burst=3', 'burst= expects rate= beside it'],
+    [' burst=0', 'burst= expects rate= beside it'],
+    [' rate=1/d burst=366', 'burst= is more than the rate= gives in a year'],
+    [' Rate=60/m', 'an attribute that is not'],
+  ])('does not use a line with%s, and says why', (attributes, problem) => {
+    for (const hash of [`$sha256$${digest}`, `a:$sha256$${digest}`, `a:$2b$12$${body}`])
+      expect(parse(`${hash}${attributes}`)).toEqual({ problem: expect.stringContaining(problem) as string });
+  });
+
   it.each(['kg_abc', 'a.b', 'a.b.c.d', 'sk-proj_1'])('takes %s as a plaintext key', (key) => {
     expect(parse(key)).toMatchObject({ kind: 'plaintext', hash: nodePlatform.sha256(key) });
   });

@@ -34,11 +34,11 @@ describe.each(variants)('$name: a clock that jumps', (variant) => {
   let clock: Clock;
   const closing: (() => Promise<void> | void)[] = [];
 
-  const open = async (env: { [name: string]: string } = {}) => {
+  const open = async (env: { [name: string]: string } = {}, lines = keys) => {
     clock = makeClock(variant, join(mkdtempSync(join(tmpdir(), 'keygate-clock-')), 'offset'));
     gateway = await startGateway({
       variant,
-      keys,
+      keys: lines,
       env,
       command: clock.command,
       edit: { 'nginx.conf': clock.edit },
@@ -80,6 +80,23 @@ describe.each(variants)('$name: a clock that jumps', (variant) => {
     const spent = await gateway.send('/', { headers: { 'x-api-key': 'wrong-key' } });
     expect(spent.status, 'the limit still holds').toBe(429);
     expect(Number(spent.headers['retry-after'])).toBeLessThanOrEqual(36);
+  });
+
+  it('set back and forward gives no key back what it spent, and keeps no other key waiting', async () => {
+    const offsets = [-hour, 0, hour, 0];
+    const names = ['spent', ...offsets.map((_, i) => `fresh-${i}`)];
+    await open({}, names.map((name) => `${name}:${hashSync(name, 4)} rate=2/h burst=1\n`).join(''));
+    for (const expected of [200, 200, 429]) expect(await status('spent')).toBe(expected);
+    for (const [i, offset] of offsets.entries()) {
+      clock.set(offset);
+      await settle();
+      for (const expected of [200, 200, 429]) expect(await status(`fresh-${i}`)).toBe(expected);
+      const refused = await gateway.send('/', { headers: { 'x-api-key': 'spent' } });
+      expect(refused.status, gateway.errorLog()).toBe(429);
+      const seconds = Number(refused.headers['retry-after']);
+      expect(seconds).toBeGreaterThan(1700);
+      expect(seconds).toBeLessThanOrEqual(1800);
+    }
   });
 
   it.each([-hour, hour])(
