@@ -12,7 +12,8 @@ export type RefusedOutcome = Refused & AnswerDetails;
  * sets the headers that all refusals share.
  */
 export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
-  const { status, headers, body } = formatRefusal(outcome.reason, outcome);
+  const { reason, retryAfterSeconds = 1 } = outcome;
+  const { status, headers, body } = formatRefusal(reason, { retryAfterSeconds }); // locations.conf adds the scopes
   const headersOut = r.headersOut;
   for (let i = 0; i < headers.length; i++) {
     const [name, value] = headers[i] as [string, string];
@@ -21,7 +22,7 @@ export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void 
   }
   headersOut['X-Keygate-Status'] = String(status);
   headersOut['X-Keygate-Body'] = body;
-  headersOut['X-Keygate-Reason'] = outcome.reason;
+  headersOut['X-Keygate-Reason'] = reason;
   r.return(status === 401 ? 401 : 403, ''); // without a body nginx would send a page, and close the connection
 }
 
