@@ -15,7 +15,7 @@ export interface Answer {
 
 /** What an answer may say beside its reason. */
 export interface AnswerDetails {
-  /** The scopes a location requires, space-separated; named in the challenge of `insufficient_scope`. */
+  /** The scopes a location requires, space-separated; the challenge of `insufficient_scope` then names them. */
   requiredScope?: string;
   /** After how many milliseconds the client may try again: for 429 and 503 only, 1000 by default. */
   retryAfterMs?: number;
@@ -82,7 +82,7 @@ function formatChallenge({ status, code, message }: Refusal): string {
 
 const quotable = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
-function formatScope(reason: Reason, requiredScope = ''): string {
-  if (reason !== 'insufficient_scope') return '';
+function formatScope(reason: Reason, requiredScope: string | undefined): string {
+  if (reason !== 'insufficient_scope' || requiredScope === undefined) return '';
   return `, scope="${quotable.test(requiredScope) ? requiredScope : ''}"`;
 }

@@ -16,7 +16,7 @@ export const auditedOfRequest: AuditedValue[] = [
 ];
 
 /** The longest path in the log, in bytes. */
-const maxPathBytes = 512;
+const maxPathBytes = 256;
 /** The longest session id or agent id in the log, in bytes. */
 const maxIdBytes = 64;
 /** Stands at the end of a value that was too long; no value has a `#` otherwise. */
@@ -40,7 +40,7 @@ const hash = 0x23;
 /**
  * Encodes the path of a request target for the log.
  * @param target the bytes as the client sent them
- * @returns the path without its query, each byte outside printable ASCII as %XX, cut at 512 bytes with a mark
+ * @returns the path without its query, each byte outside printable ASCII as %XX, cut at 256 bytes with a mark
  */
 export function encodePath(target: Uint8Array): string {
   let end = 0;

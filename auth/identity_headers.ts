@@ -39,11 +39,13 @@ function carried(variable: IdentityHeader['variable'], member: 'subject' | 'issu
   return { answerHeader, variable, read: (principal) => principal[member] };
 }
 
+const maxKeyIdBytes = 128; // a kid may have 256, and a verdict has to fit the buffer of ask.conf
+
 /** The key or JWK of the credential, for the audit log. */
 export const carriedKey: CarriedValue = {
   answerHeader: 'X-Keygate-Key-Id',
   variable: 'keygate_key_id',
-  read: (principal) => principal.keyId,
+  read: (principal) => principal.keyId.slice(0, maxKeyIdBytes),
 };
 
 /** What a verdict carries of the principal that it admits. */

@@ -11,7 +11,8 @@ import type { RefusedOutcome } from './outcome.js';
  * sets the headers that all refusals share.
  */
 export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
-  const { status, headers, body } = formatRefusal(outcome.reason, outcome);
+  const { reason, retryAfterMs = 1000 } = outcome;
+  const { status, headers, body } = formatRefusal(reason, { retryAfterMs }); // locations.conf adds the scopes
   const headersOut = r.headersOut;
   for (let i = 0; i < headers.length; i++) {
     const [name, value] = headers[i] as [string, string];
@@ -21,7 +22,7 @@ export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void 
   if (outcome.limit !== undefined) headersOut['X-Keygate-Limit'] = outcome.limit;
   headersOut['X-Keygate-Status'] = String(status);
   headersOut['X-Keygate-Body'] = body;
-  headersOut['X-Keygate-Reason'] = outcome.reason;
+  headersOut['X-Keygate-Reason'] = reason;
   r.return(status === 401 ? 401 : 403, ''); // without a body nginx would send a page, and close the connection
 }
 

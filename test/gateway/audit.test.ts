@@ -116,9 +116,9 @@ describe.each(variants)('$name: the audit log', (variant) => {
     ['a fragment', '/a#secret', '/a'],
     ['another scheme', 'http://localhost/a?secret', '/a'],
     ['only a query', '/?secret', '/'],
-    ['512 bytes', `/${'a'.repeat(511)}?secret`, `/${'a'.repeat(511)}`],
-    ['513 bytes', `/${'a'.repeat(512)}?secret`, `/${'a'.repeat(511)}#cut`],
-    ['30,000 bytes', `/${'\xff'.repeat(30000)}?secret`, `/${'%FF'.repeat(170)}#cut`],
+    ['256 bytes', `/${'a'.repeat(255)}?secret`, `/${'a'.repeat(255)}`],
+    ['257 bytes', `/${'a'.repeat(256)}?secret`, `/${'a'.repeat(255)}#cut`],
+    ['30,000 bytes', `/${'\xff'.repeat(30000)}?secret`, `/${'%FF'.repeat(85)}#cut`],
   ])('has one line of JSON for a path with %s', async (_, target, path) => {
     expect((await raw(gateway, target))['path']).toBe(path);
   });
@@ -219,7 +219,7 @@ describe.each(variants)('$name: the audit log', (variant) => {
 
 // nginx reads the headers of a verdict into one small buffer, which open streams hold.
 describe.each(variants)('$name: the longest verdict', (variant) => {
-  const spare = 'x'.repeat(320); // limits are to add headers
+  const spare = 'x'.repeat(340); // for the headers of limits: an admission has them, a 403 has a challenge instead
   const longKid = 'k'.repeat(256);
   const longest = {
     'x-claude-code-session-id': 'b',
@@ -239,7 +239,7 @@ describe.each(variants)('$name: the longest verdict', (variant) => {
       env: { JWKS_PATH: jwksPath, JWT_ISSUER: issuer, REQUIRE_SCOPE: scopes },
       edit: {
         'keygate/decision_server.conf': (text) =>
-          text.replace('add_header X-Keygate-Decision on always;        #', `add_header X-Spare ${spare} always; $&`),
+          text.replace('add_header X-Keygate-Decision on always;        #', `add_header X-Spare ${spare}; $&`),
       },
     });
   });
@@ -257,8 +257,15 @@ describe.each(variants)('$name: the longest verdict', (variant) => {
     expect(answer.status).toBe(status);
     const found = () => gateway.audited().find((line) => line['request_id'] === id);
     await vi.waitFor(() => expect(found()).toBeDefined());
-    expect(found()).toMatchObject({ status, reason, issuer, subject: 'u'.repeat(256), key_id: longKid, auth: 'jwt' });
-    expect(found()).toMatchObject({ required_scope: scopes, path: `/${'p'.repeat(511)}#cut` });
+    expect(found()).toMatchObject({
+      status,
+      reason,
+      issuer,
+      subject: 'u'.repeat(256),
+      key_id: longKid.slice(0, 128),
+      auth: 'jwt',
+    });
+    expect(found()).toMatchObject({ required_scope: scopes, path: `/${'p'.repeat(255)}#cut` });
     if (status === 403) expect(answer.headers['www-authenticate']).toContain(`scope="${scopes}"`);
   });
 });
