@@ -277,10 +277,10 @@ describe('keygate install --check', () => {
       found: [
         'count_requests.conf: not as this version ships it',
         'decision_server.conf: not as this version ships it',
+        'metrics.conf: not as this version ships it',
         'keygate.js: the bundle for the other engine: nginx runs it on njs',
         'keygate_counter.js: the bundle for the other engine: nginx runs it on njs',
         'keygate_metrics.js: the bundle for the other engine: nginx runs it on njs',
-        'metrics.conf: not as this version ships it',
       ],
     });
   });
