@@ -58,6 +58,14 @@ export async function scrape(port: number): Promise<Samples> {
   return parseMetrics(answer.body);
 }
 
+const keptMs = 900;
+
+/** Scrapes once what was kept before is made anew. */
+export async function scrapeAnew(port: number): Promise<Samples> {
+  await new Promise((resolve) => setTimeout(resolve, keptMs + 100));
+  return scrape(port);
+}
+
 /** Scrapes until the samples are as wanted, for 10 s at most; @returns the last samples */
 export async function scrapeUntil(port: number, isThere: (samples: Samples) => boolean): Promise<Samples> {
   let samples = await scrape(port);
