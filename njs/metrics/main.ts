@@ -59,6 +59,7 @@ async function answer(r: NginxHTTPRequest, { name, mediaType, csp, make }: Answe
   try {
     await refreshSidecar(r);
     const text = recallOrMake(name, () => make(r.variables, Date.now()));
+
     r.headersOut['Content-Type'] = mediaType;
     if (csp !== undefined) r.headersOut['Content-Security-Policy'] = csp;
     r.return(200, text);

@@ -21,7 +21,7 @@ export interface Run {
 export function run(env: NodeJS.ProcessEnv, command = [process.execPath, program]): Run {
   const [file, ...args] = command as [string, ...string[]];
   const cwd = mkdtempSync(join(tmpdir(), 'keygate-cwd-'));
-  const child = spawn(file, args, { cwd, env: { ...process.env, ...env } });
+  const child = spawn(file, args, { cwd, env: { ...process.env, METRICS_PORT: 'off', ...env } });
   started.push(child);
   const parts: string[] = [];
   child.stdout.on('data', (part: Buffer) => parts.push(part.toString()));
