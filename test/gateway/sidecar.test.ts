@@ -141,7 +141,7 @@ describe.each(variants)('$name: the sidecar', (variant) => {
         if (request.url !== '/verify') return response.writeHead(404).end();
         asked++;
         const question = JSON.parse(text) as { generation: string };
-        const entry = { subject: 'alice', scopes: [], expiresSeconds: null, fingerprint: 'f'.repeat(22) };
+        const entry = { subject: 'alice', scopes: [], expiresSeconds: null, keyId: 'f', limit: null };
         response.writeHead(200, { 'content-type': 'application/vnd.keygate+json' });
         const used = generation ?? question.generation;
         return response.end(JSON.stringify({ admitted: true, entry, generation: used }));

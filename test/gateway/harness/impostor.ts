@@ -42,5 +42,6 @@ export const entryOf = (subject: string): object => ({
   subject,
   scopes: [],
   expiresSeconds: null,
-  fingerprint: 'f'.repeat(22),
+  keyId: 'f',
+  limit: null,
 });
