@@ -53,6 +53,10 @@ describe('the package', () => {
       'keygate.es5.js',
       'keygate.js',
       'keygate_command.js',
+      'keygate_counter.es5.js',
+      'keygate_counter.js',
+      'keygate_metrics.es5.js',
+      'keygate_metrics.js',
       'verifier.js',
     ]);
     expect(holds('nginx')).toEqual(['snippets']);

@@ -54,6 +54,18 @@ describe('npm start', { timeout: 60000 }, () => {
     await expect.poll(() => processesOf(env.STATE_DIR), { timeout: 5000 }).toEqual([]);
   });
 
+  it('shows metrics on its own port, and stops where another program has a METRICS_PORT that was set', async () => {
+    const port = String(await freePort());
+    const env = { LISTEN_PORT: String(await freePort()), METRICS_PORT: port };
+    const one = run({ ...env, STATE_DIR: stateDir() });
+    const url = await ready(one);
+    expect((await send(`http://127.0.0.1:${port}`, '/metrics')).body).toContain('keygate_build_info{');
+    expect((await send(url, '/metrics')).status).toBe(401);
+    const other = run({ ...env, STATE_DIR: stateDir(), LISTEN_PORT: String(await freePort()) });
+    expect(await other.ended).toBe(1);
+    expect(other.said()).toContain(`METRICS_PORT ${port} is taken: set METRICS_PORT to another port, or to off`);
+  });
+
   it('takes the demo key out once a key source is set', async () => {
     const dir = stateDir();
     const port = String(await freePort());

@@ -1,5 +1,4 @@
-// An operator who reads docs/monitoring.md and writes a query: the names, types, labels and words are those of the
-// code.
+// An operator who reads docs/monitoring.md and writes a query: names, types, labels and words are those of the code.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -71,6 +71,7 @@ describe('readSettings', () => {
     ['FORWARD_CREDENTIAL', ['on', 'off'], ['true', '1', 'ON']],
     ['VERIFIER_LISTEN', ['127.0.0.1:8081', '[::1]:8081'], ['8081', 'verifier:8081', '127.0.0.1:99999', '127.0.0.1']],
     ['BCRYPT_THREADS', ['1', '256'], ['0', '257']],
+    ['METRICS_PORT', ['off', '1', '65535'], ['on', '0', '65536', 'OFF']],
   ])('checks %s', (name, good, bad) => {
     const others: { [name: string]: string } = name === 'JWKS_URL' ? { JWT_ISSUER: 'any', JWT_AUDIENCE: 'any' } : {};
     for (const value of good) expect(faultsOf({ ...others, [name]: value }), value).toEqual([]);
@@ -98,6 +99,16 @@ describe('readSettings', () => {
     ['a.b.c', 'API_KEY'],
   ])('refuses the key %s', (key, name) => {
     expect(faultsOf({ [name]: key }).join()).toMatch(/^API_KEY: /);
+  });
+
+  it('wants another port for the metrics than for the gateway, where both listen on loopback', () => {
+    const ports = { LISTEN_PORT: '7000', METRICS_PORT: '7000' };
+    expect(faultsOf(ports)).toEqual(['METRICS_PORT: expected another port than LISTEN_PORT, or off']);
+    expect(faultsOf({ ...ports, LISTEN_ADDRESS: '0.0.0.0' })).toHaveLength(1);
+    expect(faultsOf({ ...ports, LISTEN_ADDRESS: '192.0.2.1' })).toEqual([]);
+    expect(readSettings({}).isMetricsPortNamed).toBe(false);
+    expect(readSettings({ METRICS_PORT: '9145' }).isMetricsPortNamed).toBe(true);
+    expect(readSettings({ METRICS_PORT: 'off' }).metricsPort).toBe('off');
   });
 
   it('asks for issuer and audience, or the word any, where keys come from a URL', () => {
