@@ -58,7 +58,7 @@ function whole(place: Place, parts: { main?: string; http?: string; server: stri
 ${user} daemon off; worker_processes 1; worker_rlimit_nofile ${files}; pid ${place.dir}/nginx.pid; error_log ${place.dir}/error.log warn;
 events { worker_connections ${Math.min(maxConnections, files)}; }
 http {
-    access_log off; keepalive_requests 10000000; large_client_header_buffers 4 32k; variables_hash_max_size 2048;
+    access_log off; keepalive_requests 10000000; large_client_header_buffers 4 32k; variables_hash_max_size 4096;
     ${temp.join(' ')}
     upstream upstream { server 127.0.0.1:${place.upstreamPort}; keepalive 128; keepalive_requests 10000000; }
     ${http}

@@ -32,7 +32,7 @@ export function linesToAdd(wanted: Wanted, config: OperatorConfig | undefined): 
     http.push('large_client_header_buffers 4 32k;    # room for tokens of up to 12 KB');
   }
   if (config?.variablesHashMaxSize === undefined) {
-    http.push('variables_hash_max_size 2048;    # else nginx warns about the number of variables');
+    http.push('variables_hash_max_size 4096;    # else nginx warns about the number of variables');
   }
   return {
     main,

@@ -71,7 +71,7 @@ describe.each(variants)('$name: redirects of the application', (variant) => {
       `load_module ${facts.modulePath}; ${process.getuid?.() === 0 ? 'user root;' : ''} daemon off; worker_processes 1;
       pid ${dir}/nginx.pid; error_log ${dir}/error.log notice; events { worker_connections 512; }
       http { ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${dir}/temp/${kind};`).join(' ')}
-        access_log ${dir}/access.log; variables_hash_max_size 2048; include keygate/http.conf;
+        access_log ${dir}/access.log; variables_hash_max_size 4096; include keygate/http.conf;
         server { listen 127.0.0.1:${port}; include keygate/guard.conf; include keygate/routes.conf;
           location / { include keygate/proxy_headers.conf; proxy_pass ${facts.upstreamUrl}; } } }`;
     const { send } = await open((host) => ({ status: 307, headers: { location: `http://${host}/v1/models/` } }), '', {

@@ -26,7 +26,7 @@ describe.each(variants.filter(({ entry }) => entry === 'auth_request'))('$name: 
         dir,
       }) => `load_module ${facts.modulePath}; ${facts.userDirective} daemon off; worker_processes 1;
         pid ${dir}/nginx.pid; error_log ${facts.errorLog} notice; events { worker_connections 512; }
-        http { ${temporaryFolders({ port, dir, facts })} access_log off; variables_hash_max_size 2048;
+        http { ${temporaryFolders({ port, dir, facts })} access_log off; variables_hash_max_size 4096;
           include keygate/http.conf;
           server { listen 127.0.0.1:${port}; include keygate/locations.conf; include keygate/routes.conf; } }`,
     });
@@ -38,7 +38,7 @@ describe.each(variants.filter(({ entry }) => entry === 'auth_request'))('$name: 
       .join(' ');
     const conf = `${process.getuid?.() === 0 ? 'user root;' : ''} daemon off; worker_processes 1; pid ${dir}/nginx.pid;
       error_log ${dir}/error.log notice; events { worker_connections 512; }
-      http { ${temp} access_log off; variables_hash_max_size 2048;
+      http { ${temp} access_log off; variables_hash_max_size 4096;
         include keygate/front_settings.conf;
         include keygate/asking.conf;
         server { listen 127.0.0.1:${frontPort}; include keygate/guard.conf; include keygate/routes.conf;

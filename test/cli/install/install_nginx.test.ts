@@ -53,7 +53,7 @@ describe('keygate install prints', () => {
     const bare = dumpOf(dir, 'server {\n include keygate/guard.conf;\n}');
     const configuration = bare
       .replace('events {}', `load_module ${nginx.module};`)
-      .replace('http {', 'http { variables_hash_max_size 2048; large_client_header_buffers 4 32k;');
+      .replace('http {', 'http { variables_hash_max_size 4096; large_client_header_buffers 4 32k;');
     nginx = fakeNginx(work, { njs: '1.0.2', engines: ['qjs', 'njs'], configuration });
     expect(install().out).toContain('\nYour configuration has all lines that it needs.\n');
   });

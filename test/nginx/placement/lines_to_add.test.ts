@@ -20,7 +20,7 @@ describe('linesToAdd', () => {
     expect(bare(http)).toEqual([
       'include /k/http.conf',
       'large_client_header_buffers 4 32k',
-      'variables_hash_max_size 2048',
+      'variables_hash_max_size 4096',
     ]);
     expect(bare(others.server)).toEqual(['include /k/guard.conf', 'include /k/routes.conf']);
     expect(bare(others.passing)).toEqual(['include /k/proxy_headers.conf']);
@@ -38,7 +38,7 @@ describe('linesToAdd', () => {
     const config = readOperatorConfig(
       readConfiguration(
         'load_module modules/ngx_http_js_module.so; http { large_client_header_buffers 4 8k; ' +
-          'variables_hash_max_size 2048; }',
+          'variables_hash_max_size 4096; }',
         '/k',
       ),
     );

@@ -31,7 +31,7 @@ function tell({ places }: Placed): string[] {
 const done = 'load_module modules/ngx_http_js_module.so;';
 /** An http block that has all of its lines, in line 1. */
 const ready = (text: string, http = '') =>
-  `${done} http { include ${dir}/http.conf; large_client_header_buffers 4 32k; variables_hash_max_size 2048; ` +
+  `${done} http { include ${dir}/http.conf; large_client_header_buffers 4 32k; variables_hash_max_size 4096; ` +
   `${http}\n${text}\n}`;
 const tellOf = (text: string, http = '') => tell(place({ '/n': ready(text, http) }));
 
@@ -72,7 +72,7 @@ describe('placeLines', () => {
     const placed = place(certbot);
     expect(tell(placed)).toEqual([
       'nginx.conf:0 (): load_module modules/ngx_http_js_module.so',
-      'nginx.conf:3 (http): include http.conf, large_client_header_buffers 4 32k, variables_hash_max_size 2048',
+      'nginx.conf:3 (http): include http.conf, large_client_header_buffers 4 32k, variables_hash_max_size 4096',
       'sites-enabled/app:1 (server app.example): include guard.conf, include routes.conf',
       'sites-enabled/app:5 (location / of server app.example): include proxy_params, include proxy_headers.conf',
       'sites-enabled/app:9 (location ~ \\.php$ of server app.example): include fastcgi_headers.conf',
