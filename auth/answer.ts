@@ -17,7 +17,7 @@ export interface Answer {
 export interface AnswerDetails {
   /** The scopes a location requires, space-separated; the challenge of `insufficient_scope` then names them. */
   requiredScope?: string;
-  /** After how many milliseconds the client may try again: for 429 and 503 only, 1000 by default. */
+  /** After how many milliseconds the client may try again: for 429 only, 1000 by default. */
   retryAfterMs?: number;
   /** The methods that a path takes, for 405. */
   allow?: string;

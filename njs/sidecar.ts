@@ -43,6 +43,21 @@ function readReply(reply: NginxHTTPRequest): UnverifiedObject | undefined {
   }
 }
 
+/**
+ * Sends one question to the sidecar without a request, over a Unix socket: over TCP the sidecar asks for a secret that
+ * only requests send.
+ * @param address as `$keygate_sidecar` has it: `unix:PATH`
+ * @returns its answer, or undefined for another status than 200; rejects where the sidecar is away
+ */
+export async function tellSidecar(address: string, route: string, question: object): Promise<unknown> {
+  const headers = { Host: 'keygate', 'Content-Type': sidecarMediaType };
+  const body = JSON.stringify(question);
+  const response = await ngx.fetch(`http://${address}:/${route}`, { method: 'POST', headers, body });
+  if (response.status !== 200) return undefined;
+  const answer: unknown = await response.json();
+  return answer;
+}
+
 /** Asks the sidecar about a signature that no engine here can check (EdDSA). */
 export async function askSignature(r: NginxHTTPRequest, check: SignatureCheck): Promise<SignatureResult> {
   const signature = Buffer.from(check.signature).toString('base64url');

@@ -1,6 +1,6 @@
 // Tells the sidecar which keys nginx uses, once after each change, so that the admin command can say so.
 
-import { sidecarMediaType } from '../../auth/key_record.js';
+import { tellSidecar } from '../sidecar.js';
 import { currentKeySet } from './key_set.js';
 import { ageMs, readState, writeState } from './shared_state.js';
 
@@ -13,11 +13,9 @@ export async function report(session: NginxPeriodicSession): Promise<void> {
   if (ageMs('report_failed_ms', Date.now()) < apartMs) return;
   if (keySet === undefined || address.slice(0, 5) !== 'unix:' || readState('reported') === keySet.generation) return;
   const generation = keySet.generation;
-  const headers = { Host: 'keygate', 'Content-Type': sidecarMediaType };
-  const body = JSON.stringify({ generation });
   try {
-    const response = await ngx.fetch(`http://${address}:/health`, { method: 'POST', headers, body });
-    if (response.status === 200) writeState('reported', generation);
+    const answer = await tellSidecar(address, 'health', { generation });
+    if (answer !== undefined) writeState('reported', generation);
   } catch (_) {
     writeState('report_failed_ms', String(Date.now())); // the sidecar is away
   }

@@ -35,7 +35,7 @@ export function takeRequest(zone: Numbers, name: string, limit: RateLimit): Take
 /** @returns how long the bucket takes to become full again; takes nothing */
 export function pendingOf(zone: Numbers, name: string, limit: RateLimit): number {
   const nowMs = steadyMs();
-  const fullAtMs = read(zone, name, limit);
+  const fullAtMs = read({ zone, name, nowMs }, limit);
   return fullAtMs === undefined ? 0 : Math.max(0, fullAtMs - nowMs);
 }
 
@@ -44,7 +44,7 @@ function tryToTake(zone: Numbers, name: string, limit: RateLimit): Taken | undef
   const { intervalMs } = limit;
   const keepMs = keepTime(limit);
   const nowMs = steadyMs();
-  const before = read(zone, name, limit);
+  const before = read({ zone, name, nowMs }, limit);
   if (before === undefined)
     return zone.add(name, nowMs + intervalMs, keepMs) ? { isAdmitted: true, pendingMs: intervalMs } : undefined;
   const bucket = { zone, name, limit, before, nowMs, keepMs };
@@ -109,9 +109,9 @@ function keepTime(limit: RateLimit): number {
 
 // A reload with another size empties the zone of the steady clock, which then begins anew. A time that lies further
 // ahead than all workers together can take is of the clock before, and the bucket counts as empty.
-function read(zone: Numbers, name: string, limit: RateLimit): number | undefined {
+function read({ zone, name, nowMs }: Pick<Bucket, 'zone' | 'name' | 'nowMs'>, limit: RateLimit): number | undefined {
   const fullAtMs = zone.get(name);
-  const emptyMs = steadyMs() + fillMs(limit);
+  const emptyMs = nowMs + fillMs(limit);
   if (fullAtMs === undefined || fullAtMs <= emptyMs + mostWorkers * limit.intervalMs) return fullAtMs;
   zone.set(name, emptyMs, keepTime(limit));
   return emptyMs;

@@ -1,7 +1,7 @@
 // The totals of each 10 s for the rates of /status.json, and the last use of keys: once a second in one worker.
 
-import { sidecarMediaType } from '../../auth/key_record.js';
 import { isJsonObject } from '../../auth/json.js';
+import { tellSidecar } from '../sidecar.js';
 import { hasNews, makeQuestion, noteLastUsed, takeAnswer, type MetricsQuestion } from './sidecar_facts.js';
 import { readTotals, type Totals } from './read_counters.js';
 import { keepText, readText } from './texts.js';
@@ -67,16 +67,12 @@ export async function sample(session: NginxPeriodicSession): Promise<void> {
   const question = makeQuestion();
   // Over TCP the sidecar asks for a secret that only requests send: there a scrape tells the sidecar.
   const isAway = Math.abs(nowMs - Number(readText('failed_ms') || 0)) < apartMs;
-  if (address.slice(0, 5) === 'unix:' && hasNews(question) && !isAway) await tellSidecar(address, question);
+  if (address.slice(0, 5) === 'unix:' && hasNews(question) && !isAway) await exchange(address, question);
 }
 
-async function tellSidecar(address: string, question: MetricsQuestion): Promise<void> {
-  const headers = { Host: 'keygate', 'Content-Type': sidecarMediaType };
-  const body = JSON.stringify(question);
+async function exchange(address: string, question: MetricsQuestion): Promise<void> {
   try {
-    const response = await ngx.fetch(`http://${address}:/metrics`, { method: 'POST', headers, body });
-    if (response.status !== 200) return;
-    const answer: unknown = await response.json();
+    const answer = await tellSidecar(address, 'metrics', question);
     if (isJsonObject(answer)) takeAnswer(question, answer);
   } catch (_) {
     keepText('failed_ms', String(Date.now())); // the sidecar is away
