@@ -9,6 +9,7 @@ import { Fault } from '../node/fault.js';
 import type { SidecarPlace } from '../node/ask_sidecar.js';
 import { nodePlatform } from '../node/crypto.js';
 import type { DebianRelease, Engine } from '../nginx/versions.js';
+import { findClusterConflicts, readCluster, type ClusterSettings } from './cluster.js';
 import { fromFiles, nginxVariable, parseListen, table, type Setting, type SettingName, type Values } from './table.js';
 
 export interface RateLimit {
@@ -59,6 +60,8 @@ export interface Settings {
   /** Whether METRICS_PORT was set; the default port may be taken by another program. */
   isMetricsPortNamed: boolean;
   githubToken: string | undefined;
+  /** What several nodes share, and how to reach it; undefined without REDIS_URL. */
+  cluster: ClusterSettings | undefined;
   /** Where the sidecar listens: VERIFIER_LISTEN or VERIFIER_SOCKET. */
   sidecar: SidecarPlace;
   /** What nginx gets, by the names of its variables. */
@@ -125,6 +128,7 @@ function toSettings(given: Values, named: Pick<Settings, 'isMetricsPortNamed'>):
     ...named,
     ...startSettings(given, values),
     ...limitSettings(given, values),
+    cluster: readCluster(given),
     stateDir,
     apiKey: given.API_KEY,
     apiKeys: given.API_KEYS,
@@ -222,6 +226,7 @@ export function findConflicts(values: Values): string[] {
   if (METRICS_PORT !== undefined && METRICS_PORT === LISTEN_PORT && meetsLoopback.test(LISTEN_ADDRESS)) {
     faults.push('METRICS_PORT: expected another port than LISTEN_PORT, or off');
   }
+  faults.push(...findClusterConflicts(values));
   if (JWKS_URL !== undefined && JWT_ISSUER === undefined) {
     faults.push('JWT_ISSUER: expected the issuers to accept, or the word any, as JWKS_URL is set');
   }

@@ -5,7 +5,7 @@ import { containerSettings, fromFiles, table } from './table.js';
 
 /** Names with these prefixes are meant for Keygate. */
 const prefixes =
-  /^(?:KEYGATE_|API_KEY|KEYS_|JWKS_|JWT_|MINT_|REQUIRE_|FORWARD_|BCRYPT_|RATE_LIMIT|TRUSTED_PROX|CORS_|VERIFIER_|UPSTREAM_|HOST_CERTS|AUTH_ENTRY|JS_ENGINE|NGINX_RUNTIME|METRICS_PORT|STATE_DIR)/;
+  /^(?:KEYGATE_|API_KEY|KEYS_|JWKS_|JWT_|MINT_|REQUIRE_|FORWARD_|BCRYPT_|RATE_LIMIT|TRUSTED_PROX|CORS_|VERIFIER_|UPSTREAM_|HOST_CERTS|AUTH_ENTRY|JS_ENGINE|NGINX_RUNTIME|METRICS_PORT|STATE_DIR|REDIS_|CLUSTER_|NODE_NAME)/;
 
 export interface UnknownNames {
   /** A line for each name that is a letter (a long name: two) away from a setting that is not set. */
