@@ -32,8 +32,9 @@ interface Bucket {
 }
 
 // Filled anew for each request: engines take longer to make an object than to fill it.
-const current: Bucket = { zone: undefined as never, name: '', limit: undefined as never, fillMs: 0, keepMs: 0, nowMs: 0 };
-const taken: Taken = { limit: undefined as never, isAdmitted: false, pendingMs: 0 };
+const none = undefined as never;
+const current: Bucket = { zone: none, name: '', limit: none, fillMs: 0, keepMs: 0, nowMs: 0 };
+const taken: Taken = { limit: none, isAdmitted: false, pendingMs: 0 };
 
 function open(zone: Numbers, name: string, limit: RateLimit): Bucket {
   const wholeMs = fillMs(limit);
