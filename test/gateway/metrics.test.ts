@@ -258,6 +258,40 @@ describe.each(variants)('$name: metrics of what does not end well', (variant) =>
     expect(samples.get('keygate_sidecar_up')).toBe(0);
   });
 
+  it('count a refusal under the key that was refused, where the key is genuine', async () => {
+    const port = await freePort();
+    const [expired, expiredHashed] = [`kg_Ex3dE6gH_${secret}`, `kg_Eh3dE6gH_${secret}`];
+    const old = `${expired} id=Ex3dE6gH expires=2020-01-01\n${hashSync(expiredHashed, 4)} id=Eh3dE6gH expires=2020-01-01\n`;
+    const gateway = await startGateway({ variant, keys: `${keys}${old}`, env: { METRICS_PORT: String(port) } });
+    for (const key of [expired, expiredHashed, expired, expiredHashed, 'unknown', known])
+      await gateway.send('/v1/models', withKey(key));
+    const ask = (key: string, body: string) =>
+      gateway.send('/token', {
+        method: 'POST',
+        headers: { 'x-api-key': key, 'content-type': 'application/json' },
+        body,
+      });
+    await ask(known, '{"scope":"admin"}');
+    await ask(expired, '');
+    const token = String((await ask(known, '')).json()['token']);
+    writeFileSync(gateway.keysFile, `${keys.replace(known, `${known}x`)}${old}`);
+    const bearer = { headers: { authorization: `Bearer ${token}` } };
+    for (let i = 0; i < 50 && (await gateway.send('/', bearer)).status !== 401; i++)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    const samples = await scrapeUntil(
+      port,
+      (one) => total(one, 'keygate_decisions_total{verdict="refused",reason="token') > 0,
+    );
+    await gateway.stop();
+    expect(samplesOf(samples, 'keygate_key_refusals_total')).toEqual({
+      '{key="Ab3dE6gH"}': 1,
+      '{key="Eh3dE6gH"}': 2,
+      '{key="Ex3dE6gH"}': 3,
+      '{key="Hh3dE6gH"}': 0,
+    });
+    expect(samples.get('keygate_key_requests_total{key="Ex3dE6gH"}')).toBe(3);
+  });
+
   it('are nowhere with METRICS_PORT=off', async () => {
     const gateway = await startGateway({ variant, keys, sidecar: false });
     const conf = readFileSync(join(gateway.dir, 'nginx', 'nginx.conf'), 'utf8');
