@@ -1,4 +1,4 @@
-// Scrapers that hold their connections: they send nothing, half a request, a byte now and then, or never read an answer.
+// Scrapers that hold their connections: they send nothing, half a request, a byte now and then, or read no answer.
 
 import { connect, type Socket } from 'node:net';
 
