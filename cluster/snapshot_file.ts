@@ -1,13 +1,15 @@
 // STATE_DIR/shared/snapshot.json: what this node knows of the cluster. nginx and the sidecar read the file beside the
 // key file; the sidecar and the admin command edit it under its lock. A node without the file has not joined yet.
 
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { maxKeyFileBytes } from '../auth/key_file.js';
 import { parseSnapshot, type Snapshot } from '../auth/snapshot.js';
 import { Fault } from '../node/fault.js';
+import { takeLock } from '../node/file_lock.js';
 import { editLocked } from '../node/locked_file.js';
 import { readText } from '../node/regular_file.js';
+import { writeAtomically } from '../node/state_files.js';
 
 /** Where the snapshot of a STATE_DIR is. */
 export function snapshotPath(stateDir: string): string {
@@ -46,8 +48,36 @@ export async function editSnapshot(
   });
 }
 
-/** The text of the file. */
-export function formatSnapshot({ number, keys, revoked, denied }: Snapshot): string {
+/**
+ * Writes the snapshot where the file is gone or damaged.
+ * @throws an error of the system, or a Fault about the lock
+ */
+export async function restoreSnapshot(stateDir: string, snapshot: Snapshot): Promise<void> {
+  const path = snapshotPath(stateDir);
+  ensureSharedFolder(stateDir);
+  const giveBack = await takeLock(`${path}.lock`);
+  try {
+    if (!isUsable(stateDir)) writeAtomically(path, formatSnapshot(snapshot), 0o640);
+  } finally {
+    giveBack();
+  }
+}
+
+function isUsable(stateDir: string): boolean {
+  try {
+    return readSnapshot(stateDir) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** Tells one version of the file from another without reading it; empty for no file. */
+export function snapshotVersion(stateDir: string): string {
+  const facts = statSync(snapshotPath(stateDir), { throwIfNoEntry: false });
+  return facts === undefined ? '' : `${facts.ino} ${facts.ctimeMs} ${facts.size}`;
+}
+
+function formatSnapshot({ number, keys, revoked, denied }: Snapshot): string {
   return `${JSON.stringify({ number, keys, revoked, denied }, null, 1)}\n`;
 }
 

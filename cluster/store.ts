@@ -1,11 +1,11 @@
 // The snapshot in the store: `check` (whose cluster it is), `number` (number and digest, to see a change by) and
 // `snapshot` (sealed). A write replaces exactly what its writer has read (compare-and-set).
 
-import { RESP_TYPES } from '@redis/client';
 import { parseSnapshot, type Snapshot } from '../auth/snapshot.js';
 import type { Connection } from './connection.js';
 import { contentOf } from './merge.js';
 import type { ClusterKeys } from './seal.js';
+import { withBytes } from './store_client.js';
 
 /** On this channel the store tells nodes of a change, at once. */
 export const changesChannel = 'changes';
@@ -42,10 +42,7 @@ export async function fetchSnapshot(
   keys: ClusterKeys,
 ): Promise<Snapshot | { fault: string } | undefined> {
   const name = connection.name('snapshot');
-  const sealed = await connection.run(
-    (client) => client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer }).get(name),
-    largeTimeoutMs,
-  );
+  const sealed = await connection.run((client) => withBytes(client).get(name), largeTimeoutMs);
   if (sealed === null) return undefined;
   const text = keys.open('snapshot', sealed as unknown as Buffer);
   return text === undefined ? { fault: 'it does not open with CLUSTER_SECRET_FILE' } : parseSnapshot(text);

@@ -2,12 +2,12 @@
 // Certificates are read at each connection.
 
 import { readFileSync } from 'node:fs';
-import { createClient } from '@redis/client';
+import type { RESP_TYPES } from '@redis/client';
 import type { ClusterSettings } from '../settings/cluster.js';
 import type { StoreAddress } from '../settings/redis_url.js';
 import { StoreAway, replyCode } from './store_fault.js';
 
-export type StoreClient = ReturnType<typeof makeClient>;
+export type StoreClient = Awaited<ReturnType<typeof makeClient>>;
 
 export interface OpenedClient {
   client: StoreClient;
@@ -25,10 +25,17 @@ export const leastVersions = { Redis: 7, Valkey: 8 };
 export async function openClient(settings: ClusterSettings, signal: AbortSignal): Promise<OpenedClient> {
   const { path, addresses, sentinelName } = settings.redis;
   const address = sentinelName === undefined ? addresses[0] : await askSentinels(settings, signal);
-  const client = makeClient(settings, { path, address, isSentinel: false });
+  const client = await makeClient(settings, { path, address, isSentinel: false });
   await connect(client, signal);
   await checkServer(client);
   return { client, place: path ?? `${address?.host}:${address?.port}` };
+}
+
+const blobString: (typeof RESP_TYPES)['BLOB_STRING'] = 36;
+
+/** The same client, whose answers have bytes where the client's own have text. */
+export function withBytes(client: StoreClient) {
+  return client.withTypeMapping({ [blobString]: Buffer });
 }
 
 interface Target {
@@ -39,7 +46,9 @@ interface Target {
   isAnonymous?: boolean;
 }
 
-function makeClient(settings: ClusterSettings, target: Target) {
+// The package is loaded here: a gateway without a store does without it.
+async function makeClient(settings: ClusterSettings, target: Target) {
+  const { createClient } = await import('@redis/client');
   const { redis } = settings;
   const names = target.isAnonymous === true ? {} : withoutUndefined({ username: redis.user, password: redis.password });
   const common = { reconnectStrategy: false as const, connectTimeout: 1000 };
@@ -133,7 +142,7 @@ async function askSentinel(settings: ClusterSettings, target: Target, signal: Ab
 }
 
 async function askOnce(settings: ClusterSettings, target: Target, signal: AbortSignal): Promise<StoreAddress> {
-  const client = makeClient(settings, target);
+  const client = await makeClient(settings, target);
   const { sentinelName = '' } = settings.redis;
   try {
     await connect(client, signal);
