@@ -4,6 +4,7 @@
 import { timingSafeEqual, createHash } from 'node:crypto';
 import fastify, { LogController, type FastifyInstance } from 'fastify';
 import { type KeyEntry, type KeyRecord, entryFingerprint, recordOf, sidecarMediaType } from '../auth/key_record.js';
+import type { ClusterNode } from '../cluster/node.js';
 import type { CheckKey, KeyCheck } from './keys/check_key.js';
 import type { KeyStore } from './keys/key_store.js';
 import type { LoadedKeys } from './keys/loaded_keys.js';
@@ -28,6 +29,8 @@ export interface Sidecar {
   measured: () => BcryptMeasured;
   /** Tokens minted since the start. */
   minted: number;
+  /** Undefined without REDIS_URL. */
+  cluster: Pick<ClusterNode, 'facts'> | undefined;
 }
 
 interface Question {
@@ -71,7 +74,8 @@ export function buildServer(sidecar: Sidecar, logger: boolean | object): Fastify
   server.post('/health', async () => {
     const keys = await sidecar.keys.current('');
     const signing = (await sidecar.signingKey()) !== undefined;
-    return { status: 'ok', generation: keys?.generation ?? '', nginxGeneration, signing };
+    const cluster = sidecar.cluster?.facts();
+    return { status: 'ok', generation: keys?.generation ?? '', nginxGeneration, signing, cluster };
   });
   server.post('/metrics', async (request) => answerMetrics(sidecar, (request.body ?? {}) as MetricsQuestion));
   return server;
@@ -88,7 +92,7 @@ function answerMetrics(sidecar: Sidecar, question: MetricsQuestion): object {
   const { lastUsed, minted } = sidecar;
   lastUsed.note(question.lastUsed);
   const { queue, counts, sum } = sidecar.measured();
-  const facts = { queue, counts, sum, minted };
+  const facts = { queue, counts, sum, minted, cluster: sidecar.cluster?.facts() };
   return question.wantsLastUsed === true ? { ...facts, lastUsed: lastUsed.times() } : facts;
 }
 

@@ -53,6 +53,7 @@ beforeAll(async () => {
     lastUsed: openLastUsed(dir, () => undefined),
     measured: pool.measured,
     minted: 0,
+    cluster: undefined,
   };
   server = buildServer(sidecar, false);
   await server.listen({ path: socketPath });

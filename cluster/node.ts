@@ -1,0 +1,92 @@
+// This node of a cluster, as the sidecar runs it: connection, heartbeats, snapshot and signing keys.
+
+import type { ClusterSettings } from '../settings/cluster.js';
+import { openConnection, type Connection } from './connection.js';
+import { limitLog, type Log } from './limited_log.js';
+import { Membership } from './membership.js';
+import { repeat } from './repeat.js';
+import { openClusterKeys } from './seal.js';
+import { Signers, signersMessage } from './signers.js';
+import { changesChannel } from './store.js';
+import { Sync } from './sync.js';
+
+export interface NodeOptions {
+  settings: ClusterSettings;
+  stateDir: string;
+  /** JWT_TTL. */
+  ttlSeconds: number;
+  log: Log;
+  /** Unix milliseconds; Date.now but in tests. */
+  now?: () => number;
+}
+
+/** How the node is, for metrics and the status. */
+export interface ClusterFacts {
+  storeUp: boolean;
+  /** How long ago the node knew for sure that it has the newest snapshot. */
+  stalenessSeconds: number;
+  /** Nodes that live, this one included. */
+  nodes: number;
+  joined: boolean;
+}
+
+export interface ClusterNode {
+  connection: Connection;
+  facts: () => ClusterFacts;
+  /** Leaves the cluster: others know at once. */
+  close: () => Promise<void>;
+}
+
+const syncMs = 500;
+const beatMs = 1000;
+const signersMs = 2000;
+
+/** @throws an error of the system where CLUSTER_SECRET_FILE can't be read */
+export function startNode({ settings, stateDir, ttlSeconds, log, now = Date.now }: NodeOptions): ClusterNode {
+  const keys = openClusterKeys(settings);
+  const hear = (message: string) => (message === signersMessage ? signing : syncing).kick();
+  const connection = openConnection(settings, {
+    log: (text) => log.warn(text),
+    channel: { name: changesChannel, hear },
+    onState: ({ isUp }) => isUp && [beating, syncing, signing].forEach((one) => one.kick()),
+  });
+  const limited = limitLog(log);
+  const common = { connection, keys, stateDir, nodeName: settings.nodeName };
+  const membership = new Membership({ ...common, log: limited, now });
+  const sync = new Sync({ ...common, membership, log: { ...log, limited } });
+  const signers = new Signers({ ...common, ttlSeconds, nowSeconds: () => Math.floor(now() / 1000) });
+
+  const whereOurs = (run: () => Promise<void>) => async () => {
+    if (sync.isOurs()) await run();
+  };
+  const tell = (error: Error) => limited.error(error.message);
+  const syncing = repeat(syncMs, () => sync.run(), tell);
+  const beating = repeat(
+    beatMs,
+    whereOurs(() => membership.beat(sync.stamp())),
+    tell,
+  );
+  const signing = repeat(
+    signersMs,
+    whereOurs(() => signers.refresh()),
+    tell,
+  );
+  return {
+    connection,
+    facts: () => readFacts(connection, membership, sync),
+    close: async () => {
+      for (const one of [syncing, beating, signing]) one.stop();
+      await membership.leave().catch(() => undefined);
+      connection.close();
+    },
+  };
+}
+
+function readFacts(connection: Connection, membership: Membership, sync: Sync): ClusterFacts {
+  return {
+    storeUp: connection.state().isUp && sync.isOurs(),
+    stalenessSeconds: sync.stalenessSeconds(),
+    nodes: membership.count(),
+    joined: sync.stamp() !== '',
+  };
+}
