@@ -37,9 +37,8 @@ export function charge(admitted: Admitted, variables: NginxVariables, source: Qu
   if (charged.limit !== '') return charged;
   const taken = chargeRequest(budget, limit);
   if (taken === undefined) return refusePrincipal('limits_unavailable', principal);
-  const { isAdmitted, pendingMs } = taken;
-  charged.limit = formatLimit({ limit, pendingMs }, source.wholeTarget(variables) || '', Date.now());
-  if (isAdmitted) return charged;
-  const waitMs = retryAfterMs(limit, pendingMs);
+  charged.limit = formatLimit(taken, source.wholeTarget(variables) || '', Date.now());
+  if (taken.isAdmitted) return charged;
+  const waitMs = retryAfterMs(limit, taken.pendingMs);
   return { admitted: false, reason: 'key_rate_limited', principal, limit: charged.limit, retryAfterMs: waitMs };
 }
