@@ -19,6 +19,7 @@ import type { LastUsed } from './last_used.js';
 import { mintToken, parseTokenRequest } from './signing/minting.js';
 import { nodePlatform } from '../node/crypto.js';
 import { checkSignature } from './signature_route.js';
+import { lease, leaseSchema, type ClusterLimits, type LeaseQuestion } from './lease_route.js';
 import type { SigningKey } from './signing/signing_keys.js';
 
 export interface Sidecar {
@@ -32,6 +33,8 @@ export interface Sidecar {
   /** Over TCP: what callers must send as x-keygate-secret. */
   secret: string | undefined;
   lastUsed: LastUsed;
+  /** Undefined without REDIS_URL. */
+  limits?: ClusterLimits | undefined;
   measured: () => BcryptMeasured;
   /** Tokens minted since the start. */
   minted: number;
@@ -75,6 +78,9 @@ export function buildServer(sidecar: Sidecar, logger: boolean | object): Fastify
   server.post('/verify', { schema: { body: questionSchema } }, (request) => verify(sidecar, request.body as Question));
   server.post('/token', { schema: { body: questionSchema } }, (request) => token(sidecar, request.body as Question));
   server.post('/signature', (request) => checkSignature(request.body));
+  server.post('/lease', { schema: { body: leaseSchema } }, (request) =>
+    lease(sidecar.limits, request.body as LeaseQuestion),
+  );
   server.post('/health', async () => {
     const keys = await sidecar.keys.current('');
     const signing = (await sidecar.signingKey()) !== undefined;

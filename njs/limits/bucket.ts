@@ -32,7 +32,14 @@ interface Bucket {
 }
 
 // Filled anew for each request: engines take longer to make an object than to fill it.
-const current: Bucket = { zone: undefined as never, name: '', limit: undefined as never, fillMs: 0, keepMs: 0, nowMs: 0 };
+const current: Bucket = {
+  zone: undefined as never,
+  name: '',
+  limit: undefined as never,
+  fillMs: 0,
+  keepMs: 0,
+  nowMs: 0,
+};
 const taken: Taken = { limit: undefined as never, isAdmitted: false, pendingMs: 0 };
 
 function open(zone: Numbers, name: string, limit: RateLimit): Bucket {
@@ -62,6 +69,20 @@ export function pendingOf(zone: Numbers, name: string, limit: RateLimit): number
   bucket.nowMs = steadyMs();
   const fullAtMs = read(bucket);
   return fullAtMs === undefined ? 0 : Math.max(0, fullAtMs - bucket.nowMs);
+}
+
+/** Gives a request back that was taken from a bucket and did not pass. */
+export function returnRequest(zone: Numbers, name: string, limit: RateLimit): void {
+  const { keepMs } = open(zone, name, limit);
+  zone.incr(name, -limit.intervalMs, steadyMs() + limit.intervalMs, keepMs);
+}
+
+/** Empties a bucket so far that it is full again after `pendingMs` at the earliest. */
+export function raisePending(zone: Numbers, name: string, { limit, pendingMs }: LimitState): void {
+  const { keepMs } = open(zone, name, limit);
+  const fullAtMs = steadyMs() + pendingMs;
+  const before = zone.get(name);
+  if (pendingMs > 0 && (before === undefined || before < fullAtMs)) zone.set(name, fullAtMs, keepMs);
 }
 
 // Returns undefined where another worker has changed the bucket meanwhile.

@@ -1,0 +1,39 @@
+// POST /lease: how many requests of a budget this node may let pass. The answer is `{ away: true }` where the store
+// does not say.
+
+import { mostLeased } from '../auth/lease.js';
+import { maxBurst, type RateLimit } from '../auth/rate_limit.js';
+import type { Budgets } from '../cluster/budgets.js';
+
+/** What this node knows of the cluster's limits. */
+export interface ClusterLimits {
+  budgets: Budgets;
+  /** How many nodes were last seen, this one included. */
+  nodes: () => number;
+}
+
+export interface LeaseQuestion extends RateLimit {
+  budget: string;
+  want: number;
+}
+
+const longestIntervalMs = 86400000;
+
+export const leaseSchema = {
+  type: 'object',
+  required: ['budget', 'intervalMs', 'burst', 'want'],
+  properties: {
+    budget: { type: 'string', minLength: 1, maxLength: 4096 },
+    intervalMs: { type: 'number', exclusiveMinimum: 0, maximum: longestIntervalMs },
+    burst: { type: 'integer', minimum: 0, maximum: maxBurst },
+    want: { type: 'integer', minimum: 0, maximum: mostLeased },
+  },
+};
+
+/** Answers nginx; without a cluster the store is away. */
+export async function lease(limits: ClusterLimits | undefined, question: LeaseQuestion): Promise<object> {
+  const { budget, intervalMs, burst, want } = question;
+  const grant = await limits?.budgets.ask(budget, { intervalMs, burst }, want);
+  const nodes = limits?.nodes() ?? 1;
+  return grant === undefined ? { away: true, nodes } : { ...grant, nodes };
+}
