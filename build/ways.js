@@ -65,7 +65,10 @@ export const ways = {
 export function followWays() {
   const config = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile).config;
   const { fileNames, options } = ts.parseJsonConfigFileContent(
-    { ...config, include: ['auth', 'njs', 'monitoring', 'verifier', 'settings', 'nginx', 'node', 'launcher', 'cli'] },
+    {
+      ...config,
+      include: ['auth', 'njs', 'monitoring', 'cluster', 'verifier', 'settings', 'nginx', 'node', 'launcher', 'cli'],
+    },
     ts.sys,
     root,
   );

@@ -40,6 +40,7 @@ describe('imports', () => {
     ['node', ['auth']],
     ['settings', ['auth', 'nginx', 'node']],
     ['nginx', ['auth', 'node', 'settings']],
+    ['cluster', ['settings']],
     ['verifier', ['auth', 'monitoring', 'node', 'settings']],
     ['monitoring', ['auth']],
     ['cli', ['auth', 'monitoring', 'nginx', 'node', 'settings', 'verifier']],
