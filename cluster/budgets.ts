@@ -1,9 +1,9 @@
 // The limits that all nodes keep together: buckets in the store. Questions of one moment about one budget become one
 // call, and share what it grants.
 
-import { createHmac } from 'node:crypto';
 import type { RateLimit } from '../auth/rate_limit.js';
 import { budgetScript } from './budget_script.js';
+import type { Connection } from './connection.js';
 
 /** What the store grants. Times are milliseconds from the moment of the answer. */
 export interface Grant {
@@ -24,12 +24,9 @@ export interface Budgets {
 }
 
 export interface BudgetsOptions {
-  /** Runs a Lua script in the store; rejects while the store is away. */
-  runScript: (script: string, keys: string[], values: string[]) => Promise<unknown>;
-  /** The name of a value in the store. */
-  name: (value: string) => string;
-  /** The HMAC key of the budgets' names: whoever reads the store learns no subject and no address. */
-  nameKey: Buffer;
+  connection: Pick<Connection, 'runScript' | 'name'>;
+  /** An HMAC under a key of the cluster: whoever reads the store learns no subject and no address. */
+  digest: (content: string) => string;
 }
 
 interface Question {
@@ -45,18 +42,16 @@ interface Call {
 const patienceMs = 150; // nginx waits 200 ms
 
 /** Opens the budgets of a store. */
-export function openBudgets({ runScript, name, nameKey }: BudgetsOptions): Budgets {
+export function openBudgets({ connection, digest }: BudgetsOptions): Budgets {
   let calls = new Map<string, Call>();
 
-  const nameOf = (budget: string, { intervalMs, burst }: RateLimit): string => {
-    const digest = createHmac('sha256', nameKey).update(`${intervalMs} ${burst} ${budget}`).digest('base64url');
-    return name(`budget:${digest}`);
-  };
+  const nameOf = (budget: string, { intervalMs, burst }: RateLimit): string =>
+    connection.name(`budget:${digest(`budget ${intervalMs} ${burst} ${budget}`)}`);
 
   async function call(key: string, { limit, questions }: Call): Promise<void> {
     const want = questions.reduce((sum, question) => sum + question.want, 0);
     const values = [limit.intervalMs * 1000, limit.burst, want].map(String);
-    const answer = await within(runScript(budgetScript, [key], values)).catch(() => undefined);
+    const answer = await within(connection.runScript(budgetScript, [key], values)).catch(() => undefined);
     const grant = readGrant(answer, want);
     const granted =
       grant === undefined

@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import { openLimits } from '../cluster/limits.js';
 import pino from 'pino';
 import { explainError } from '../node/fault.js';
 import { loadSecret, verifierSecretPath } from '../node/state_files.js';
@@ -39,6 +40,8 @@ async function start(settings: Settings): Promise<void> {
   };
   const stream = openLog(process.argv.slice(2));
   const server: FastifyInstance = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' }, stream });
+  const limits = settings.cluster && openLimits(settings.cluster, (text) => server.log.error(text));
+  sidecar.limits = limits;
   sidecar.keys = openKeyStore({
     path: settings.apiKeysFile,
     apiKey: settings.apiKey ?? '',
@@ -48,6 +51,7 @@ async function start(settings: Settings): Promise<void> {
   });
   endWith(async () => {
     await server.close();
+    limits?.close();
     await pool.close();
     sidecar.lastUsed.flush();
   });
