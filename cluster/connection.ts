@@ -51,7 +51,7 @@ export function openConnection(settings: ClusterSettings, options: ConnectionOpt
   const tried = () => first.then(() => kept.state);
   return {
     run: (command, timeoutMs) => kept.run(command, timeoutMs),
-    runScript: (script, keys, values) => runScript(kept, script, [String(keys.length), ...keys, ...values]),
+    runScript: (script, keys, values) => kept.runScript(script, [String(keys.length), ...keys, ...values]),
     name: (value) => kept.name(value),
     state: () => kept.state,
     tried,
@@ -109,6 +109,16 @@ class KeptConnection {
     }
   }
 
+  async runScript(script: string, given: (string | Buffer)[]): Promise<unknown> {
+    const digest = createHash('sha1').update(script).digest('hex'); // the name that EVALSHA wants
+    try {
+      return await this.run((client) => client.sendCommand(['EVALSHA', digest, ...given]));
+    } catch (error) {
+      if (replyCode(error) !== 'NOSCRIPT') throw error;
+      return await this.run((client) => client.sendCommand(['EVAL', script, ...given]));
+    }
+  }
+
   close(): void {
     this.closed.abort();
     clearTimeout(this.timer);
@@ -144,16 +154,6 @@ class KeptConnection {
     if (opened === undefined) return;
     const { host, port } = await askSentinels(this.settings, AbortSignal.timeout(connectTimeoutMs));
     if (opened.place !== `${host}:${port}`) this.lose(opened, 'the sentinels name another store now');
-  }
-}
-
-async function runScript(kept: KeptConnection, script: string, given: (string | Buffer)[]): Promise<unknown> {
-  const digest = createHash('sha1').update(script).digest('hex'); // the name that EVALSHA wants
-  try {
-    return await kept.run((client) => client.sendCommand(['EVALSHA', digest, ...given]));
-  } catch (error) {
-    if (replyCode(error) !== 'NOSCRIPT') throw error;
-    return await kept.run((client) => client.sendCommand(['EVAL', script, ...given]));
   }
 }
 

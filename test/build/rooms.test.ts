@@ -40,7 +40,7 @@ describe('imports', () => {
     ['node', ['auth']],
     ['settings', ['auth', 'nginx', 'node']],
     ['nginx', ['auth', 'node', 'settings']],
-    ['cluster', ['settings']],
+    ['cluster', ['auth', 'node', 'settings']],
     ['verifier', ['auth', 'monitoring', 'node', 'settings']],
     ['monitoring', ['auth']],
     ['cli', ['auth', 'monitoring', 'nginx', 'node', 'settings', 'verifier']],
