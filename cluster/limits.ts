@@ -1,19 +1,23 @@
-// What the sidecar needs for limits: the budgets in the store.
+// What the sidecar needs for the limits of all nodes.
 
-import { createHmac, hkdfSync } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { ClusterSettings } from '../settings/cluster.js';
 import { openBudgets, type Budgets } from './budgets.js';
 import { openConnection } from './connection.js';
+import { openClusterKeys } from './seal.js';
 
-/** Opens a connection for limits. */
-export function openLimits(
+export interface ClusterLimits {
+  budgets: Budgets;
+  /** How many nodes were last seen, this one included. */
+  nodes: () => number;
+}
+
+/** Opens the limits of a store, after the first attempt to connect. */
+export async function openLimits(
   settings: ClusterSettings,
   log: (text: string) => void,
-): { budgets: Budgets; nodes: () => number; close: () => void } {
-  const secret = Buffer.from(readFileSync(settings.secretFile).toString('latin1').trim(), 'latin1');
-  const key = Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), 'keygate 1 budgets', 32));
-  const digest = (content: string) => createHmac('sha256', key).update(content).digest('base64url').slice(0, 22);
+): Promise<ClusterLimits & { close: () => void }> {
+  const { digest } = openClusterKeys(settings);
   const connection = openConnection(settings, { log });
+  await connection.tried();
   return { budgets: openBudgets({ connection, digest }), nodes: () => 1, close: () => connection.close() };
 }

@@ -3,14 +3,7 @@
 
 import { mostLeased } from '../auth/lease.js';
 import { maxBurst, type RateLimit } from '../auth/rate_limit.js';
-import type { Budgets } from '../cluster/budgets.js';
-
-/** What this node knows of the cluster's limits. */
-export interface ClusterLimits {
-  budgets: Budgets;
-  /** How many nodes were last seen, this one included. */
-  nodes: () => number;
-}
+import type { ClusterLimits } from '../cluster/limits.js';
 
 export interface LeaseQuestion extends RateLimit {
   budget: string;

@@ -40,8 +40,7 @@ async function start(settings: Settings): Promise<void> {
   };
   const stream = openLog(process.argv.slice(2));
   const server: FastifyInstance = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' }, stream });
-  const limits = settings.cluster && openLimits(settings.cluster, (text) => server.log.error(text));
-  sidecar.limits = limits;
+  sidecar.limits = settings.cluster && (await openLimits(settings.cluster, (text) => server.log.error(text)));
   sidecar.keys = openKeyStore({
     path: settings.apiKeysFile,
     apiKey: settings.apiKey ?? '',
@@ -51,7 +50,6 @@ async function start(settings: Settings): Promise<void> {
   });
   endWith(async () => {
     await server.close();
-    limits?.close();
     await pool.close();
     sidecar.lastUsed.flush();
   });

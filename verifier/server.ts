@@ -11,6 +11,7 @@ import {
   recordOf,
   sidecarMediaType,
 } from '../auth/key_record.js';
+import type { ClusterLimits } from '../cluster/limits.js';
 import type { CheckKey, KeyCheck } from './keys/check_key.js';
 import type { KeyStore } from './keys/key_store.js';
 import type { LoadedKeys } from './keys/loaded_keys.js';
@@ -19,7 +20,7 @@ import type { LastUsed } from './last_used.js';
 import { mintToken, parseTokenRequest } from './signing/minting.js';
 import { nodePlatform } from '../node/crypto.js';
 import { checkSignature } from './signature_route.js';
-import { lease, leaseSchema, type ClusterLimits, type LeaseQuestion } from './lease_route.js';
+import { lease, leaseSchema, type LeaseQuestion } from './lease_route.js';
 import type { SigningKey } from './signing/signing_keys.js';
 
 export interface Sidecar {

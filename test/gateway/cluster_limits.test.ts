@@ -1,6 +1,7 @@
 // Clients who spread their requests over the nodes of a cluster, to get a limit once on each; and nodes whose store is
 // away and comes back. The sum over all nodes is what the limit says.
 
+import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { hashKey } from '../../cli/keys/new_key.js';
 import type { RateLimit } from '../../auth/rate_limit.js';
@@ -96,7 +97,9 @@ async function press(key: string, forMs: number, clients: number[]): Promise<Pas
 
 const storedBudgets = async () => (await (await store.client()).keys(`c${clusters}:budget:*`)).length;
 
-describe.each(variants)('$name: limits over nodes', (variant) => {
+const patience = 120000;
+
+describe.each(variants)('$name: limits over nodes', { timeout: patience }, (variant) => {
   it('admits exactly one of 200 requests that come at once to 2 nodes', async () => {
     const keys = (await line('alice', 'rate=2/m burst=0')) + (await line('bob', 'rate=60/m burst=0'));
     await open(2, variant, { keys });
@@ -106,8 +109,8 @@ describe.each(variants)('$name: limits over nodes', (variant) => {
     expectWithin(passed, { intervalMs: 1000, burst: 0 });
   });
 
-  it('counts failed credentials of an address once for all nodes, and tries no bcrypt key once they are spent', async () => {
-    const keys = `carol:${await hashKey('the-key-of-carol', true)}\n${await line('dave', '')}`;
+  it('counts failed credentials of an address once for all nodes, and then tries no bcrypt key', async () => {
+    const keys = `carol:${hashSync('the-key-of-carol', 4)}\n${await line('dave', '')}`;
     await open(2, variant, { keys, env: { RATE_LIMIT_AUTH: '1r/m', RATE_LIMIT_AUTH_BURST: '5' } });
     const wrong = await oneByOne(8, (i) => ask(i % 2, `wrong-${i}`));
     expect(wrong).toEqual([401, 401, 401, 401, 401, 401, 429, 429]);
@@ -122,7 +125,7 @@ describe.each(variants)('$name: limits over nodes', (variant) => {
 // What follows does not depend on the engine.
 const variant = variants.find(({ entry, engine }) => entry === 'auth_request' && engine === 'qjs') as Variant;
 
-describe('five nodes', () => {
+describe('five nodes', { timeout: patience }, () => {
   it('admit the limit of one together, and not more in any window, whoever is asked how much', async () => {
     const keys =
       (await line('alice', 'rate=2/m burst=0')) +
@@ -136,7 +139,7 @@ describe('five nodes', () => {
       ['skew', [0, 0, 0, 0, 1, 2]],
     ] as const) {
       const startMs = performance.now();
-      const passed = await press(key, 4000, [...clients, ...clients]);
+      const passed = await press(key, 3000, [...clients, ...clients]);
       expectWithin(passed, limit);
       const allowed = 41 + (performance.now() - startMs) / limit.intervalMs;
       expect(passed.length / allowed, key).toBeGreaterThan(0.5);
@@ -145,7 +148,7 @@ describe('five nodes', () => {
   });
 });
 
-describe('a store that is away', () => {
+describe('a store that is away', { timeout: patience }, () => {
   const keys = async () => (await line('alice', 'rate=1/h burst=9')) + (await line('bob', 'rate=1/h burst=1'));
   afterEach(async () => {
     await store.kill();
@@ -197,12 +200,12 @@ describe('a store that is away', () => {
   it('and a sidecar that is away leave the same', async () => {
     await open(1, variant, { keys: await keys() });
     expect((await ask(0, 'alice')).status).toBe(200);
-    nodes[0]?.sidecar?.kill('SIGKILL');
+    await nodes[0]?.sidecar?.stop();
     expect((await statuses(20, () => ask(0, 'alice'))).filter((status) => status === 200)).toHaveLength(9);
   });
 });
 
-describe('the headers of a limit', () => {
+describe('the headers of a limit', { timeout: patience }, () => {
   it('say what the store said, over all nodes', async () => {
     await open(2, variant, { keys: await line('alice', 'rate=1/h burst=6') });
     const remaining = async (node: number) =>
