@@ -13,6 +13,7 @@ import type { LastUsed } from './last_used.js';
 import { mintToken, parseTokenRequest } from './signing/minting.js';
 import { nodePlatform } from '../node/crypto.js';
 import { checkSignature } from './signature_route.js';
+import { lease, leaseSchema, type LeaseQuestion } from './lease_route.js';
 import type { SigningKey } from './signing/signing_keys.js';
 
 export interface Sidecar {
@@ -30,7 +31,7 @@ export interface Sidecar {
   /** Tokens minted since the start. */
   minted: number;
   /** Undefined without REDIS_URL. */
-  cluster: Pick<ClusterNode, 'facts'> | undefined;
+  cluster: Pick<ClusterNode, 'facts' | 'budgets'> | undefined;
 }
 
 interface Question {
@@ -71,6 +72,9 @@ export function buildServer(sidecar: Sidecar, logger: boolean | object): Fastify
   server.post('/verify', { schema: { body: questionSchema } }, (request) => verify(sidecar, request.body as Question));
   server.post('/token', { schema: { body: questionSchema } }, (request) => token(sidecar, request.body as Question));
   server.post('/signature', (request) => checkSignature(request.body));
+  server.post('/lease', { schema: { body: leaseSchema } }, (request) =>
+    lease(sidecar.cluster, request.body as LeaseQuestion),
+  );
   server.post('/health', async () => {
     const keys = await sidecar.keys.current('');
     const signing = (await sidecar.signingKey()) !== undefined;
