@@ -16,6 +16,7 @@ export default async function setup(): Promise<() => void> {
   await unpackNginx('trixie');
   for (const suite of ['forky', 'trixie'] as const) unpackPackage(suite, 'libfaketime');
   for (const name of ['prometheus', 'promtool']) unpackPackage('forky', name);
+  unpackPackage('trixie', 'kubectl');
   const portsDir = mkdtempSync(join(tmpdir(), 'keygate-ports-'));
   process.env[portsDirVariable] = portsDir;
   return () => rmSync(portsDir, { recursive: true });
