@@ -55,6 +55,7 @@ export function containerFacts(settings: Settings, { certificate, upstreamUrl, p
     isProbed: true,
     metricsAddress: settings.listenAddress, // Compose publishes no such port: other containers alone can ask
     metricsHosts: ['nginx', 'keygate', ...pod.metricsHosts],
+    isCertificateMoving: pod.isReloadedOnChange,
     workers: String(pod.workers),
     resolver: pod.resolver,
     isUpstreamMoving: isServiceName(new URL(upstreamUrl).hostname),

@@ -14,6 +14,8 @@ export interface PodFacts {
   workers: number;
   /** Further names and addresses by which /metrics is asked. */
   metricsHosts: string[];
+  /** Whether nginx reloads by itself when a certificate changes (start.sh). */
+  isReloadedOnChange: boolean;
 }
 
 const dockerResolver = '127.0.0.11';
@@ -21,7 +23,7 @@ const maxWorkers = 8; // of some 20 MB each; the container's memory is limited, 
 const hostName = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
 
 /**
- * Reads NAME_SERVER, NGINX_WORKERS and METRICS_HOSTS; without them all is as Docker Compose has it.
+ * Reads NAME_SERVER, NGINX_WORKERS, METRICS_HOSTS and RELOAD_ON_CHANGE; without them all is as Docker Compose has it.
  * @throws Fault with a line for each that is none
  */
 export function readPod(env: NodeJS.ProcessEnv): PodFacts {
@@ -40,6 +42,7 @@ export function readPod(env: NodeJS.ProcessEnv): PodFacts {
     isOwnResolver: isSystem,
     workers: Number(workers),
     metricsHosts: hosts.map(bracketed),
+    isReloadedOnChange: (env['RELOAD_ON_CHANGE'] ?? '') !== '',
   };
 }
 

@@ -8,17 +8,25 @@ import { findResolver } from '../../launcher/facts.js';
 describe('readPod', () => {
   it("takes Docker's name server and the machine's cores where nothing is set", () => {
     const workers = Math.min(availableParallelism(), 8);
-    const docker = { resolver: '127.0.0.11', isOwnResolver: false, workers, metricsHosts: [] };
+    const docker = {
+      resolver: '127.0.0.11',
+      isOwnResolver: false,
+      workers,
+      metricsHosts: [],
+      isReloadedOnChange: false,
+    };
     expect(readPod({})).toEqual(docker);
     expect(readPod({ NAME_SERVER: ' ', NGINX_WORKERS: '', METRICS_HOSTS: ' , ' })).toEqual(docker);
   });
 
   it("takes the pod's name server, cores and addresses", () => {
-    expect(readPod({ NAME_SERVER: 'system', NGINX_WORKERS: '3', METRICS_HOSTS: '10.1.2.3, fd00::7, a.b' })).toEqual({
+    const env = { NAME_SERVER: 'system', NGINX_WORKERS: '3', METRICS_HOSTS: '10.1.2.3, fd00::7, a.b' };
+    expect(readPod({ ...env, RELOAD_ON_CHANGE: '/certs' })).toEqual({
       resolver: findResolver(),
       isOwnResolver: true,
       workers: 3,
       metricsHosts: ['10.1.2.3', '[fd00::7]', 'a.b'],
+      isReloadedOnChange: true,
     });
     expect(readPod({ NAME_SERVER: 'fd00::a' })).toMatchObject({ resolver: '[fd00::a]', isOwnResolver: false });
   });

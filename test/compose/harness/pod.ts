@@ -93,10 +93,7 @@ export class LocalPod {
   private fillVolume({ name, secret, configMap }: Volume): void {
     this.asRoot(`chgrp ${fsGroup} /volumes/${name} && chmod 2777 /volumes/${name}`);
     if (secret !== undefined) this.swap(name, this.options.secrets[secret.secretName] ?? {});
-    const map = this.options.manifests.find(
-      ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === configMap?.name,
-    );
-    if (map !== undefined) this.swap(name, map.data ?? {});
+    if (configMap !== undefined) this.swap(name, this.mapOf(configMap.name) ?? {});
   }
 
   /** Changes a Secret as kubelet does (pkg/volume/util/atomic_writer.go): all of its files at once. */
@@ -175,19 +172,29 @@ export class LocalPod {
   }
 
   private environmentOf({ envFrom = [], env = [] }: Container): Files {
-    const { manifests, settings = {} } = this.options;
-    const maps = envFrom.map(({ configMapRef }) =>
-      manifests.find(({ metadata }) => metadata.name === configMapRef?.name),
-    );
+    const { settings = {} } = this.options;
+    const maps = envFrom.map(({ configMapRef }) => this.mapOf(configMapRef?.name));
     const own = env.map(({ name, value, valueFrom }) => [name, value ?? this.factOf(valueFrom ?? {})] as const);
     const kubelets = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_PORT: 'tcp://10.96.0.1:443' };
-    const fromMaps = maps.reduce((all, map) => ({ ...all, ...map?.data }), {});
+    const fromMaps = maps.reduce((all, map) => ({ ...all, ...map }), {});
     return { ...kubelets, ...fromMaps, ...(envFrom.length > 0 ? settings : {}), ...Object.fromEntries(own) };
   }
 
-  private factOf({ fieldRef, resourceFieldRef }: { [source: string]: { [name: string]: string } }): string {
+  private mapOf(name: string | undefined): Files | undefined {
+    const { manifests } = this.options;
+    return manifests.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name)?.data;
+  }
+
+  private factOf({
+    fieldRef,
+    resourceFieldRef,
+    configMapKeyRef,
+  }: {
+    [source: string]: { [name: string]: string };
+  }): string {
     if (fieldRef?.['fieldPath'] === 'metadata.name') return 'keygate-6d4cf56db6-x7k2p';
     if (fieldRef?.['fieldPath'] === 'status.podIP') return this.address;
+    if (configMapKeyRef !== undefined) return this.mapOf(configMapKeyRef['name'])?.[configMapKeyRef['key'] ?? ''] ?? '';
     const { requests } = this.container(resourceFieldRef?.['containerName'] ?? '').resources;
     return String(Math.ceil(Number(requests?.[resourceFieldRef?.['resource']?.split('.')[1] ?? ''])));
   }
