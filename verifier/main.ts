@@ -10,7 +10,8 @@ import { loadSecret, verifierSecretPath } from '../node/state_files.js';
 import { readSettings, SettingsError, type Settings } from '../settings/read.js';
 import { openBcryptPool } from './bcrypt/bcrypt_pool.js';
 import { makeCheckKey } from './keys/check_key.js';
-import { openKeyStore } from './keys/key_store.js';
+import { openKeyStore, type KeyStore } from './keys/key_store.js';
+import type { Log } from './keys/watched_file.js';
 import { openLastUsed } from './last_used.js';
 import { buildServer, patienceMs, type Sidecar } from './server.js';
 import { ensureSigningKey, openSigningKeys } from './signing/signing_keys.js';
@@ -39,13 +40,7 @@ async function start(settings: Settings): Promise<void> {
   };
   const stream = openLog(process.argv.slice(2));
   const server: FastifyInstance = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' }, stream });
-  sidecar.keys = openKeyStore({
-    path: settings.apiKeysFile,
-    apiKey: settings.apiKey ?? '',
-    apiKeys: settings.apiKeys ?? '',
-    maxStaleSeconds: settings.keysMaxStaleSeconds,
-    log: server.log,
-  });
+  sidecar.keys = openKeys(settings, sidecar.entrySecret, server.log);
   endWith(async () => {
     await server.close();
     await pool.close();
@@ -53,6 +48,18 @@ async function start(settings: Settings): Promise<void> {
   });
   await listen(server, settings);
   repeat(sidecar, (text) => server.log.error(text));
+}
+
+function openKeys(settings: Settings, entrySecret: string, log: Log): KeyStore {
+  return openKeyStore({
+    path: settings.apiKeysFile,
+    snapshotPath: settings.cluster && join(settings.stateDir, 'shared', 'snapshot.json'),
+    apiKey: settings.apiKey ?? '',
+    apiKeys: settings.apiKeys ?? '',
+    entrySecret,
+    maxStaleSeconds: settings.keysMaxStaleSeconds,
+    log,
+  });
 }
 
 function repeat(sidecar: Sidecar, log: (text: string) => void): void {
