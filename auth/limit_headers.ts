@@ -44,25 +44,11 @@ function formatTime(ms: number): string {
 export function formatDuration(durationMs: number): string {
   const ms = Math.ceil(durationMs - 1e-3);
   if (ms < 1000) return ms <= 0 ? '0s' : ms + 'ms';
+  const seconds = (ms % 60000) / 1000 + 's';
+  if (ms < 60000) return seconds;
   const hours = Math.floor(ms / 3600000);
   const minutes = Math.floor(ms / 60000) % 60;
-  const seconds = formatSeconds(ms % 60000);
-  if (hours > 0) return hours + 'h' + minutes + 'm' + seconds;
-  return minutes > 0 ? minutes + 'm' + seconds : seconds;
-}
-
-function formatSeconds(ms: number): string {
-  const rest = ms % 1000;
-  const whole = (ms - rest) / 1000;
-  if (rest === 0) return whole + 's';
-  return (
-    whole +
-    '.' +
-    String(1000 + rest)
-      .slice(1)
-      .replace(/0+$/, '') +
-    's'
-  );
+  return (hours > 0 ? hours + 'h' : '') + minutes + 'm' + seconds;
 }
 
 /** The nginx variables of a limit's four words, without the dollar sign; documented in docs/settings.md. */

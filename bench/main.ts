@@ -1,6 +1,7 @@
 // `npm run bench`: what Keygate costs, beside plain nginx of the same binary and beside its peers.
 // --quick: fewer and shorter rounds, and nothing is written. --burst: only thousands of requests at once.
-// --limits: only what a limit adds. --metrics: only what counting costs.
+// --limits: only what a limit adds. --metrics: only what counting costs. --leases: limits over several nodes, with the
+// store of REDIS_URL.
 // --json: the figures as one line of JSON at the end.
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -10,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { measureBurst, sayBurst } from './burst.js';
 import { compare, type Comparison, type Subject } from './comparison.js';
 import { measureFlood, sayFlood } from './flood.js';
+import { measureLeases } from './leases.js';
 import { measureLimits, sayLimits } from './limits.js';
 import { checkWrk } from './load.js';
 import { measureMemory, sayMemory } from './memory.js';
@@ -28,6 +30,7 @@ const { values: options } = parseArgs({
     burst: { type: 'boolean' },
     limits: { type: 'boolean' },
     metrics: { type: 'boolean' },
+    leases: { type: 'boolean' },
     json: { type: 'boolean' },
   },
 });
@@ -48,12 +51,13 @@ const quick: Scale = {
   streamRounds: 2,
 };
 
-checkWrk();
+if (options.leases !== true) checkWrk();
 const dir = mkdtempSync(join(tmpdir(), 'keygate-bench-'));
 const stops: Stand['stops'] = [];
 try {
   const few = { ...(options.limits === true ? full : quick), freshTokens: 1 };
-  if (options.limits === true) sayLimits(await measureLimits(await makeStand(dir, few, stops)));
+  if (options.leases === true) await measureLeases();
+  else if (options.limits === true) sayLimits(await measureLimits(await makeStand(dir, few, stops)));
   else if (options.burst === true) sayBurst(await measureBurst(await makeStand(dir, few, stops)));
   else if (options.metrics === true) sayMetrics(await measureMetrics(await makeStand(dir, few, stops)));
   else await run(await makeStand(dir, options.quick === true ? quick : full, stops));

@@ -1,6 +1,7 @@
 // This node of a cluster, as the sidecar runs it: connection, heartbeats, snapshot and signing keys.
 
 import type { ClusterSettings } from '../settings/cluster.js';
+import { openBudgets, type Budgets } from './budgets.js';
 import { openConnection, type Connection } from './connection.js';
 import { limitLog, type Log } from './limited_log.js';
 import { Membership } from './membership.js';
@@ -33,6 +34,8 @@ export interface ClusterFacts {
 export interface ClusterNode {
   connection: Connection;
   facts: () => ClusterFacts;
+  /** The limits of all nodes; no answer while the store is away, or is one of nodes with another secret. */
+  budgets: Budgets;
   /** Leaves the cluster: others know at once. */
   close: () => Promise<void>;
 }
@@ -71,8 +74,10 @@ export function startNode({ settings, stateDir, ttlSeconds, log, now = Date.now 
     whereOurs(() => signers.refresh()),
     tell,
   );
+  const budgets = openBudgets({ connection, digest: keys.digest });
   return {
     connection,
+    budgets: { ask: async (...asked) => (sync.isOurs() ? budgets.ask(...asked) : undefined) },
     facts: () => readFacts(connection, membership, sync),
     close: async () => {
       for (const one of [syncing, beating, signing]) one.stop();

@@ -5,7 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
 import { auditedOfRequest, plainIdPattern, plainPathPattern, traceparentPatterns } from '../auth/audit.js';
-import { carriedOfRefused, carriedValues, identityHeaders } from '../auth/identity_headers.js';
+import { carriedForAudit, carriedValues, identityHeaders } from '../auth/identity_headers.js';
 import { isReason } from '../auth/refusals.js';
 import { askedSettings } from '../auth/location_settings.js';
 import { requestIdPattern } from '../auth/request_id.js';
@@ -54,7 +54,7 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   change('decision_server.conf', /"~PLAIN_PATH"/, () => `"~${plainPath}"`);
   change('decision_server.conf', /"~PLAIN_ID"/g, () => `"~${plainIdPattern}"`);
   change('decision_server.conf', /"~TRACEPARENT"/, () => `"~${traceparent}"`);
-  change('sidecar.conf', /SIDECAR_MEDIA_TYPE/, sidecarMediaType);
+  change('to_sidecar.conf', /SIDECAR_MEDIA_TYPE/, sidecarMediaType);
   for (const name of ['decision_server.conf', 'metrics.conf', 'count_requests.conf']) {
     change(name, /js_engine qjs;/, `js_engine ${engine};`);
   }
@@ -113,7 +113,7 @@ export function fillTables(text: string): string {
   return lines.flatMap(eachIdentity).join('\n');
 }
 
-const auditedValues = [...auditedOfRequest, ...carriedOfRefused];
+const auditedValues = [...auditedOfRequest, ...carriedForAudit];
 
 function eachIdentity(line: string): string[] {
   if (line.includes('AUDITED_')) {

@@ -9,7 +9,8 @@ import { Fault } from '../node/fault.js';
 import type { SidecarPlace } from '../node/ask_sidecar.js';
 import { nodePlatform } from '../node/crypto.js';
 import type { DebianRelease, Engine } from '../nginx/versions.js';
-import { findClusterConflicts, readCluster, type ClusterSettings } from './cluster.js';
+import { readCluster, type ClusterSettings } from './cluster.js';
+import { findConflicts, splitList } from './conflicts.js';
 import { fromFiles, nginxVariable, parseListen, table, type Setting, type SettingName, type Values } from './table.js';
 
 export interface RateLimit {
@@ -214,35 +215,4 @@ function nginxVariables(values: Values): { [name: string]: string } {
   const rows = Object.entries(table) as [SettingName, Setting][];
   const ofNginx = rows.filter(([, row]) => row.nginx !== undefined);
   return Object.fromEntries(ofNginx.map(([name]) => [nginxVariable(name), values[name] ?? '']));
-}
-
-const meetsLoopback = /^(?:127\.0\.0\.1|0\.0\.0\.0|::)$/;
-
-/** @returns a line for each conflict */
-export function findConflicts(values: Values): string[] {
-  const faults: string[] = [];
-  const { JWKS_URL, JWKS_PATH, JWT_ISSUER, JWT_AUDIENCE, MINT_ISSUER } = values;
-  const { LISTEN_ADDRESS = '', LISTEN_PORT, METRICS_PORT } = values;
-  if (METRICS_PORT !== undefined && METRICS_PORT === LISTEN_PORT && meetsLoopback.test(LISTEN_ADDRESS)) {
-    faults.push('METRICS_PORT: expected another port than LISTEN_PORT, or off');
-  }
-  faults.push(...findClusterConflicts(values));
-  if (JWKS_URL !== undefined && JWT_ISSUER === undefined) {
-    faults.push('JWT_ISSUER: expected the issuers to accept, or the word any, as JWKS_URL is set');
-  }
-  if (JWKS_URL !== undefined && JWT_AUDIENCE === undefined) {
-    faults.push('JWT_AUDIENCE: expected the audiences to accept, or the word any, as JWKS_URL is set');
-  }
-  const hasJwks = JWKS_URL !== undefined || JWKS_PATH !== undefined;
-  const mintIssuer = MINT_ISSUER ?? 'keygate';
-  if (hasJwks && splitList(JWT_ISSUER).includes(mintIssuer)) {
-    faults.push(`MINT_ISSUER: expected another issuer than those of JWT_ISSUER, whose tokens other keys verify`);
-  }
-  return faults;
-}
-
-/** The parts of a comma-separated list, without empty ones. */
-export function splitList(text: string | undefined): string[] {
-  const parts = (text ?? '').split(',').map((one) => one.trim());
-  return parts.filter((one) => one !== '');
 }

@@ -201,3 +201,6 @@ export const containerSettings = [
   'GRAFANA_IMAGE',
   'GRAFANA_PORT',
 ];
+
+/** What a pod sets for its containers (docs/kubernetes.md); Docker Compose sets none of them. */
+export const podSettings = ['NAME_SERVER', 'NGINX_WORKERS', 'METRICS_HOSTS', 'RELOAD_ON_CHANGE'];

@@ -18,6 +18,7 @@ export default async function setup(): Promise<() => void> {
   for (const suite of ['forky', 'trixie'] as const) unpackPackage(suite, 'libfaketime');
   for (const name of ['prometheus', 'promtool']) unpackPackage('forky', name);
   for (const kind of storeKinds) storeCommand(kind);
+  unpackPackage('trixie', 'kubectl');
   const portsDir = mkdtempSync(join(tmpdir(), 'keygate-ports-'));
   process.env[portsDirVariable] = portsDir;
   return () => rmSync(portsDir, { recursive: true });

@@ -3,10 +3,10 @@
 import { parseKeyId } from '../../auth/credential.js';
 import type { Decided, Gate, JwksRefresh } from '../../auth/decide.js';
 import type { UnverifiedObject } from '../../auth/json.js';
-import { decideRecord, readRecord, type KeyRecord } from '../../auth/key_record.js';
+import { decideRecord, principalOf, readRecord, type KeyRecord } from '../../auth/key_record.js';
 import { isReason } from '../../auth/refusals.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
-import { refuse, type Verdict } from '../../auth/verdict.js';
+import { refuse, refusePrincipal, type Verdict } from '../../auth/verdict.js';
 import { findRecord, mayBeHashed, readKeySet, type KeySet } from '../keys/key_set.js';
 import { refreshForUnknownKid } from '../keys/remote_jwks.js';
 import { readGeneration } from '../keys/shared_state.js';
@@ -52,8 +52,9 @@ export class NginxGate implements Gate {
 
   async checkHashedKey(credential: string): Promise<Verdict> {
     const { r } = this.question;
-    const limit = failureLimit(r.variables, this.question.client());
-    if (limit.isSpent()) return refuse('rate_limited');
+    const limit = failureLimit(r, this.question.client());
+    const spent = await limit.check();
+    if (spent !== undefined) return refuse(spent);
     const namesEntry = parseKeyId(credential) !== ''; // the sidecar has another queue for keys with an id
     if (!namesEntry && isQueueFull()) return refuse('verifier_busy');
     const generation = this.keySet === undefined ? '' : this.keySet.generation;
@@ -62,7 +63,7 @@ export class NginxGate implements Gate {
     if (answer === undefined || verdict === undefined) return refuse('verifier_unavailable');
     if (!namesEntry) noteQueue(verdict, answer['queueFull'] === true);
     // The key took too long to check: if such a key did not count, a client could keep every thread busy.
-    if (answer['spends'] === true) limit.spend();
+    if (answer['spends'] === true) await limit.spend();
     if (answer['generation'] !== generation) this.isUncertain = true;
     return verdict;
   }
@@ -99,9 +100,8 @@ export class NginxGate implements Gate {
 
 function readVerdict(answer: UnverifiedObject, nowSeconds: number): Verdict | undefined {
   const { admitted, entry, reason } = answer;
-  if (admitted === true) {
-    const record = readRecord(entry);
-    return record === undefined ? undefined : decideRecord(record, nowSeconds);
-  }
-  return admitted === false && isReason(reason) ? refuse(reason) : undefined;
+  const record = readRecord(entry);
+  if (admitted === true) return record === undefined ? undefined : decideRecord(record, nowSeconds);
+  if (admitted !== false || !isReason(reason)) return undefined;
+  return record === undefined ? refuse(reason) : refusePrincipal(reason, principalOf(record));
 }

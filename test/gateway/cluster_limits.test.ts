@@ -1,0 +1,220 @@
+// Clients who spread their requests over the nodes of a cluster, to get a limit once on each; and nodes whose store is
+// away and comes back. The sum over all nodes is what the limit says.
+
+import { hashSync } from '@node-rs/bcrypt';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { hashKey } from '../../cli/keys/new_key.js';
+import type { RateLimit } from '../../auth/rate_limit.js';
+import { makeSecretFile } from '../cluster/harness/settings.js';
+import { startStore, type StoreServer } from '../cluster/harness/store_server.js';
+import { startGateway, type Gateway } from './harness/gateway.js';
+import { startUpstream, type TestUpstream } from './harness/upstream.js';
+import { variants, type Variant } from './harness/variants.js';
+
+interface Passed {
+  startMs: number;
+  endMs: number;
+}
+
+/** Of what passed within any window, no more than the limit says: only a request that is whole in the window counts. */
+function expectWithin(passed: Passed[], { intervalMs, burst }: RateLimit): void {
+  for (const { startMs: from } of passed) {
+    const ends = passed.filter(({ startMs }) => startMs >= from).map(({ endMs }) => endMs);
+    ends.sort((a, b) => a - b);
+    ends.forEach((end, i) => {
+      const most = burst + 1 + Math.floor((end - from) / intervalMs + 1e-6);
+      expect(i + 1, `${end - from} ms`).toBeLessThanOrEqual(most);
+    });
+  }
+}
+
+const line = async (key: string, attributes: string) => `${key}:${await hashKey(key, false)} ${attributes}\n`;
+
+let store: StoreServer;
+let upstream: TestUpstream;
+let nodes: Gateway[] = [];
+const secret = makeSecretFile();
+
+beforeAll(async () => {
+  store = await startStore();
+  upstream = await startUpstream();
+});
+afterEach(async () => {
+  await Promise.all(nodes.splice(0).map((node) => node.stop()));
+});
+afterAll(async () => {
+  await upstream?.close();
+  await store?.stop();
+});
+
+let clusters = 0;
+
+/** Starts the nodes of a new cluster. */
+async function open(count: number, variant: Variant, options: { keys?: string; env?: { [name: string]: string } }) {
+  const shared = { REDIS_URL: store.url, REDIS_PREFIX: `c${++clusters}`, CLUSTER_SECRET_FILE: secret, ...options.env };
+  const started = Array.from({ length: count }, (_, i) => {
+    const env = { ...shared, NODE_NAME: `node-${i}` };
+    return startGateway({ variant, upstream, keys: options.keys ?? '', workers: 2, env });
+  });
+  nodes = await Promise.all(started);
+}
+
+const ask = (node: number, key: string, path = '/v1/models') =>
+  (nodes[node] as Gateway).send(path, { headers: { 'x-api-key': key } });
+const statuses = async (count: number, asking: (i: number) => Promise<{ status: number }>) => {
+  const answers = await Promise.all(Array.from({ length: count }, (_, i) => asking(i)));
+  return answers.map(({ status }) => status);
+};
+const oneByOne = async (count: number, asking: (i: number) => Promise<{ status: number }>) => {
+  const all: number[] = [];
+  for (let i = 0; i < count; i++) all.push((await asking(i)).status);
+  return all;
+};
+
+/** Sends requests at once, each to the node that `nodeOf` says; @returns what passed */
+async function flood(key: string, count: number, nodeOf: (i: number) => number): Promise<Passed[]> {
+  const passed: Passed[] = [];
+  const send = async (i: number) => {
+    const startMs = performance.now();
+    const { status } = await ask(nodeOf(i), key);
+    expect([200, 429]).toContain(status);
+    if (status === 200) passed.push({ startMs, endMs: performance.now() });
+  };
+  await Promise.all(Array.from({ length: count }, (_, i) => send(i)));
+  return passed;
+}
+
+/** Keeps so many requests under way for a while. */
+async function press(key: string, forMs: number, clients: number[]): Promise<Passed[]> {
+  const passed: Passed[] = [];
+  const endMs = performance.now() + forMs;
+  const client = async (node: number) => {
+    while (performance.now() < endMs) passed.push(...(await flood(key, 1, () => node)));
+  };
+  await Promise.all(clients.map(client));
+  return passed;
+}
+
+const storedBudgets = async () => (await (await store.client()).keys(`c${clusters}:budget:*`)).length;
+
+const patience = 120000;
+
+describe.each(variants)('$name: limits over nodes', { timeout: patience }, (variant) => {
+  it('admits exactly one of 200 requests that come at once to 2 nodes', async () => {
+    const keys = (await line('alice', 'rate=2/m burst=0')) + (await line('bob', 'rate=60/m burst=0'));
+    await open(2, variant, { keys });
+    expect(await flood('alice', 200, (i) => i % 2)).toHaveLength(1);
+    const passed = await flood('bob', 200, (i) => i % 2);
+    expect(passed).not.toEqual([]);
+    expectWithin(passed, { intervalMs: 1000, burst: 0 });
+  });
+
+  it('counts failed credentials of an address once for all nodes, and then tries no bcrypt key', async () => {
+    const keys = `carol:${hashSync('the-key-of-carol', 4)}\n${await line('dave', '')}`;
+    await open(2, variant, { keys, env: { RATE_LIMIT_AUTH: '1r/m', RATE_LIMIT_AUTH_BURST: '5' } });
+    const wrong = await oneByOne(8, (i) => ask(i % 2, `wrong-${i}`));
+    expect(wrong).toEqual([401, 401, 401, 401, 401, 401, 429, 429]);
+    for (const node of [0, 1]) {
+      const hashed = await ask(node, 'the-key-of-carol');
+      expect([hashed.status, Number(hashed.headers['retry-after']) > 30]).toEqual([429, true]);
+      expect((await ask(node, 'dave')).status).toBe(200);
+    }
+  });
+});
+
+// What follows does not depend on the engine.
+const variant = variants.find(({ entry, engine }) => entry === 'auth_request' && engine === 'qjs') as Variant;
+
+describe('five nodes', { timeout: patience }, () => {
+  it('admit the limit of one together, and not more in any window, whoever is asked how much', async () => {
+    const keys =
+      (await line('alice', 'rate=2/m burst=0')) +
+      (await line('even', 'rate=20/s burst=40')) +
+      (await line('skew', 'rate=20/s burst=40'));
+    await open(5, variant, { keys });
+    expect(await flood('alice', 200, (i) => i % 5)).toHaveLength(1);
+    const limit = { intervalMs: 50, burst: 40 };
+    for (const [key, clients] of [
+      ['even', [0, 1, 2, 3, 4]],
+      ['skew', [0, 0, 0, 0, 1, 2]],
+    ] as const) {
+      const startMs = performance.now();
+      const passed = await press(key, 3000, [...clients, ...clients]);
+      expectWithin(passed, limit);
+      const allowed = 41 + (performance.now() - startMs) / limit.intervalMs;
+      expect(passed.length / allowed, key).toBeGreaterThan(0.5);
+    }
+    expect(await storedBudgets()).toBeGreaterThan(0);
+  });
+});
+
+describe('a store that is away', { timeout: patience }, () => {
+  const keys = async () => (await line('alice', 'rate=1/h burst=9')) + (await line('bob', 'rate=1/h burst=1'));
+  afterEach(async () => {
+    await store.kill();
+    await store.start();
+  });
+
+  it('leaves the node what it knew of a limit, and counts again within 2 s of its return', async () => {
+    await open(1, variant, { keys: (await keys()) + (await line('erin', 'rate=1/h burst=200')) });
+    expect(await oneByOne(4, () => ask(0, 'alice'))).toEqual([200, 200, 200, 200]);
+    await store.kill();
+    expect((await statuses(20, () => ask(0, 'alice'))).filter((status) => status === 200)).toHaveLength(6);
+    await store.start();
+    await vi.waitFor(async () => {
+      expect((await ask(0, 'erin')).status).toBe(200);
+      expect(await storedBudgets()).toBe(1);
+    }, 2000);
+  });
+
+  it('leaves no request of a limit with REDIS_DOWN=closed, and all others', async () => {
+    const all = (await keys()) + (await line('free', ''));
+    await open(1, variant, { keys: all, env: { REDIS_DOWN: 'closed', RATE_LIMIT_AUTH: '1r/m' } });
+    expect((await ask(0, 'alice')).status).toBe(200);
+    await store.kill();
+    const refused = await ask(0, 'alice');
+    expect([refused.status, refused.json().error.code]).toEqual([503, 'overloaded']);
+    expect((await ask(0, 'wrong')).status).toBe(503);
+    expect((await ask(0, 'free')).status).toBe(200);
+    await store.start();
+    await vi.waitFor(async () => expect((await ask(0, 'alice')).status).toBe(200), 2000);
+  });
+
+  it('does not make a request wait for longer than for a moment, where it stands still', async () => {
+    await open(1, variant, { keys: await keys() });
+    expect((await ask(0, 'alice')).status).toBe(200);
+    store.signal('SIGSTOP');
+    expect(await oneByOne(5, () => ask(0, 'alice'))).toEqual([200, 200, 200, 200, 200]);
+    store.signal('SIGCONT');
+  });
+
+  it('is not asked about a budget that is spent', async () => {
+    await open(1, variant, { keys: await keys() });
+    await oneByOne(3, () => ask(0, 'bob'));
+    const client = await store.client();
+    await client.configResetStat();
+    expect(await statuses(50, () => ask(0, 'bob'))).toEqual(Array(50).fill(429));
+    expect(String(await client.sendCommand(['INFO', 'commandstats']))).not.toContain('cmdstat_evalsha');
+  });
+
+  it('and a sidecar that is away leave the same', async () => {
+    await open(1, variant, { keys: await keys() });
+    expect((await ask(0, 'alice')).status).toBe(200);
+    await nodes[0]?.sidecar?.stop();
+    expect((await statuses(20, () => ask(0, 'alice'))).filter((status) => status === 200)).toHaveLength(9);
+  });
+});
+
+describe('the headers of a limit', { timeout: patience }, () => {
+  it('say what the store said, over all nodes', async () => {
+    await open(2, variant, { keys: await line('alice', 'rate=1/h burst=6') });
+    const remaining = async (node: number) =>
+      Number((await ask(node, 'alice')).headers['x-ratelimit-remaining-requests']);
+    expect([await remaining(0), await remaining(0), await remaining(1), await remaining(0)]).toEqual([6, 5, 4, 3]);
+    await oneByOne(3, () => ask(1, 'alice'));
+    const refused = await ask(0, 'alice');
+    expect(refused.status).toBe(429);
+    expect(refused.headers['x-ratelimit-remaining-requests']).toBe('0');
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(3500);
+  });
+});

@@ -1,0 +1,35 @@
+// POST /lease: how many requests of a budget this node may let pass. The answer is `{ away: true }` where the store
+// does not say.
+
+import { mostLeased } from '../auth/lease.js';
+import { maxBurst, type RateLimit } from '../auth/rate_limit.js';
+import type { ClusterNode } from '../cluster/node.js';
+
+export interface LeaseQuestion extends RateLimit {
+  budget: string;
+  want: number;
+}
+
+const longestIntervalMs = 86400000;
+
+export const leaseSchema = {
+  type: 'object',
+  required: ['budget', 'intervalMs', 'burst', 'want'],
+  properties: {
+    budget: { type: 'string', minLength: 1, maxLength: 4096 },
+    intervalMs: { type: 'number', exclusiveMinimum: 0, maximum: longestIntervalMs },
+    burst: { type: 'integer', minimum: 0, maximum: maxBurst },
+    want: { type: 'integer', minimum: 0, maximum: mostLeased },
+  },
+};
+
+/** Answers nginx; without a cluster the store is away. */
+export async function lease(
+  cluster: Pick<ClusterNode, 'facts' | 'budgets'> | undefined,
+  question: LeaseQuestion,
+): Promise<object> {
+  const { budget, intervalMs, burst, want } = question;
+  const grant = await cluster?.budgets.ask(budget, { intervalMs, burst }, want);
+  const nodes = cluster?.facts().nodes ?? 1;
+  return grant === undefined ? { away: true, nodes } : { ...grant, nodes };
+}
