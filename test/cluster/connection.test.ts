@@ -124,6 +124,16 @@ describe('a store that fails', () => {
     await until(connection, isUp, 2000);
   });
 
+  it('takes 2 s for each command: no caller waits for it', async () => {
+    const store = await start();
+    const connection = connect(store.url);
+    await connection.tried();
+    await (await store.client()).sendCommand(['CLIENT', 'PAUSE', '2000', 'ALL']);
+    await expect(connection.run((client) => client.get('x'))).rejects.toThrow('no answer within 200 ms');
+    await until(connection, isUp, 4000);
+    expect(await connection.run((client) => client.get('x'))).toBeNull();
+  });
+
   it('has no memory left: the reason says so, and reading goes on', async () => {
     const store = await start({ lines: ['maxmemory 1', 'maxmemory-policy noeviction'] });
     const connection = connect(store.url);
