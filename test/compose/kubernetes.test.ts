@@ -1,4 +1,4 @@
-// An operator's pod, as far as a machine without a cluster can run it: the containers of the manifests, with their users,
+// A pod of the manifests, as far as a machine without a cluster can run it: its containers with their users,
 // mounts, probes, signals and the swaps of their Secrets.
 
 import { createHash, X509Certificate } from 'node:crypto';
