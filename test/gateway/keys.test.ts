@@ -5,9 +5,9 @@ import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { startGateway, type Gateway } from './harness/gateway.js';
-import { variants } from './harness/variants.js';
+import { describeAtOnce } from './harness/variants.js';
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const withKey = (key: string) => ({ headers: { 'x-api-key': key } });
@@ -16,7 +16,7 @@ const hashOf = (key: string) => hashSync(key, 4).replace(/^\$2.\$/, '$2b$');
 const aliceHash = hashOf('alice-key');
 const first = `alice:${aliceHash}\nbob:${sha256Line('bob-key')} scope=models\nplain-key\n`;
 
-describe.each(variants)('$name: the key file', (variant) => {
+describeAtOnce('the key file', (variant) => {
   let gateway: Gateway;
 
   beforeAll(async () => {

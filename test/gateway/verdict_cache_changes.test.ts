@@ -5,14 +5,14 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { sendPipelined } from './harness/client.js';
 import { startCountedSidecar, untilTakenUp, type CountedSidecar } from './harness/counted_sidecar.js';
 import { guardOf } from './harness/embedded.js';
 import { startGateway, type Gateway, type GatewayOptions } from './harness/gateway.js';
 import { readZone, withMemoryHandlers } from './harness/shared_memory.js';
 import { jwksOf, makeSigner, type Signer } from './harness/tokens.js';
-import { variants } from './harness/variants.js';
+import { describeAtOnce } from './harness/variants.js';
 
 type Headers = { [name: string]: string };
 
@@ -21,7 +21,7 @@ const sha256Line = (key: string) => `$sha256$${createHash('sha256').update(key).
 const bearer = (token: string): Headers => ({ authorization: `Bearer ${token}` });
 const asKey = (key: string): Headers => ({ 'x-api-key': key });
 
-describe.each(variants)('$name: verdict cache', (variant) => {
+describeAtOnce('verdict cache', (variant) => {
   let gateway: Gateway;
   let sidecar: CountedSidecar | undefined;
   let jwksPath: string;
