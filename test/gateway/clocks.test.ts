@@ -5,12 +5,12 @@ import { hashSync } from '@node-rs/bcrypt';
 import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { makeClock, type Clock } from './harness/clock.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { makeAuthority, startIssuer, startNameServer, type Authority, type NameServer } from './harness/issuer.js';
 import { inSeconds, makeSigner, type Signer } from './harness/tokens.js';
-import { describeAtOnce } from './harness/variants.js';
+import { variants } from './harness/variants.js';
 
 const hour = 3600;
 const keys = `good-key\nalice:${hashSync('alice-key', 4)}\n`;
@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 afterAll(() => names?.close());
 
-describeAtOnce('a clock that jumps', (variant) => {
+describe.each(variants)('$name: a clock that jumps', (variant) => {
   let gateway: Gateway;
   let clock: Clock;
   const closing: (() => Promise<void> | void)[] = [];
