@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-// These files take a minute and more: they start first, so that no worker is still at one when the others have ended.
-const longest = ['walks', 'http_level', 'key_file_states', 'keys', 'verdict_cache_changes', 'clocks', 'reload'];
+// These files take longest. They start first, so that no worker is still at one when the others have ended.
+const longest = ['walks', 'http_level', 'clocks', 'reload', 'sidecar', 'limits', 'key_file_states', 'large_key_files'];
 const rank = ({ moduleId }: TestSpecification) => {
   const found = longest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
   return found === -1 ? longest.length : found;

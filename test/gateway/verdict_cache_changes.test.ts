@@ -1,7 +1,6 @@
 // What ends a remembered verdict, in every worker, and what comes of caches that are full.
 
 import { hashSync } from '@node-rs/bcrypt';
-import { createHash } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,6 +9,7 @@ import { sendPipelined } from './harness/client.js';
 import { startCountedSidecar, untilTakenUp, type CountedSidecar } from './harness/counted_sidecar.js';
 import { guardOf } from './harness/embedded.js';
 import { startGateway, type Gateway, type GatewayOptions } from './harness/gateway.js';
+import { sha256Line } from './harness/key_file.js';
 import { readZone, withMemoryHandlers } from './harness/shared_memory.js';
 import { jwksOf, makeSigner, type Signer } from './harness/tokens.js';
 import { describeAtOnce } from './harness/variants.js';
@@ -17,7 +17,6 @@ import { describeAtOnce } from './harness/variants.js';
 type Headers = { [name: string]: string };
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const sha256Line = (key: string) => `$sha256$${createHash('sha256').update(key).digest('base64url')}`;
 const bearer = (token: string): Headers => ({ authorization: `Bearer ${token}` });
 const asKey = (key: string): Headers => ({ 'x-api-key': key });
 
