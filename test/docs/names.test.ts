@@ -11,7 +11,14 @@ import { adminEvents } from '../../cli/audit/admin_events.js';
 import { keyAttributes } from '../../auth/key_line.js';
 import { debianSuites } from '../../nginx/versions.js';
 import { variants } from '../gateway/harness/variants.js';
-import { containerSettings, nginxVariable, table, type Setting, type SettingName } from '../../settings/table.js';
+import {
+  containerSettings,
+  nginxVariable,
+  podSettings,
+  table,
+  type Setting,
+  type SettingName,
+} from '../../settings/table.js';
 import { filledSnippets } from '../nginx/filled_snippets.js';
 
 const root = join(import.meta.dirname, '../..');
@@ -43,6 +50,10 @@ describe('names', () => {
     expect(listed).toEqual(expect.arrayContaining(dockerSettings));
     expect([...containerSettings].sort()).toEqual(dockerSettings);
     for (const name of dockerSettings) expect(read('docker-compose.yml')).toContain(name);
+  });
+
+  it('lists the settings of a pod in docs/kubernetes.md', () => {
+    expect(all(read('docs/kubernetes.md'), /^\| `([A-Z_]+)` +\|/gm)).toEqual([...podSettings].sort());
   });
 
   it('has the lists that `npm run format` makes of docs/settings.md', () => {
