@@ -155,7 +155,8 @@ function boundLastGood(one: Look, { variables, nowMs, isNewSource }: Keeping): v
   const current = currentKeySet();
   const hasKeys = current !== undefined && current.available;
   const fault = `${label}: ${reading.why}`;
-  reportFault(name, isNewSource ? fault : `${fault}; ${describeConsequence(name, hasKeys)}`, nowMs);
+  const isKeyFileAtStart = isNewSource && name === 'keys'; // keys of other sources may be in use
+  reportFault(name, isKeyFileAtStart ? fault : `${fault}; ${describeConsequence(name, hasKeys)}`, nowMs);
   if (hasKeys && isTooOld(one, variables, nowMs)) {
     ngx.log(ngx.ERR, `keygate: ${fault}; the last good keys are older than KEYS_MAX_STALE and no longer used`);
     retireKeySet();
