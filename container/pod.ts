@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { findResolver } from '../launcher/facts.js';
 import { Fault } from '../node/fault.js';
-import { splitList } from '../settings/read.js';
+import { splitList } from '../settings/conflicts.js';
 
 export interface PodFacts {
   /** The name server that nginx asks, as nginx writes it. */
