@@ -48,6 +48,7 @@ function findProblems(facts: StatusFacts, files: FileFacts): Problem[] {
     judgeKeys(facts, files),
     judgeJwks(facts),
     judgeSidecar(facts),
+    judgeCluster(facts),
     judgeRates(facts),
     judgeCertificate(facts),
     judgeZones(facts),
@@ -88,6 +89,18 @@ function judgeSidecar({ components, sidecar }: StatusFacts): Problem[] {
   if (!sidecar.needed || (sidecar.up && components.verifier === 'ok')) return [];
   const said = sidecar.up ? 'says that it can not use the keys' : 'does not answer';
   return [degraded(`The sidecar ${said}: new bcrypt keys are not admitted, and POST /token fails.`)];
+}
+
+const staleSeconds = 5; // a node compares twice a second
+
+function judgeCluster({ cluster }: StatusFacts): Problem[] {
+  if (cluster === null) return [];
+  const { storeUp, stalenessSeconds, joined } = cluster;
+  if (!joined) return [failing('This node has not joined its cluster yet, so it has no API keys.')];
+  const since = formatAge(stalenessSeconds);
+  if (!storeUp) return [degraded(`The store of the cluster is away: changes of ${since} may be missing here.`)];
+  if (stalenessSeconds <= staleSeconds) return [];
+  return [degraded(`This node has not been equal to the store for ${since}: the sidecar's log says why.`)];
 }
 
 // Shares, with a least number: on a quiet gateway a single failure is no state.

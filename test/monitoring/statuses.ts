@@ -65,6 +65,7 @@ export const healthyFacts: StatusFacts = {
     { source: 'remote', keys: 3, ageSeconds: 210, faulty: false },
   ],
   sidecar: { up: true, needed: true, queue: 0, minted: 518 },
+  cluster: null,
   connections: { active: 31, reading: 0, writing: 9, waiting: 22 },
   certificateExpires: now + 61 * 86400,
   zones: [
@@ -137,6 +138,7 @@ export const failingStatus: Status = judgeStatus(
       { source: 'remote', keys: 40, ageSeconds: 91000, faulty: true },
     ],
     sidecar: { up: false, needed: true, queue: 64, minted: 0 },
+    cluster: { storeUp: false, stalenessSeconds: 305, nodes: 12, joined: false },
     connections: { active: 2048, reading: 12, writing: 1800, waiting: 236 },
     certificateExpires: now - 200000,
     zones: healthyFacts.zones.map((zone) => ({ ...zone, used: Math.floor(zone.bytes * 0.91) })),
