@@ -65,7 +65,7 @@ export function pendingOf(zone: Numbers, name: string, limit: RateLimit): number
   return fullAtMs === undefined ? 0 : Math.max(0, fullAtMs - bucket.nowMs);
 }
 
-// Returns undefined where another worker has changed the bucket meanwhile.
+// Reads the clock anew. Returns undefined where another worker has changed the bucket meanwhile.
 function tryToTake(bucket: Bucket): Taken | undefined {
   bucket.nowMs = steadyMs();
   const before = read(bucket);

@@ -8,7 +8,7 @@ const found: { zone: NgxSharedDict<number> | undefined } = { zone: undefined };
 
 /**
  * Charges a request to a budget (Principal.budget).
- * @returns undefined where shared memory has no room for the budget
+ * @returns what the next call fills anew; undefined where shared memory has no room for the budget
  */
 export function chargeRequest(budget: string, limit: RateLimit): Taken | undefined {
   try {
