@@ -68,7 +68,9 @@ export async function takeFromStore(r: NginxHTTPRequest, ask: Ask): Promise<Take
 
 // Another request fills the bucket's object anew, before who waits for this one has read it.
 function keep(taken: Taken | undefined): Taken | undefined {
-  return taken === undefined ? undefined : { limit: taken.limit, isAdmitted: taken.isAdmitted, pendingMs: taken.pendingMs };
+  return taken === undefined
+    ? undefined
+    : { limit: taken.limit, isAdmitted: taken.isAdmitted, pendingMs: taken.pendingMs };
 }
 
 /**
