@@ -114,7 +114,9 @@ export interface PublishedJwk extends PublicMembers {
 }
 
 /** Makes the public half of a signing key, to be published. */
-export function publishedJwk(jwk: PublicMembers & { kid?: string | undefined; alg?: string | undefined }): PublishedJwk {
+export function publishedJwk(
+  jwk: PublicMembers & { kid?: string | undefined; alg?: string | undefined },
+): PublishedJwk {
   const { kid, alg } = jwk;
   return Object.assign(publicMembers(jwk), { kid, alg, use: 'sig' as const });
 }

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { findResolver } from '../launcher/facts.js';
 import { Fault } from '../node/fault.js';
-import { splitList } from '../settings/read.js';
+import { splitList } from '../settings/conflicts.js';
 
 export interface PodFacts {
   /** The name server that nginx asks, as nginx writes it. */
@@ -54,5 +54,6 @@ function bracketed(host: string): string {
 export function findShortName(upstreamUrl: string | undefined): string | undefined {
   const host = upstreamUrl === undefined ? '' : new URL(upstreamUrl).hostname;
   if (host.includes('.') || host.startsWith('[')) return undefined;
-  return 'UPSTREAM_URL: expected a whole name, such as http://NAME.NAMESPACE.svc.cluster.local:8080, as nginx asks NAME_SERVER for it';
+  const example = 'http://NAME.NAMESPACE.svc.cluster.local:8080';
+  return `UPSTREAM_URL: expected a whole name, such as ${example}, as nginx asks NAME_SERVER for it`;
 }
