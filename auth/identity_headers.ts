@@ -52,20 +52,20 @@ export const carriedKey: CarriedValue = {
 export const carriedOfAdmitted = carriedValues.concat([carriedKey]);
 
 /**
- * What a verdict carries of the refused holder of a valid credential, for the audit log. The variables are not those of
- * an admitted principal, which upstreams get.
+ * What is carried for the audit log alone: of the refused holder of a genuine credential, and of whoever asks for a
+ * token. The variables are not those of an admitted principal, which upstreams get.
  */
-export const carriedOfRefused: CarriedValue[] = [
+export const carriedForAudit: CarriedValue[] = [
   carriedKey,
-  { answerHeader: 'X-Keygate-Refused-User', variable: 'keygate_refused_user', read: (principal) => principal.subject },
+  { answerHeader: 'X-Keygate-Audited-User', variable: 'keygate_audited_user', read: (principal) => principal.subject },
   {
-    answerHeader: 'X-Keygate-Refused-Issuer',
-    variable: 'keygate_refused_issuer',
+    answerHeader: 'X-Keygate-Audited-Issuer',
+    variable: 'keygate_audited_issuer',
     read: (principal) => principal.issuer,
   },
   {
-    answerHeader: 'X-Keygate-Refused-Method',
-    variable: 'keygate_refused_method',
+    answerHeader: 'X-Keygate-Audited-Method',
+    variable: 'keygate_audited_method',
     read: (principal) => principal.method,
   },
 ];

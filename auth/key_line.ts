@@ -2,7 +2,7 @@
 
 import type { KeyEntry } from './key_record.js';
 import type { Platform } from './platform.js';
-import { isLimitUsable, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
+import { makeLimit, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
 import { parseRfc3339 } from './rfc3339.js';
 import { parseScope } from './verdict.js';
 
@@ -183,8 +183,7 @@ function readBurstAttribute(attributes: Attributes, value: string): boolean {
 
 function limitOf({ intervalMs, burst }: Attributes): RateLimit | { problem: string } | null {
   if (intervalMs === undefined) return burst === undefined ? null : { problem: 'burst= expects rate= beside it' };
-  const limit = { intervalMs, burst: burst || 0 };
-  return isLimitUsable(limit) ? limit : { problem: 'burst= is more than the rate= gives in a year' };
+  return makeLimit(intervalMs, burst || 0) || { problem: 'burst= is more than the rate= gives in a year' };
 }
 
 function findAttribute(name: string): Attribute | undefined {

@@ -5,7 +5,7 @@ import type { Reason } from './refusals.js';
 import { isJsonObject } from './json.js';
 import type { Platform } from './platform.js';
 import { isRateLimit, nameBudget, type RateLimit } from './rate_limit.js';
-import { encodeSubject, admit, refuse, type Verdict } from './verdict.js';
+import { encodeSubject, admit, refusePrincipal, type Principal, type Verdict } from './verdict.js';
 
 /**
  * The media type of each question to the sidecar and of each answer. An answer of another type does not count (rule 2
@@ -105,17 +105,22 @@ export function isKeyBudget(budget: string): boolean {
 /** Decides about a key that matches an entry. */
 export function decideRecord(record: KeyRecord, nowSeconds: number): Verdict {
   const fault = checkEntry(record, nowSeconds);
-  if (fault !== undefined) return refuse(fault);
-  return admit({
+  const principal = principalOf(record);
+  return fault === undefined ? admit(principal) : refusePrincipal(fault, principal);
+}
+
+/** Who holds a key that matches an entry, whether the entry still holds or not. */
+export function principalOf({ subject, scopes, expiresSeconds, keyId, limit }: KeyRecord): Principal {
+  return {
     method: 'api_key',
-    subject: record.subject,
+    subject,
     issuer: '',
-    scopes: record.scopes,
-    expiresSeconds: record.expiresSeconds === null ? undefined : record.expiresSeconds,
-    keyId: record.keyId,
-    limit: record.limit,
-    budget: keyBudget(record.subject, record.limit),
-  });
+    scopes,
+    expiresSeconds: expiresSeconds === null ? undefined : expiresSeconds,
+    keyId,
+    limit,
+    budget: keyBudget(subject, limit),
+  };
 }
 
 /**

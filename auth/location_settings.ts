@@ -1,7 +1,7 @@
 // The settings of one location, as nginx joins them (`$keygate_settings` in nginx/snippets/asking.conf).
 
 import type { JwtSettings } from './claims.js';
-import { isLimitUsable, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
+import { makeLimit, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
 import type { TargetSettings } from './target.js';
 
 export interface LocationSettings extends TargetSettings {
@@ -70,10 +70,8 @@ function parseKeyLimit(rate: string, burst: string): RateLimit | { fault: string
   const parsedBurst = parseBurst(burst);
   if (parsedBurst === undefined)
     return { fault: `$keygate_rate_limit_key_burst: expected a whole number from 0 to ${maxBurst}` };
-  const limit = { intervalMs, burst: parsedBurst };
-  return isLimitUsable(limit)
-    ? limit
-    : { fault: '$keygate_rate_limit_key_burst: expected what the rate gives in a year' };
+  const limit = makeLimit(intervalMs, parsedBurst);
+  return limit || { fault: '$keygate_rate_limit_key_burst: expected what the rate gives in a year' };
 }
 
 /** Splits a comma-separated list; `any`, and an unset list where that is allowed, mean any value. */

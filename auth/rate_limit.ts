@@ -59,9 +59,13 @@ export function fillMs({ intervalMs, burst }: RateLimit): number {
   return intervalMs * (burst + 1);
 }
 
-/** Whether an empty bucket is full again within a year. */
-export function isLimitUsable(limit: RateLimit): boolean {
-  return fillMs(limit) <= maxFillMs;
+/**
+ * Makes a limit of its parts (parseRate, parseBurst).
+ * @returns undefined where an empty bucket would take more than a year to become full
+ */
+export function makeLimit(intervalMs: number, burst: number): RateLimit | undefined {
+  const limit = { intervalMs, burst };
+  return fillMs(limit) <= maxFillMs ? limit : undefined;
 }
 
 /**

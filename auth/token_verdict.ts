@@ -8,7 +8,7 @@ import { checkEntry, keyBudget, type KeyTerms } from './key_record.js';
 import { parseToken, type UnverifiedToken, hasSignatureForm } from './jwt.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
-import { admit, encodeSubject, refuse, type Principal, type Verdict } from './verdict.js';
+import { admit, encodeSubject, refuse, refusePrincipal, type Principal, type Verdict } from './verdict.js';
 
 /** The keys that verify tokens, each set bound to its issuers. */
 export interface TrustedKeys {
@@ -159,34 +159,36 @@ function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging):
   const { isOurs, keys, settings, nowSeconds } = judging;
   const claims = checkClaims(token.unverifiedClaims, settings, { nowSeconds, isOurs });
   if ('reason' in claims) return refuse(claims.reason);
-  const { jti } = token.unverifiedClaims;
   // A token that names no kid may be verified by a key that is denied.
   if (token.kid === undefined && verifiedBy.kid !== undefined && keys.isDeniedKid(verifiedBy.kid))
     return refuse('token_kid_denied');
-  if (typeof jti === 'string' && keys.isDeniedJti(jti)) return refuse('token_revoked');
-  const { subject, issuer, scopes } = claims;
+  const { subject, issuer, scopes, expiresSeconds } = claims;
   const principal: Principal = {
     method: 'jwt',
     subject,
     issuer,
     scopes,
-    expiresSeconds: claims.expiresSeconds,
-    keyId: encodeSubject(verifiedBy.kid || '') || '',
+    expiresSeconds,
+    keyId: isOurs ? '' : encodeSubject(verifiedBy.kid || '') || '',
     limit: null,
     budget: `token ${issuer} ${subject}`,
   };
-  return isOurs ? bindToEntry(principal, claims.key || '', judging) : admit(principal);
+  const fault = isOurs ? bindToEntry(principal, claims.key || '', judging) : undefined;
+  const { jti } = token.unverifiedClaims;
+  if (typeof jti === 'string' && keys.isDeniedJti(jti)) return refusePrincipal('token_revoked', principal);
+  return fault === undefined ? admit(principal) : refusePrincipal(fault, principal);
 }
 
 // A token that we minted holds no longer than the entry that it came from. Leeway is for the clocks of other issuers.
-function bindToEntry(principal: Principal, fingerprint: string, { keys, nowSeconds }: Judging): Verdict {
-  if (!keys.hasEntries()) return refuse('keys_unavailable');
+// Returns the reason to refuse the token.
+function bindToEntry(principal: Principal, fingerprint: string, { keys, nowSeconds }: Judging): Reason | undefined {
+  if (!keys.hasEntries()) return 'keys_unavailable';
   const entry = keys.findEntry(fingerprint);
-  if (entry === undefined || checkEntry(entry, nowSeconds) !== undefined) return refuse('token_revoked');
+  if (entry === undefined) return 'token_revoked';
   const { expiresSeconds, keyId, limit } = entry;
   if (expiresSeconds !== null) principal.expiresSeconds = Math.min(Number(principal.expiresSeconds), expiresSeconds);
   principal.keyId = keyId;
   principal.limit = limit;
   principal.budget = keyBudget(principal.subject, limit);
-  return admit(principal);
+  return checkEntry(entry, nowSeconds) === undefined ? undefined : 'token_revoked';
 }

@@ -36,7 +36,7 @@ export interface Admitted {
 export interface Refused {
   admitted: false;
   reason: Reason;
-  /** Who was refused, where the credential is valid. */
+  /** Who was refused, where the credential is genuine: it verifies, whether it still holds or not. */
   principal?: Principal | undefined;
 }
 
@@ -53,7 +53,7 @@ export function refuse(reason: Reason): Refused {
   return { admitted: false, reason };
 }
 
-/** Refuses the holder of a valid credential. */
+/** Refuses the holder of a genuine credential. */
 export function refusePrincipal(reason: Reason, principal: Principal): Refused {
   return { admitted: false, reason, principal };
 }

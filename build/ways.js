@@ -32,7 +32,7 @@ export const ways = {
   },
   'POST /token': {
     from: ['njs/routes/token.ts token', 'verifier/server.ts buildServer', 'verifier/keys/check_key.ts makeCheckKey'],
-    without: [...counting, 'answerMetrics', 'checkSignature', 'storeKeySet', 'parseKeyFile'],
+    without: [...counting, 'answerMetrics', 'checkSignature', 'storeKeySet', 'parseKeyFile', 'carriedForAudit'],
     snippets: ['routes.conf', 'decision_server.conf', 'sidecar.conf'],
   },
   'an edit of the key file': {
@@ -41,7 +41,7 @@ export const ways = {
       ...counting,
       'refreshMinting',
       'refreshLocal',
-      'refreshDenied',
+      'refreshDenials',
       'forgetFetchTimes',
       'readTrustedKeys',
       'chooseMintIssuer',

@@ -5,7 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
 import { auditedOfRequest, plainIdPattern, plainPathPattern, traceparentPatterns } from '../auth/audit.js';
-import { carriedOfRefused, carriedValues, identityHeaders } from '../auth/identity_headers.js';
+import { carriedForAudit, carriedValues, identityHeaders } from '../auth/identity_headers.js';
 import { isReason } from '../auth/refusals.js';
 import { askedSettings } from '../auth/location_settings.js';
 import { requestIdPattern } from '../auth/request_id.js';
@@ -113,7 +113,7 @@ export function fillTables(text: string): string {
   return lines.flatMap(eachIdentity).join('\n');
 }
 
-const auditedValues = [...auditedOfRequest, ...carriedOfRefused];
+const auditedValues = [...auditedOfRequest, ...carriedForAudit];
 
 function eachIdentity(line: string): string[] {
   if (line.includes('AUDITED_')) {

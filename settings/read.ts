@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { chooseMintIssuer } from '../auth/location_settings.js';
 import { parseEnvironmentKeys } from '../auth/key_file.js';
+import { makeLimit, parseRate } from '../auth/rate_limit.js';
 import { Fault } from '../node/fault.js';
 import type { SidecarPlace } from '../node/ask_sidecar.js';
 import { nodePlatform } from '../node/crypto.js';
@@ -221,6 +222,11 @@ export function findConflicts(values: Values): string[] {
   const { LISTEN_ADDRESS = '', LISTEN_PORT, METRICS_PORT } = values;
   if (METRICS_PORT !== undefined && METRICS_PORT === LISTEN_PORT && meetsLoopback.test(LISTEN_ADDRESS)) {
     faults.push('METRICS_PORT: expected another port than LISTEN_PORT, or off');
+  }
+  const { RATE_LIMIT_KEY = 'off', RATE_LIMIT_KEY_BURST } = values;
+  const intervalMs = parseRate(RATE_LIMIT_KEY);
+  if (intervalMs !== undefined && makeLimit(intervalMs, Number(RATE_LIMIT_KEY_BURST)) === undefined) {
+    faults.push('RATE_LIMIT_KEY_BURST: expected no more than RATE_LIMIT_KEY gives in a year');
   }
   if (JWKS_URL !== undefined && JWT_ISSUER === undefined) {
     faults.push('JWT_ISSUER: expected the issuers to accept, or the word any, as JWKS_URL is set');

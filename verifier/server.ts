@@ -3,14 +3,7 @@
 
 import { timingSafeEqual, createHash } from 'node:crypto';
 import fastify, { LogController, type FastifyInstance } from 'fastify';
-import {
-  type KeyEntry,
-  entryFingerprint,
-  entryKeyId,
-  entrySubject,
-  recordOf,
-  sidecarMediaType,
-} from '../auth/key_record.js';
+import { type KeyEntry, type KeyRecord, entryFingerprint, recordOf, sidecarMediaType } from '../auth/key_record.js';
 import type { CheckKey, KeyCheck } from './keys/check_key.js';
 import type { KeyStore } from './keys/key_store.js';
 import type { LoadedKeys } from './keys/loaded_keys.js';
@@ -127,9 +120,9 @@ async function findEntry(sidecar: Sidecar, question: Question): Promise<Found> {
     // A key may have been revoked while it waited for a thread.
     const isStill = attempt === maxAttempts || keys === (await sidecar.keys.current(question.generation));
     if (!isStill) continue;
-    return 'entry' in check
-      ? { keys, entry: check.entry }
-      : { refusal: { generation, admitted: false, reason: check.reason } };
+    if (!('reason' in check)) return { keys, entry: check.entry };
+    const { reason, matched } = check;
+    return { refusal: { generation, admitted: false, reason, ...(matched && nameEntry(sidecar, matched)) } };
   }
 }
 
@@ -143,35 +136,35 @@ async function verify(sidecar: Sidecar, question: Question): Promise<object> {
   const found = await findEntry(sidecar, question);
   if ('refusal' in found) return found.refusal;
   const { keys, entry } = found;
-  return {
-    generation: keys.generation,
-    admitted: true,
-    entry: recordOf(entry, entryFingerprint(entry, sidecar.entrySecret, nodePlatform)),
-  };
+  return { generation: keys.generation, admitted: true, ...nameEntry(sidecar, entry) };
+}
+
+// An answer names the entry that a key matches, also where the key is refused.
+function nameEntry({ entrySecret }: Sidecar, entry: KeyEntry): { entry: KeyRecord } {
+  return { entry: recordOf(entry, entryFingerprint(entry, entrySecret, nodePlatform)) };
 }
 
 async function token(sidecar: Sidecar, question: Question): Promise<object> {
   const found = await findEntry(sidecar, question);
   if ('refusal' in found) return found.refusal;
-  const { entry } = found;
-  const { generation } = found.keys;
+  const { keys, entry } = found;
   const { body = '', contentType: type = '' } = question;
   const limits = { maxTtlSeconds: sidecar.maxTtlSeconds, scopes: entry.scopes };
+  const named = { generation: keys.generation, ...nameEntry(sidecar, entry) };
   const wanted = parseTokenRequest({ body, contentType: type }, limits);
-  if ('reason' in wanted) return { generation, admitted: false, reason: wanted.reason };
+  if ('reason' in wanted) return { ...named, admitted: false, reason: wanted.reason };
   const signingKey = await sidecar.signingKey();
-  if (signingKey === undefined) return { generation, admitted: false, reason: 'no_signing_key' };
-  const fingerprint = entryFingerprint(entry, sidecar.entrySecret, nodePlatform);
+  if (signingKey === undefined) return { ...named, admitted: false, reason: 'no_signing_key' };
   const minted = await mintToken({
     signingKey,
     issuer: sidecar.mintIssuer,
     audience: sidecar.mintAudience,
-    subject: entrySubject(entry, fingerprint),
+    subject: named.entry.subject,
     scopes: wanted.scopes,
     ttlSeconds: wanted.ttlSeconds,
     entryExpiresSeconds: entry.expiresSeconds,
-    fingerprint,
+    fingerprint: entryFingerprint(entry, sidecar.entrySecret, nodePlatform),
   });
   sidecar.minted++;
-  return { generation, admitted: true, token: minted, keyId: entryKeyId(entry, fingerprint) };
+  return { ...named, admitted: true, token: minted };
 }

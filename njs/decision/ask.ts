@@ -4,7 +4,7 @@
 
 import { decide } from '../../auth/decide.js';
 import { refusals } from '../../auth/refusals.js';
-import { carriedOfAdmitted, carriedOfRefused, type CarriedValue } from '../../auth/identity_headers.js';
+import { carriedOfAdmitted, carriedForAudit, type CarriedValue } from '../../auth/identity_headers.js';
 import { limitVariables } from '../../auth/limit_headers.js';
 import { refuse, type Principal, type Refused, type Verdict } from '../../auth/verdict.js';
 import type { CacheLevel } from '../../monitoring/buckets.js';
@@ -24,7 +24,7 @@ import {
   ownSource,
 } from './question.js';
 import { charge, type Outcome, type RefusedOutcome } from './outcome.js';
-import { sendVerdict, sendRefusal } from './refusal.js';
+import { sendPrincipal, sendVerdict, sendRefusal } from './refusal.js';
 import { recallHere } from './verdict_cache.js';
 import { isRequestId } from '../../auth/request_id.js';
 
@@ -41,14 +41,9 @@ export function ask(r: NginxHTTPRequest): Promise<void> | void {
 // 204 admits, 401 and 403 refuse (rules 2 and 4 in docs/nginx-traps.md). js_content begins with a 500, so a failure
 // here admits no request.
 function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
-  const headersOut = r.headersOut;
-  const rows = carriedOf(outcome);
-  for (let i = 0; i < rows.length; i++) {
-    const { answerHeader, read } = rows[i] as CarriedValue;
-    const value = read(outcome.principal as Principal);
-    if (value !== '') headersOut[answerHeader] = value;
-  }
+  if (outcome.principal !== undefined) sendPrincipal(r, carriedOf(outcome), outcome.principal);
   if (outcome.admitted !== true) return sendVerdict(r, outcome);
+  const headersOut = r.headersOut;
   headersOut['X-Keygate-Admitted'] = outcome.principal.method || 'preflight';
   if (outcome.limit !== undefined) headersOut['X-Keygate-Limit'] = outcome.limit;
   r.return(204);
@@ -58,7 +53,7 @@ const none: CarriedValue[] = [];
 
 function carriedOf(outcome: Outcome): CarriedValue[] {
   if (outcome.principal === undefined) return none;
-  return outcome.admitted ? carriedOfAdmitted : carriedOfRefused;
+  return outcome.admitted ? carriedOfAdmitted : carriedForAudit;
 }
 
 /**
@@ -204,13 +199,14 @@ class Attempt {
   }
 
   // A wrong credential counts against its sender's limit; once the limit is spent, the sender gets `rate_limited`.
-  private refusal({ reason, principal }: Refused): Outcome {
+  private refusal(refused: Refused): Outcome {
     const { question } = this;
+    const { reason, principal } = refused;
     const { requiredScope } = question.settings;
     if (!isFailure(reason) && reason !== 'rate_limited') return { admitted: false, reason, principal, requiredScope };
     const limit = failureLimit(question.r.variables, question.client());
-    if (reason !== 'rate_limited' && limit.spend()) return refuse(reason);
-    return { admitted: false, reason: 'rate_limited', retryAfterMs: limit.retryAfterMs() };
+    if (reason !== 'rate_limited' && limit.spend()) return refused;
+    return { admitted: false, reason: 'rate_limited', principal, retryAfterMs: limit.retryAfterMs() };
   }
 }
 

@@ -3,10 +3,10 @@
 import { parseKeyId } from '../../auth/credential.js';
 import type { Decided, Gate, JwksRefresh } from '../../auth/decide.js';
 import type { UnverifiedObject } from '../../auth/json.js';
-import { decideRecord, readRecord, type KeyRecord } from '../../auth/key_record.js';
+import { decideRecord, principalOf, readRecord, type KeyRecord } from '../../auth/key_record.js';
 import { isReason } from '../../auth/refusals.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
-import { refuse, type Verdict } from '../../auth/verdict.js';
+import { refuse, refusePrincipal, type Verdict } from '../../auth/verdict.js';
 import { findRecord, mayBeHashed, readKeySet, type KeySet } from '../keys/key_set.js';
 import { refreshForUnknownKid } from '../keys/remote_jwks.js';
 import { readGeneration } from '../keys/shared_state.js';
@@ -99,9 +99,8 @@ export class NginxGate implements Gate {
 
 function readVerdict(answer: UnverifiedObject, nowSeconds: number): Verdict | undefined {
   const { admitted, entry, reason } = answer;
-  if (admitted === true) {
-    const record = readRecord(entry);
-    return record === undefined ? undefined : decideRecord(record, nowSeconds);
-  }
-  return admitted === false && isReason(reason) ? refuse(reason) : undefined;
+  const record = readRecord(entry);
+  if (admitted === true) return record === undefined ? undefined : decideRecord(record, nowSeconds);
+  if (admitted !== false || !isReason(reason)) return undefined;
+  return record === undefined ? refuse(reason) : refusePrincipal(reason, principalOf(record));
 }

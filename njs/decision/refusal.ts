@@ -1,8 +1,10 @@
 // How nginx sends a refusal: as headers of a verdict, from which the guarded location makes the answer
-// (nginx/snippets/locations.conf), or as the answer itself.
+// (nginx/snippets/locations.conf), or as the answer itself; and how an answer of the decision server names a principal.
 
 import { formatRefusal } from '../../auth/answer.js';
+import type { CarriedValue } from '../../auth/identity_headers.js';
 import { formatLimitHeaders } from '../../auth/limit_headers.js';
+import type { Principal } from '../../auth/verdict.js';
 import type { RefusedOutcome } from './outcome.js';
 
 /**
@@ -28,6 +30,16 @@ export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void 
 
 // Headers of a refusal that the verdict carries under names of ours (nginx/snippets/verdict.conf).
 const carried = ['Retry-After', 'Retry-After-Ms', 'X-Should-Retry'];
+
+/** Names a principal in headers for the nginx that asks. */
+export function sendPrincipal(r: NginxHTTPRequest, rows: CarriedValue[], principal: Principal): void {
+  const headersOut = r.headersOut;
+  for (let i = 0; i < rows.length; i++) {
+    const { answerHeader, read } = rows[i] as CarriedValue;
+    const value = read(principal);
+    if (value !== '') headersOut[answerHeader] = value;
+  }
+}
 
 /** Answers a request with its refusal. */
 export function sendRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {

@@ -5,7 +5,15 @@
 import type { Decided } from '../../auth/decide.js';
 import { isReason, refusals, type Reason } from '../../auth/refusals.js';
 import { usualTarget } from '../../auth/target.js';
-import { admit, refuse, type Admitted, type Principal, type Verdict } from '../../auth/verdict.js';
+import {
+  admit,
+  refuse,
+  refusePrincipal,
+  type Admitted,
+  type Principal,
+  type Refused,
+  type Verdict,
+} from '../../auth/verdict.js';
 import { readHmacSecret } from '../keys/shared_state.js';
 import { hmacSha256 } from '../platform.js';
 import type { Asked } from './question.js';
@@ -91,13 +99,22 @@ export function sharedName(settings: string, credential: string): string {
 /** Finds a verdict that took any worker a signature or bcrypt. */
 export function recallShared(name: string, generation: string): Verdict | undefined {
   const refused = ngx.shared.keygate_refused.get(name);
-  const reason = refused === undefined ? undefined : afterGeneration(refused, generation);
-  if (isReason(reason)) return refuse(reason);
+  const refusal = refused === undefined ? undefined : afterGeneration(refused, generation);
+  const remembered = refusal === undefined ? undefined : readRefusal(refusal);
+  if (remembered !== undefined) return remembered;
   const text = ngx.shared.keygate_verdicts.get(name);
   const principal = text === undefined ? undefined : afterGeneration(text, generation);
   if (principal === undefined) return undefined;
   const known = JSON.parse(principal) as Principal;
   return expiryMs(known) > Date.now() ? admit(known) : undefined;
+}
+
+// The reason, and behind a space the principal where one is known.
+function readRefusal(text: string): Refused | undefined {
+  const space = text.indexOf(' ');
+  const reason = space < 0 ? text : text.slice(0, space);
+  if (!isReason(reason)) return undefined;
+  return space < 0 ? refuse(reason) : refusePrincipal(reason, JSON.parse(text.slice(space + 1)) as Principal);
 }
 
 // Each stored text begins with the generation of keys that it belongs to.
@@ -116,7 +133,9 @@ export function rememberShared(name: string, { verdict, cost }: Decided, generat
       const text = generation + JSON.stringify(verdict.principal);
       ngx.shared.keygate_verdicts.set(name, text, Math.max(1, Math.floor(restMs)));
     } else if (cost === 'bcrypt' && isAboutCredential(verdict.reason)) {
-      ngx.shared.keygate_refused.set(name, generation + verdict.reason);
+      const { reason, principal } = verdict;
+      const who = principal === undefined ? '' : ' ' + JSON.stringify(principal);
+      ngx.shared.keygate_refused.set(name, generation + reason + who);
     }
   } catch (_) {
     // Not remembered: the next request decides again.

@@ -2,6 +2,7 @@
 // the number of series is bounded.
 
 import { count, counters, countIn, countLost } from '../counters.js';
+import { keepText, readText } from '../texts.js';
 
 /** Counts a request of an API key: under its id where the id is counted by itself, else under `other`. */
 export function countKey(keyId: string, isRefused: boolean): void {
@@ -18,8 +19,8 @@ const separator = '\n';
 
 /** @returns the ids of API keys that are counted one by one */
 export function countedKeys(): string[] {
-  const text = ngx.shared.keygate_metrics_texts.get('keys');
-  return text === undefined || text === '' ? [] : text.split(separator);
+  const text = readText('keys') || '';
+  return text === '' ? [] : text.split(separator);
 }
 
 /**
@@ -41,11 +42,7 @@ export function trackKeys(keyIds: string[]): void {
       countLost(dictionary); // the key counts as `other`
     }
   });
-  try {
-    ngx.shared.keygate_metrics_texts.set('keys', chosen.ids.join(separator));
-  } catch (_) {
-    countLost(dictionary);
-  }
+  if (!keepText('keys', chosen.ids.join(separator))) countLost(dictionary);
 }
 
 function firstDistinct(keyIds: string[]): { ids: string[]; isChosen: { [id: string]: true } } {

@@ -1,21 +1,21 @@
 // js_periodic, every 200 ms in one worker: takes up changed files. The generation changes last, so that no request
 // uses an incomplete set.
 
-import { parseDenyList } from '../../auth/deny_list.js';
 import { chooseMintIssuer } from '../../auth/location_settings.js';
-import { reportFault, recover, type Source } from './source_faults.js';
+import { reportFault, type Source } from './source_faults.js';
 import { forgetFile, readIfChanged, rejectContent, type FileReading } from './watched_file.js';
 import { tickSteadyClock } from './steady_clock.js';
 import { counters, reserveCounters } from '../counters.js';
 import { log, oneLine } from '../platform.js';
+import { refreshDenials } from './load_denials.js';
 import { refreshKeys } from './load_keys.js';
 import { clearState, clockToleranceMs, readState, switchGeneration, writeState } from './shared_state.js';
 import { forgetFetchTimes } from './remote_jwks.js';
 import { describeConsequence, storeJwksText } from './store_jwks.js';
-import { jwksSources, readDenials, readStoredJwks, type StoredDenials } from './trusted_keys.js';
+import { jwksSources, readStoredJwks } from './trusted_keys.js';
 
 const files = ['keys', 'entry_secret', 'minting', 'local', 'denied'];
-const maxBytes = 1048576; // for every file but the key file
+const maxBytes = 1048576; // of a set of JWKs
 const apartMs = 150; // several servers may include the snippet: within this time only the first run does the work
 
 /** Checks every file once. */
@@ -31,7 +31,7 @@ export function refresh(session: NginxPeriodicSession): void {
   guard('keys', nowMs, () => refreshKeys(variables, nowMs, areNew));
   guard('minting', nowMs, () => refreshMinting(variables, nowMs));
   guard('local', nowMs, () => refreshLocal(variables, nowMs));
-  guard('denied', nowMs, () => refreshDenied(variables, nowMs));
+  guard('denied', nowMs, () => refreshDenials(variables, nowMs));
   switchGeneration();
 }
 
@@ -126,43 +126,4 @@ function refreshLocal(variables: NginxVariables, nowMs: number): void {
   if (reading.found !== 'unusable') return;
   reportFault('local', `JWKS_PATH ${path}: ${reading.why}${describeConsequence('local')}`, nowMs);
   if (readState('local') === undefined) writeState('local', JSON.stringify({ configured: true }));
-}
-
-const noDenials: StoredDenials = { jtis: {}, kids: {}, isAbsent: true };
-
-// While no list could be read, any token may be denied: then tokens get 503.
-function refreshDenied(variables: NginxVariables, nowMs: number): void {
-  const keysFile = variables.keygate_api_keys_file || '';
-  const before = readDenials();
-  if (keysFile === '') {
-    if (before === undefined) writeState('denied', JSON.stringify(noDenials));
-    return;
-  }
-  const path = keysFile.slice(0, keysFile.lastIndexOf('/') + 1) + 'denied.txt';
-  const reading = takeDenialsUp(readIfChanged({ path, name: 'denied', maxBytes }, nowMs), before);
-  if (reading.found === 'same') return;
-  if (reading.found === 'changed') return recover('denied');
-  // Most gateways never have a list. When a list is gone or was emptied, its last content stays in force.
-  if (reading.why === 'ENOENT' && (before === undefined || before.isAbsent === true)) {
-    if (before === undefined) writeState('denied', JSON.stringify(noDenials));
-    return recover('denied');
-  }
-  const consequence = readDenials() === undefined ? 'tokens get 503' : 'the refusals read before stay in force';
-  reportFault('denied', `${path}: ${reading.why}; ${consequence}`, nowMs);
-}
-
-function takeDenialsUp(reading: FileReading, before: StoredDenials | undefined): FileReading {
-  if (reading.found !== 'changed') return reading;
-  const list = parseDenyList(reading.text);
-  if ('fault' in list) return rejectContent('denied', list.fault);
-  const { jtis, kids, problems } = list;
-  const first = problems[0];
-  if (first === undefined || before === undefined) {
-    writeState('denied', JSON.stringify({ jtis, kids }));
-  } else {
-    // A line that can't be parsed may have been a refusal, so the earlier refusals stay.
-    const both = { jtis: Object.assign({}, before.jtis, jtis), kids: Object.assign({}, before.kids, kids) };
-    writeState('denied', JSON.stringify(both));
-  }
-  return first === undefined ? reading : rejectContent('denied', `line ${first.line}: ${first.problem}`);
 }

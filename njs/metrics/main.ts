@@ -14,7 +14,7 @@ import { measure } from './measure.js';
 import { sample } from './samples.js';
 import { makeQuestion, takeAnswer } from './sidecar_facts.js';
 import { collectStatus } from './status_facts.js';
-import { keepText, readText } from './texts.js';
+import { keepText, readText } from '../texts.js';
 
 const keepMs = 900; // counts are visible within a second
 

@@ -4,7 +4,7 @@ import { isJsonObject } from '../../auth/json.js';
 import { tellSidecar } from '../sidecar.js';
 import { hasNews, makeQuestion, noteLastUsed, takeAnswer, type MetricsQuestion } from './sidecar_facts.js';
 import { readTotals, type Totals } from './read_counters.js';
-import { keepText, readText } from './texts.js';
+import { keepText, readText } from '../texts.js';
 
 /** Requests since the counters began: all, refused, and answered with 5xx. */
 export interface RequestTotals {

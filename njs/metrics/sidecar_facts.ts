@@ -5,7 +5,7 @@ import { isJsonObject, type UnverifiedObject } from '../../auth/json.js';
 import { bcryptBounds } from '../../monitoring/buckets.js';
 import { counters } from '../counters.js';
 import { countedKeys } from '../keys/counted_keys.js';
-import { forgetText, keepText, readText } from './texts.js';
+import { forgetText, keepText, readText } from '../texts.js';
 
 export interface SidecarFacts {
   up: boolean;

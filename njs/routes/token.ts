@@ -2,9 +2,11 @@
 
 import { chooseCredential, readCredential } from '../../auth/credential.js';
 import { jsonMediaType } from '../../auth/answer.js';
-import { isJsonObject } from '../../auth/json.js';
+import { carriedForAudit } from '../../auth/identity_headers.js';
+import { isJsonObject, type UnverifiedObject } from '../../auth/json.js';
+import { principalOf, readRecord } from '../../auth/key_record.js';
 import { isReason } from '../../auth/refusals.js';
-import { refuse } from '../../auth/verdict.js';
+import { refuse, type Principal } from '../../auth/verdict.js';
 import { failureLimit } from '../limits/failure_limit.js';
 import { countReason } from '../decision/count_decision.js';
 import { countKey } from '../keys/counted_keys.js';
@@ -12,20 +14,25 @@ import { readKeySet } from '../keys/key_set.js';
 import { oneLine } from '../platform.js';
 import { askedSource, readAsked } from '../decision/question.js';
 import type { RefusedOutcome } from '../decision/outcome.js';
-import { sendRouteRefusal } from '../decision/refusal.js';
+import { sendPrincipal, sendRouteRefusal } from '../decision/refusal.js';
 import { askSidecar } from '../sidecar.js';
 import { readGeneration } from '../keys/shared_state.js';
 
 const maxTypeCharacters = 200; // the sidecar reads the media type alone, and refuses a value of 20 KB
+
+/** What became of a request: the answer's body, or a refusal; and whose key it was, where the key is genuine. */
+type Outcome = RefusedOutcome | { admitted: true; body: string; principal: Principal };
 
 /** Answers every request for /token: no such request goes upstream. */
 export async function token(r: NginxHTTPRequest): Promise<void> {
   try {
     const startedMs = Date.now();
     const outcome = await mint(r);
-    if (typeof outcome === 'string') sendToken(r, outcome);
+    if (outcome.principal !== undefined) sendPrincipal(r, carriedForAudit, outcome.principal);
+    if (outcome.admitted) sendToken(r, outcome.body);
     else sendRouteRefusal(r, outcome);
-    countReason(typeof outcome === 'string' ? '' : outcome.reason, '', Math.max(0, Date.now() - startedMs));
+    countReason(outcome.admitted ? '' : outcome.reason, '', Math.max(0, Date.now() - startedMs));
+    if (outcome.principal !== undefined) countKey(outcome.principal.keyId, !outcome.admitted);
   } catch (e) {
     r.error(`keygate: no token (request id ${askedSource.requestId(r.variables)}): ${oneLine(e)}`);
     sendRouteRefusal(r, refuse('internal_error'));
@@ -38,7 +45,7 @@ function sendToken(r: NginxHTTPRequest, body: string): void {
   r.return(200, body);
 }
 
-async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
+async function mint(r: NginxHTTPRequest): Promise<Outcome> {
   if (r.method !== 'POST') return { admitted: false, reason: 'method_not_allowed', allow: 'POST' };
   const { variables } = r;
   const chosen = chooseCredential(readAsked(variables, askedSource));
@@ -56,12 +63,15 @@ async function mint(r: NginxHTTPRequest): Promise<string | RefusedOutcome> {
   const contentType = (variables.content_type || '').slice(0, maxTypeCharacters);
   const body = r.requestText || '';
   const answer = await askSidecar(r, 'token', { credential, generation, contentType, body });
-  if (answer === undefined) return refuse('verifier_unavailable');
-  if (answer['admitted'] === true && isToken(answer['token'])) {
-    if (typeof answer['keyId'] === 'string') countKey(answer['keyId'], false);
-    return JSON.stringify(answer['token']);
-  }
-  return refuse(isReason(answer['reason']) ? answer['reason'] : 'verifier_unavailable');
+  return answer === undefined ? refuse('verifier_unavailable') : readAnswer(answer);
+}
+
+function readAnswer({ admitted, entry, reason, token }: UnverifiedObject): Outcome {
+  const record = readRecord(entry);
+  const principal = record === undefined ? undefined : principalOf(record);
+  if (admitted === true && principal !== undefined && isToken(token))
+    return { admitted, body: JSON.stringify(token), principal };
+  return { admitted: false, reason: isReason(reason) ? reason : 'verifier_unavailable', principal };
 }
 
 function isToken(value: unknown): boolean {

@@ -136,9 +136,10 @@ describe('decide', () => {
     expect(decide(scoped('models'), gate())).toMatchObject({ admitted: true });
   });
 
-  it('refuses an expired entry', async () => {
+  it('refuses an expired entry, and names it', async () => {
     const findKey = () => ({ ...record, expiresSeconds: now });
-    expect(await decide(request('good'), gate({ findKey }))).toEqual(refuse('expired_key'));
+    const refused = { admitted: false, reason: 'expired_key', principal: { subject: 'bob' } };
+    expect(await decide(request('good'), gate({ findKey }))).toMatchObject(refused);
   });
 
   it('says keys_unavailable, never 401, while no keys are loaded', async () => {

@@ -11,7 +11,6 @@ import {
   entryFingerprint,
   entrySubject,
 } from '../../auth/key_record.js';
-import { refuse } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { createHmac } from 'node:crypto';
 
@@ -119,8 +118,9 @@ describe('decideRecord', () => {
     expect(endless).toMatchObject({ admitted: true, principal: { expiresSeconds: undefined } });
   });
 
-  it('refuses an entry that has ended', () => {
-    expect(decideRecord(record, now + 60)).toEqual(refuse('expired_key'));
+  it('refuses an entry that has ended, and names it', () => {
+    const principal = { subject: 'alice', keyId: 'abcd1234', budget: 'key alice 1000 20' };
+    expect(decideRecord(record, now + 60)).toMatchObject({ admitted: false, reason: 'expired_key', principal });
   });
 });
 

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   formatRate,
-  isLimitUsable,
+  makeLimit,
   isRateLimit,
   remainingRequests,
   retryAfterMs as waitOf,
@@ -98,7 +98,7 @@ describe('parseBurst', () => {
   );
 });
 
-describe('isLimitUsable', () => {
+describe('makeLimit', () => {
   it.each([
     ['1/d', 0, true],
     ['1/d', 365, true],
@@ -108,7 +108,8 @@ describe('isLimitUsable', () => {
     ['1/s', 1000000, true],
     ['1/m', 1000000, false],
   ])('%s with a burst of %s is full again within a year: %s', (rate, burst, isUsable) => {
-    expect(isLimitUsable(limitOf(rate, burst))).toBe(isUsable);
+    const limit = limitOf(rate, burst);
+    expect(makeLimit(limit.intervalMs, burst)).toEqual(isUsable ? limit : undefined);
   });
 });
 

@@ -92,13 +92,6 @@ describe('decideToken', () => {
     ['a stranger with a known kid', 'token_signature', () => sign(stranger, { iss: 'https://i' })],
     ['an unknown kid', 'token_unknown_kid', () => sign(local, { iss: 'https://i' }, { kid: 'other' })],
     ['a kid named constructor', 'token_unknown_kid', () => sign(local, { iss: 'https://i' }, { kid: 'constructor' })],
-    ['a minted token without key', 'token_revoked', () => sign(ours, { iss: 'keygate' })],
-    ['a minted token whose entry is gone', 'token_revoked', () => sign(ours, { iss: 'keygate', key: 'dead' })],
-    [
-      'a minted token whose entry has just expired',
-      'token_revoked',
-      () => sign(ours, { iss: 'keygate', key: 'ended' }),
-    ],
     [
       'no kid where several keys fit',
       'token_ambiguous_key',
@@ -107,6 +100,22 @@ describe('decideToken', () => {
     ['an expired one', 'token_expired', () => sign(local, { iss: 'https://i', exp: now - 30 })],
   ])('refuses %s with %s', async (_, reason, make) => {
     expect(await decide(await make())).toEqual({ admitted: false, reason });
+  });
+
+  it.each([
+    ['a minted token without key', '', () => sign(ours, { iss: 'keygate' })],
+    ['a minted token whose entry is gone', '', () => sign(ours, { iss: 'keygate', key: 'dead' })],
+    ['a minted token whose entry has just expired', 'ended', () => sign(ours, { iss: 'keygate', key: 'ended' })],
+    ['a minted token that is denied', 'live', () => sign(ours, { iss: 'keygate', key: 'live', jti: 'j' })],
+    ['a denied token whose entry is gone', '', () => sign(ours, { iss: 'keygate', key: 'dead', jti: 'j' })],
+    ['a denied token of another issuer', 'local', () => sign(local, { iss: 'https://i', jti: 'j' })],
+  ])('refuses %s, and names whose it is', async (_, keyId, make) => {
+    const verdict = await decide(await make(), trusted({ isDeniedJti: (jti) => jti === 'j' }));
+    expect(verdict).toMatchObject({
+      admitted: false,
+      reason: 'token_revoked',
+      principal: { method: 'jwt', subject: 's', keyId },
+    });
   });
 
   it('accepts no kid only where exactly one key fits', async () => {
@@ -131,7 +140,7 @@ describe('decideToken', () => {
       admitted: false,
       reason: 'token_kid_denied',
     });
-    expect(await decide(token, trusted({ isDeniedJti: (jti) => jti === 'j' }))).toEqual({
+    expect(await decide(token, trusted({ isDeniedJti: (jti) => jti === 'j' }))).toMatchObject({
       admitted: false,
       reason: 'token_revoked',
     });

@@ -98,7 +98,23 @@ describe('keygate key', () => {
     expect(statSync(keysFile).mode & 0o777).toBe(0o640);
   });
 
+  it('new --rate --burst writes a limit, which list shows and check takes', () => {
+    expect(keygate(['key', 'new', 'alice', '--rate', '90r/h', '--burst', '20']).code).toBe(0);
+    expect(entries()[0]).toMatchObject({ name: 'alice', limit: { intervalMs: 40000, burst: 20 } });
+    expect(keygate(['key', 'list']).out).toContain('rate=90r/h burst=20');
+    expect(keygate(['key', 'check']).code).toBe(0);
+    writeFileSync(keysFile, readFileSync(keysFile, 'utf8').replace('rate=90r/h', 'rate=fast'));
+    const checked = keygate(['key', 'check']);
+    expect(checked.code).toBe(1);
+    expect(checked.out + checked.err).toContain('rate= expects a rate such as 60/m');
+  });
+
   it.each([
+    [['key', 'new', 'alice', '--rate', '60'], 'rate= expects a rate such as 60/m'],
+    [['key', 'new', 'alice', '--rate', '0/m'], 'rate= expects a rate such as 60/m'],
+    [['key', 'new', 'alice', '--rate', '1/d', '--burst', '400'], 'burst= is more than the rate= gives in a year'],
+    [['key', 'new', 'alice', '--rate', '1/d', '--burst', '1.5'], 'burst= expects a whole number'],
+    [['key', 'new', 'alice', '--burst', '5'], 'burst= expects rate= beside it'],
     [['key', 'new', 'a b'], 'the name may have'],
     [['key', 'new', 'a:b'], 'the name may have'],
     [['key', 'new', 'alice', '--expires', 'soon'], 'expires= expects a date'],

@@ -1,5 +1,7 @@
 // An operator who asks later who did what, and an attacker who wants to write that answer.
 
+import { hashSync } from '@node-rs/bcrypt';
+import { CompactSign } from 'jose';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
@@ -15,9 +17,14 @@ import { startUpstream, type TestUpstream } from './harness/upstream.js';
 import { variants } from './harness/variants.js';
 
 const key = 'a-good-key';
-const digestOfKey = createHash('sha256').update(key).digest('base64url');
+const digestOf = (text: string) => createHash('sha256').update(text).digest('base64url');
+const digestOfKey = digestOf(key);
+const keyFile = `bob:$sha256$${digestOfKey} id=Ab3dE6gH
+old:$sha256$${digestOf('old-key')} id=Old3E6gH expires=2020-01-01
+older:${hashSync('older-key', 4)} expires=2020-01-01
+`;
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-const forgedNames = ['Path', 'Trace-Id', 'Session-Id', 'Agent-Id', 'Key-Id', 'Reason', 'Refused-User', 'User'];
+const forgedNames = ['Path', 'Trace-Id', 'Session-Id', 'Agent-Id', 'Key-Id', 'Reason', 'Audited-User', 'User'];
 const forged = Object.fromEntries(forgedNames.map((name) => [`X-Keygate-${name}`, 'forged']));
 const issuer = `https://issuer.example/${'i'.repeat(233)}`;
 const scopes = `${'s'.repeat(250)} ${'t'.repeat(250)}`;
@@ -41,18 +48,18 @@ const raw = (gateway: Gateway, target: string, headers: string[] = []) =>
     return sendRaw(gateway.url, `GET ${target} HTTP/1.1\r\n${all.join('\r\n')}\r\n\r\n`);
   });
 
-const overHttp2 = (gateway: Gateway, path: string, headers: { [name: string]: string } = {}) =>
-  lineAbout(gateway, async (id) => {
-    const session = connectHttp2(gateway.url, { rejectUnauthorized: false });
-    await new Promise<void>((resolve, reject) => {
-      session.on('error', reject);
-      const stream = session.request({ ':path': path, 'x-api-key': key, 'x-request-id': id, ...headers });
-      stream.on('error', reject);
-      stream.on('close', resolve);
-      stream.resume();
-    });
-    session.destroy();
+/** Sends a request over HTTP/2, which nginx may also reset. */
+async function sendHttp2(gateway: Gateway, path: string, headers: { [name: string]: string }): Promise<void> {
+  const session = connectHttp2(gateway.url, { rejectUnauthorized: false });
+  await new Promise<void>((resolve, reject) => {
+    session.on('error', reject);
+    const stream = session.request({ ':path': path, 'x-api-key': key, ...headers });
+    stream.on('error', () => undefined);
+    stream.on('close', resolve);
+    stream.resume();
   });
+  session.destroy();
+}
 
 describe.each(variants)('$name: the audit log', (variant) => {
   let gateway: Gateway;
@@ -67,7 +74,7 @@ describe.each(variants)('$name: the audit log', (variant) => {
     gateway = await startGateway({
       variant,
       upstream,
-      keys: `bob:$sha256$${digestOfKey} id=Ab3dE6gH\n`,
+      keys: keyFile,
       env: { JWKS_PATH: jwksPath, JWT_ISSUER: 'https://issuer.example' },
     });
   });
@@ -155,8 +162,22 @@ describe.each(variants)('$name: the audit log', (variant) => {
   it('has one line of JSON for each hostile request over HTTP/2', async () => {
     const bytes = (text: string) => Buffer.from(text, 'latin1').toString('latin1');
     const headers = { 'x-claude-code-session-id': bytes('a\xe2\x80\xa8"b'), traceparent: '{"a":1}' };
-    const line = await overHttp2(gateway, bytes('/\xff%fe"?secret'), headers);
+    const line = await lineAbout(gateway, (id) =>
+      sendHttp2(gateway, bytes('/\xff%fe"?secret'), { ...headers, 'x-request-id': id }),
+    );
     expect(line).toMatchObject({ path: '/%FF%fe"', session_id: 'a%E2%80%A8%22b', trace_id: '', subject: 'bob' });
+  });
+
+  it.each([
+    ['session id', '/', { 'x-claude-code-session-id': 'a\r\n{"status":200}' }],
+    ['traceparent', '/', { traceparent: `${traceparent}\r\n{}` }],
+    ['path', '/a\r\n{"status":200}', {}],
+  ])('has one line, of a refusal, for a line end over HTTP/2 in a %s', async (_, path, headers) => {
+    const before = gateway.audited().length;
+    await sendHttp2(gateway, path, headers);
+    await vi.waitFor(() => expect(gateway.audited().length).toBeGreaterThan(before));
+    const refused = { status: 400, session_id: '', trace_id: '' };
+    expect(gateway.audited().slice(before)).toEqual([expect.objectContaining(refused)]);
   });
 
   it('has nothing that a client or the upstream forges', async () => {
@@ -187,6 +208,72 @@ describe.each(variants)('$name: the audit log', (variant) => {
     );
     const who = { subject: 'al"i\\ce%C3%A9', issuer: 'https://issuer.example', auth: 'jwt', key_id: 'kid-1' };
     expect(line).toMatchObject({ status: 200, ...who });
+  });
+
+  it.each([
+    ['a line end', '"a\\r\\n{}"', 'token_subject', ''],
+    ['U+2028', '"a\\u2028b"', 'token_subject', ''],
+    ['a lone surrogate', '"a\\ud800"', 'token_subject', ''],
+    ['a surrogate in UTF-8', '"\xed\xa0\x80"', 'token_payload_not_json', ''],
+    ['bytes that are no UTF-8', '"\xff\xfe"', 'token_payload_not_json', ''],
+    ['quotes and a backslash', '"\\",\\"status\\":200,\\"x\\":\\"\\\\"', '', '","status":200,"x":"\\'],
+    ['a percent sign', '"%0a"', '', '%250a'],
+  ])('has one line of JSON for a subject with %s', async (_, subject, reason, logged) => {
+    const claims = `{"iss":"https://issuer.example","exp":${Math.floor(Date.now() / 1000) + 300},"sub":${subject}}`;
+    const token = await new CompactSign(Buffer.from(claims, 'latin1'))
+      .setProtectedHeader({ alg: 'ES256', kid: 'kid-1' })
+      .sign(signer.privateKey);
+    const line = await lineAbout(gateway, (id) =>
+      gateway.send('/', { headers: { authorization: `Bearer ${token}`, 'x-request-id': id } }),
+    );
+    expect(line).toMatchObject({ status: reason === '' ? 200 : 401, reason, subject: logged });
+  });
+
+  it.each([
+    ['old', 'old-key', 'Old3E6gH'],
+    ['older', 'older-key', expect.stringMatching(/^key-[\w-]{8}$/)],
+  ])('names the expired key of %s to the operator alone, each time', async (subject, sent, keyId) => {
+    for (let i = 0; i < 2; i++) {
+      const line = await lineAbout(gateway, async (id) => {
+        const answer = await gateway.send('/', { headers: { 'x-api-key': sent, 'x-request-id': id } });
+        expect(answer.status).toBe(401);
+        expect(JSON.stringify([answer.headers, answer.body])).not.toMatch(/old|key-/i);
+      });
+      expect(line).toMatchObject({ status: 401, reason: 'expired_key', subject, auth: 'api_key', key_id: keyId });
+    }
+    expect(JSON.stringify(upstream.arrived)).not.toContain(`"${subject}"`);
+  });
+
+  it.each([
+    [200, '', key, '', 'bob', 'Ab3dE6gH'],
+    [400, 'invalid_scope', key, '{"scope":"admin"}', 'bob', 'Ab3dE6gH'],
+    [401, 'expired_key', 'old-key', '', 'old', 'Old3E6gH'],
+    [401, 'unknown_key', 'no-key', '', '', ''],
+  ])('has who asks POST /token for a token: %i %s', async (status, reason, sent, body, subject, keyId) => {
+    const headers = { 'x-api-key': sent, 'content-type': 'application/json' };
+    const line = await lineAbout(gateway, async (id) => {
+      const answer = await gateway.send('/token', {
+        method: 'POST',
+        headers: { ...headers, 'x-request-id': id },
+        body,
+      });
+      expect(Object.keys(answer.headers).filter((name) => name.startsWith('x-keygate'))).toEqual([]);
+    });
+    const auth = subject === '' ? '' : 'api_key';
+    expect(line).toMatchObject({ path: '/token', status, reason, subject, issuer: '', auth, key_id: keyId });
+  });
+
+  it('has who holds a token whose API key was taken out of the key file', async () => {
+    const minted = await gateway.send('/token', { method: 'POST', headers: { 'x-api-key': key } });
+    const authorization = `Bearer ${String(minted.json()['token'])}`;
+    const ask = () => lineAbout(gateway, (id) => gateway.send('/', { headers: { authorization, 'x-request-id': id } }));
+    const who = { subject: 'bob', issuer: 'keygate', auth: 'jwt' };
+    expect(await ask()).toMatchObject({ ...who, status: 200, key_id: 'Ab3dE6gH' });
+    writeFileSync(gateway.keysFile, keyFile.replace('Ab3dE6gH', 'Ab3dE6gH expires=2020-01-01'));
+    await vi.waitFor(async () => expect(await ask()).toMatchObject({ status: 401 }), { timeout: 5000 });
+    expect(await ask()).toMatchObject({ ...who, reason: 'token_revoked' });
+    writeFileSync(gateway.keysFile, keyFile);
+    await vi.waitFor(async () => expect(await ask()).toMatchObject({ status: 200 }), { timeout: 5000 });
   });
 
   it('has no path where nobody decided, and the path of our routes', async () => {

@@ -51,9 +51,13 @@ describe.each(variants)('$name: limits of a principal', (variant) => {
     const keys = (await line('alice', 'a', 'rate=60/m burst=0')) + (await line('bob', 'b'));
     await open({ keys });
     for (let round = 0; round < 2; round++) {
+      const startedMs = performance.now();
       const answers = await times(200, () => ask('a'));
-      expect(statuses(answers).filter((status) => status === 200)).toHaveLength(1);
-      expect(statuses(answers).filter((status) => status === 429)).toHaveLength(199);
+      const admitted = statuses(answers).filter((status) => status === 200).length;
+      expect(admitted).toBeGreaterThanOrEqual(1);
+      // One, and on a busy machine one more for each second that the 200 took.
+      expect(admitted).toBeLessThanOrEqual(1 + Math.floor((performance.now() - startedMs) / 1000));
+      expect(statuses(answers).filter((status) => status === 429)).toHaveLength(200 - admitted);
       await vi.waitFor(async () => expect((await ask('a')).status).toBe(200), { timeout: 3000, interval: 100 });
       await new Promise((resolve) => setTimeout(resolve, 1100)); // the bucket is full, and its time in the past
     }

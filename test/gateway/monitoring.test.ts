@@ -5,11 +5,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { metricsTable } from '../../monitoring/metrics_table.js';
+import { send } from './harness/client.js';
 import { caused, startMonitored, type Monitored } from './harness/monitored.js';
 import {
   monitoringFolder,
   nodesOf,
   runPromtool,
+  runPromtoolOn,
   startPrometheus,
   waitUntil,
   type RunningPrometheus,
@@ -132,6 +134,13 @@ describe('Prometheus, beside a gateway under mixed traffic', () => {
       const hasData = async () => (await prometheus.query(fill(expr))).some(({ values }) => values.some(isNumber));
       await waitUntil(hasData, () => `no data: ${fill(expr)}`);
     }
+  });
+
+  it('scrapes a text that promtool finds nothing to say about', async () => {
+    const { status, body } = await send(`http://${monitored.address}`, '/metrics');
+    expect(status).toBe(200);
+    expect(runPromtoolOn(body, 'check', 'metrics')).toEqual({ status: 0, said: '' });
+    expect(runPromtoolOn(`${body}keygate_bad-name 1\n`, 'check', 'metrics').status).not.toBe(0);
   });
 
   it('shows every metric, and asks for none that Keygate does not have', async () => {

@@ -111,6 +111,14 @@ describe('readSettings', () => {
     expect(readSettings({ METRICS_PORT: 'off' }).metricsPort).toBe('off');
   });
 
+  it('refuses a burst that the rate does not give in a year, as a location does', () => {
+    const burst = { RATE_LIMIT_KEY_BURST: '400' };
+    const fault = 'RATE_LIMIT_KEY_BURST: expected no more than RATE_LIMIT_KEY gives in a year';
+    expect(faultsOf({ ...burst, RATE_LIMIT_KEY: '1/d' })).toEqual([fault]);
+    expect(faultsOf({ ...burst, RATE_LIMIT_KEY: '2/d' })).toEqual([]);
+    expect(faultsOf(burst)).toEqual([]);
+  });
+
   it('asks for issuer and audience, or the word any, where keys come from a URL', () => {
     const faults = faultsOf({ JWKS_URL: 'https://issuer.example/jwks.json' });
     expect(faults.map((fault) => fault.split(':')[0])).toEqual(['JWT_ISSUER', 'JWT_AUDIENCE']);

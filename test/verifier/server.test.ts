@@ -116,7 +116,10 @@ describe('POST /verify', () => {
     ['unknown_key', ''],
     ['expired_key', 'old-key'],
   ])('refuses with %s', async (reason, credential) => {
-    expect(await verify(credential)).toMatchObject({ admitted: false, reason });
+    const answer = await verify(credential);
+    expect(answer).toMatchObject({ admitted: false, reason });
+    const named = (answer['entry'] as Answer | undefined)?.['subject'];
+    expect(named).toBe(reason === 'expired_key' ? 'old' : undefined);
   });
 
   it('does not let a key of over 72 bytes in by its first 72', async () => {
@@ -178,7 +181,9 @@ describe('POST /token', () => {
     (await send('/token', { credential, generation: '', contentType: type, body })).json;
 
   it('mints a token with the claims of the contract', async () => {
-    const { token: minted } = (await token('hashed-key')) as { token: Answer };
+    const answer = await token('hashed-key');
+    expect(answer).toMatchObject({ admitted: true, entry: { subject: 'alice' } });
+    const minted = answer['token'] as Answer;
     const text = minted['token'] as string;
     expect(minted).toMatchObject({
       access_token: text,
@@ -218,7 +223,10 @@ describe('POST /token', () => {
     ['invalid_token_request', 'nonsense'],
     ['unknown_key', '{}', 'wrong-key'],
   ])('refuses with %s: %s', async (reason, body, credential = 'hashed-key') => {
-    expect(await token(credential, body)).toMatchObject({ admitted: false, reason });
+    const answer = await token(credential, body);
+    expect(answer).toMatchObject({ admitted: false, reason });
+    const named = (answer['entry'] as Answer | undefined)?.['subject'];
+    expect(named).toBe(credential === 'hashed-key' ? 'alice' : undefined);
   });
 });
 

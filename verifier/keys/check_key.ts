@@ -12,8 +12,11 @@ import { nodePlatform } from '../../node/crypto.js';
 
 export type KeyCheck =
   | { entry: KeyEntry }
-  /** `verifier_busy`: the key was not checked in time. With a full queue, the next key will not be checked either. */
-  | { reason: Reason; isQueueFull?: boolean };
+  /**
+   * `matched`: the entry that the key matches and that no longer holds. `verifier_busy`: the key was not checked in
+   * time. With a full queue, the next key will not be checked either.
+   */
+  | { reason: Reason; matched?: KeyEntry; isQueueFull?: boolean };
 
 /** Checks a credential; `onWork` is called when this call starts a check by bcrypt. */
 export type CheckKey = (credential: string, keys: LoadedKeys, onWork?: () => void) => Promise<KeyCheck>;
@@ -65,5 +68,5 @@ function candidatesFor(credential: string, keys: LoadedKeys): KeyEntry[] {
 function verdictOn(entry: KeyEntry | undefined): KeyCheck {
   if (entry === undefined) return { reason: 'unknown_key' };
   const reason = checkEntry(entry, Date.now() / 1000);
-  return reason === undefined ? { entry } : { reason };
+  return reason === undefined ? { entry } : { reason, matched: entry };
 }

@@ -83,8 +83,13 @@ export async function startPrometheus(target: string): Promise<RunningPrometheus
 
 /** Runs promtool in the folder of the shipped configuration. */
 export function runPromtool(...args: string[]): { status: number | null; said: string } {
+  return runPromtoolOn('', ...args);
+}
+
+/** Runs promtool with a text on its standard input. */
+export function runPromtoolOn(input: string, ...args: string[]): { status: number | null; said: string } {
   const program = join(unpackPackage('forky', 'promtool'), 'usr/bin/promtool');
-  const { status, stdout, stderr } = spawnSync(program, args, { cwd: monitoringFolder, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(program, args, { cwd: monitoringFolder, encoding: 'utf8', input });
   return { status, said: stdout + stderr };
 }
 

@@ -89,7 +89,7 @@ describe('a key', () => {
     expect(await ask('right', soon)).toMatchObject({ entry: { name: 'a' } });
     expect(tried).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(5000);
-    expect(await ask('right', soon)).toEqual({ reason: 'expired_key' });
+    expect(await ask('right', soon)).toEqual({ reason: 'expired_key', matched: soon.hashedWithoutId[0] });
   });
 
   it('that found no place in the queue is not remembered as wrong', async () => {
@@ -101,8 +101,8 @@ describe('a key', () => {
     expect(await ask('later', keys)).toMatchObject({ entry: { name: 'a' } });
   });
 
-  it('whose entry has expired is refused for that', async () => {
+  it('whose entry has expired is refused for that, and the entry named', async () => {
     match = 1;
-    expect(await ask('old', keys)).toEqual({ reason: 'expired_key' });
+    expect(await ask('old', keys)).toEqual({ reason: 'expired_key', matched: keys.hashedWithoutId[1] });
   });
 });

@@ -9,12 +9,13 @@ export function readText(name: TextName): string | undefined {
   return ngx.shared.keygate_metrics_texts.get(name);
 }
 
-/** Keeps a text, where there is room. */
-export function keepText(name: TextName, text: string): void {
+/** Keeps a text; @returns whether there was room */
+export function keepText(name: TextName, text: string): boolean {
   try {
     ngx.shared.keygate_metrics_texts.set(name, text);
+    return true;
   } catch (_) {
-    // The next request makes it again.
+    return false;
   }
 }
 
