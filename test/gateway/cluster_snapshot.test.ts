@@ -2,7 +2,7 @@
 // sidecar by files below STATE_DIR/shared. A node that does not know them opens to nobody.
 
 import { hashSync } from '@node-rs/bcrypt';
-import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -158,7 +158,11 @@ describe.each(variants)('$name: a node of a cluster', (variant) => {
     ['damaged', () => writeShared(gateway, snapshotFile, '{"number":7,"keys":[]'), 'expected JSON'],
     ['of another form', () => writeShared(gateway, snapshotFile, '{"number":7}'), 'expected `keys` to be a list'],
     ['gone', (file: string) => rmSync(file), 'ENOENT'],
-    ['a folder', (file: string) => (rmSync(file), mkdirSync(file)), 'not a regular file'],
+    [
+      'a folder',
+      (file: string) => (symlinkSync('.', `${file}.new`), renameSync(`${file}.new`, file)),
+      'not a regular file',
+    ],
   ])(
     'goes on with the last good snapshot when it is %s, also when its key file changes',
     async (_, breakIt, why) => {
@@ -216,6 +220,7 @@ describe.each(variants)('$name: a node of a cluster', (variant) => {
     await vi.waitFor(() => expect(linesOf('API keys taken up').length).toBeGreaterThan(before), 10000);
     for (const key of ['another-key', 'local-key', 'hashed-key']) expect((await send(key)).status, key).toBe(503);
     expect((await use(token)).status).not.toBe(200);
+    expect(linesOf('the last good keys are older than KEYS_MAX_STALE'), 'no set came into use').toHaveLength(1);
     write({ keys: [shared, hashed] });
     for (const key of ['another-key', 'shared-key', 'hashed-key']) await until(key, 200);
     await untilUsed(token, 200);
@@ -273,21 +278,23 @@ describe.each(variants)('$name: a node of a cluster', (variant) => {
     write({ keys: [shared], revoked: [revokedNameOf(gateway, 'revoked-key')] });
     await until('revoked-key', 401);
     const settings = join(gateway.dir, 'nginx', 'keygate', 'settings.conf');
-    const turn = (value: string) => {
+    // For a moment after a reload a worker of the old configuration may still look at the files.
+    const turn = async (value: string) => {
       const text = readFileSync(settings, 'utf8');
       writeFileSync(settings, text.replace(/(\$keygate_cluster) "\w+"/, `$1 "${value}"`));
       gateway.nginx.reload();
+      await new Promise((resolve) => setTimeout(resolve, 1000));
     };
-    turn('off');
+    await turn('off');
     await until('shared-key', 401);
     for (const key of ['local-key', 'revoked-key']) expect((await send(key)).status, key).toBe(200);
-    turn('on');
+    await turn('on');
     await until('shared-key', 200);
     expect((await send('revoked-key')).status).toBe(401);
-    turn('off');
+    await turn('off');
     await until('shared-key', 401);
     rmSync(join(gateway.stateDir, snapshotFile));
-    turn('on');
+    await turn('on');
     await until('local-key', 503);
     expect((await send('revoked-key')).status).toBe(503);
     expect((await ready()).status).toBe(503);
