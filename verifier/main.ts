@@ -16,6 +16,7 @@ import { makeCheckKey } from './keys/check_key.js';
 import { openKeyStore, type KeyStore } from './keys/key_store.js';
 import { openLastUsed } from './last_used.js';
 import { buildServer, patienceMs, type Sidecar } from './server.js';
+import { dropDeniedKeys } from './signing/denied_keys.js';
 import { ensureSigningKey, openSigningKeys } from './signing/signing_keys.js';
 
 async function start(settings: Settings): Promise<void> {
@@ -80,12 +81,19 @@ function nodeOptions(settings: Settings, cluster: ClusterSettings, { log }: Fast
     settings: cluster,
     stateDir: settings.stateDir,
     ttlSeconds: settings.jwtTtlSeconds,
+    onSnapshot: ({ denied }) =>
+      void dropDenied(settings, denied, log).catch((error: Error) => log.error(error.message)),
     log: {
       info: (text) => log.info(text),
       warn: (text) => log.warn(text),
       error: (text) => log.error(text),
     },
   };
+}
+
+async function dropDenied(settings: Settings, denied: string[], log: FastifyInstance['log']): Promise<void> {
+  const kids = await dropDeniedKeys(settings.stateDir, settings.jwtAlg, denied);
+  if (kids.length > 0) log.warn(`signing keys taken out, as the cluster has revoked them: ${kids.join(', ')}`);
 }
 
 function repeat(sidecar: Sidecar, log: (text: string) => void): void {
