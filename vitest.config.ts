@@ -1,4 +1,18 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+// These files take longest. They start first, so that no worker is still at one when the others have ended.
+const longest = ['walks', 'http_level', 'clocks', 'reload', 'sidecar', 'limits', 'key_file_states', 'large_key_files'];
+const rank = ({ moduleId }: TestSpecification) => {
+  const found = longest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
+  return found === -1 ? longest.length : found;
+};
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+  }
+}
 
 export default defineConfig({
   test: {
@@ -6,6 +20,7 @@ export default defineConfig({
     testTimeout: 30000,
     maxConcurrency: 40,
     hookTimeout: 120000,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -14,13 +29,14 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           include: ['test/**/*.test.ts'],
           exclude: ['test/{gateway,launcher,compose}/**'],
+          maxWorkers: 3,
         },
       },
       {
         extends: true,
         test: {
           name: 'gateway',
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 1 },
           include: ['test/{gateway,launcher}/**/*.test.ts'],
           maxWorkers: 3,
         },
@@ -29,7 +45,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'compose',
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 2 },
           include: ['test/compose/**/*.test.ts'],
           maxWorkers: 1,
           testTimeout: 180000,

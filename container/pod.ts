@@ -54,5 +54,6 @@ function bracketed(host: string): string {
 export function findShortName(upstreamUrl: string | undefined): string | undefined {
   const host = upstreamUrl === undefined ? '' : new URL(upstreamUrl).hostname;
   if (host.includes('.') || host.startsWith('[')) return undefined;
-  return 'UPSTREAM_URL: expected a whole name, such as http://NAME.NAMESPACE.svc.cluster.local:8080, as nginx asks NAME_SERVER for it';
+  const whole = 'http://NAME.NAMESPACE.svc.cluster.local:8080';
+  return `UPSTREAM_URL: expected a whole name, such as ${whole}, as nginx asks NAME_SERVER for it`;
 }

@@ -11,6 +11,8 @@ export type StatusFacts = Omit<Status, 'status' | 'problems'>;
 export interface FileFacts {
   /** Whether the key file can't be read or used. */
   isKeyFileFaulty: boolean;
+  /** Whether the snapshot of a cluster can't be read or used, or is not there yet. */
+  isSnapshotFaulty: boolean;
   /** Whether the deny list can't be read or used. */
   isDenyListFaulty: boolean;
   /** Since a worker last looked at the files; null where none has. */
@@ -55,11 +57,13 @@ function findProblems(facts: StatusFacts, files: FileFacts): Problem[] {
 }
 
 function judgeKeys({ components, keys }: StatusFacts, files: FileFacts): Problem[] {
-  const { isKeyFileFaulty, isDenyListFaulty, checkedAgeSeconds } = files;
+  const { isKeyFileFaulty, isSnapshotFaulty, isDenyListFaulty, checkedAgeSeconds } = files;
   const problems: Problem[] = [];
   if (components.keys === 'failing')
     problems.push(failing('No API key can be checked: no key file could be used, and no earlier keys are in use.'));
   else if (isKeyFileFaulty) problems.push(degraded('The key file can not be used: the keys from before stay in use.'));
+  if (isSnapshotFaulty)
+    problems.push(degraded('The snapshot of the cluster can not be used: what its nodes shared before stays in use.'));
   if (isDenyListFaulty)
     problems.push(degraded('The deny list can not be used: only the refusals from before stay in force.'));
   if (checkedAgeSeconds === null || checkedAgeSeconds > checkedWithinSeconds) {

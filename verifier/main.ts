@@ -14,6 +14,7 @@ import { readSettings, SettingsError, type Settings } from '../settings/read.js'
 import { openBcryptPool } from './bcrypt/bcrypt_pool.js';
 import { makeCheckKey } from './keys/check_key.js';
 import { openKeyStore, type KeyStore } from './keys/key_store.js';
+import type { Log } from './keys/watched_file.js';
 import { openLastUsed } from './last_used.js';
 import { buildServer, patienceMs, type Sidecar } from './server.js';
 import { dropDeniedKeys } from './signing/denied_keys.js';
@@ -44,7 +45,7 @@ async function start(settings: Settings): Promise<void> {
   };
   const stream = openLog(process.argv.slice(2));
   const server: FastifyInstance = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' }, stream });
-  sidecar.keys = openKeys(settings, server);
+  sidecar.keys = openKeys(settings, sidecar.entrySecret, server.log);
   const node = settings.cluster && startNode(nodeOptions(settings, settings.cluster, server));
   sidecar.cluster = node;
   endWith(async () => {
@@ -57,11 +58,13 @@ async function start(settings: Settings): Promise<void> {
   repeat(sidecar, (text) => server.log.error(text));
 }
 
-function openKeys(settings: Settings, { log }: FastifyInstance): KeyStore {
+function openKeys(settings: Settings, entrySecret: string, log: Log): KeyStore {
   return openKeyStore({
     path: settings.apiKeysFile,
+    snapshotPath: settings.cluster && join(settings.stateDir, 'shared', 'snapshot.json'),
     apiKey: settings.apiKey ?? '',
     apiKeys: settings.apiKeys ?? '',
+    entrySecret,
     maxStaleSeconds: settings.keysMaxStaleSeconds,
     log,
   });

@@ -14,7 +14,10 @@ export type StateName =
   | 'minting'
   | 'local'
   | 'remote'
+  | 'shared'
   | 'denied'
+  | 'shared_denied'
+  | `last_good:${string}`
   | 'hmac_secret'
   | 'entry_secret'
   | 'sources'
@@ -86,7 +89,7 @@ export function readGeneration(): string | undefined {
   return readState('generation');
 }
 
-const parts: StateName[] = ['keys', 'minting', 'local', 'remote', 'denied'];
+const parts: StateName[] = ['keys', 'minting', 'shared', 'local', 'remote', 'denied', 'shared_denied'];
 
 /**
  * Makes a new generation of the sets that are stored now. No generation is used twice, not even for the same content. A

@@ -79,7 +79,7 @@ export function raisePending(zone: Numbers, name: string, { limit, pendingMs }: 
   if (pendingMs > 0 && (before === undefined || before < fullAtMs)) zone.set(name, fullAtMs, keepMs);
 }
 
-// Returns undefined where another worker has changed the bucket meanwhile.
+// Reads the clock anew. Returns undefined where another worker has changed the bucket meanwhile.
 function tryToTake(bucket: Bucket): Taken | undefined {
   bucket.nowMs = steadyMs();
   const before = read(bucket);

@@ -24,7 +24,8 @@ const found: Found = {
 
 /**
  * Charges a request to a budget (Principal.budget).
- * @returns undefined where the limit can't be kept just now; a question where the store of a cluster must be asked
+ * @returns what the next call fills anew, or a question where the store of a cluster must be asked; undefined where the
+ * limit can't be kept just now
  */
 export function chargeRequest(budget: string, limit: RateLimit, variables: NginxVariables): Taken | Ask | undefined {
   try {

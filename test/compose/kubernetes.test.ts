@@ -1,5 +1,5 @@
-// An operator's pod, as far as a machine without a cluster can run it: the containers of the manifests with their users,
-// mounts, probes, signals and the swaps of their Secrets.
+// An operator's pod, as far as a machine without a cluster can run it: the containers of the manifests with their
+// users, mounts, probes, signals and the swaps of their Secrets.
 
 import { createHash, X509Certificate } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
@@ -155,7 +155,7 @@ describeWithEngine('a pod', () => {
     expect(pod.exec('nginx', count).said.trim()).toBe('1');
   });
 
-  it('takes a changed Secret up: a new key is admitted, a key that is gone and a denied token are refused', async () => {
+  it('takes a changed Secret up: admits a new key, refuses a key that is gone and a denied token', async () => {
     const token = await mint('key-of-alice');
     const other = await mint('key-of-bob');
     const { jti } = JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString()) as { jti: string };
@@ -178,7 +178,7 @@ describeWithEngine('a pod', () => {
       .not.toContain('degraded');
   });
 
-  it('takes a renewed certificate up without a failed request, and keeps it when the next can not be used', async () => {
+  it('takes a renewed certificate up without a failed request, and keeps it when the next is damaged', async () => {
     const [renewed, last] = [makeCertificate(), makeCertificate()];
     const of = (files: Files) => new X509Certificate(files['tls.crt'] as string).fingerprint256;
     const load = startLoad(url(), { alice: 'key-of-alice' });

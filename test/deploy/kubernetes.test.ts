@@ -1,8 +1,9 @@
 // An operator of a cluster who applies the manifests as they are: Kubernetes takes them, and their pods may do nothing
 // that they need not.
 
-import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
 import {
@@ -292,6 +293,27 @@ describe('single and embedded-config', () => {
 });
 
 describe('deploy/', () => {
+  it("renders the kustomization of docs/kubernetes.md, with the operator's images and settings", () => {
+    const docs = readFileSync(join(root, 'docs/kubernetes.md'), 'utf8');
+    const [, text = ''] = /kustomization\.yaml <<'END'\n([^]*?)\n {4}END/.exec(docs) ?? [];
+    const dir = mkdtempSync(join(tmpdir(), 'keygate-kustomize-'));
+    try {
+      const there = relative(dir, deployDir);
+      writeFileSync(
+        join(dir, 'kustomization.yaml'),
+        text.replaceAll(/^ {4}/gm, '').replace('../deploy/kubernetes', there),
+      );
+      const manifests = render(dir);
+      expect(findFaults(manifests)).toEqual([]);
+      for (const { image } of containersOf(podOf(find(manifests, 'Deployment')) as Pod))
+        expect(image).toMatch(/^registry\.example\/keygate-(?:nginx|verifier):\d/);
+      const settings = manifests.find(({ metadata }) => metadata.name.startsWith('keygate-settings-'));
+      expect(settings?.data).toMatchObject({ TRUSTED_PROXIES: '10.244.0.0/16', NAME_SERVER: 'system' });
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+
   it('is in the package, and its images have the version of the package', () => {
     const { files, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       files: string[];

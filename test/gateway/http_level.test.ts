@@ -101,19 +101,18 @@ describe.each(guards)('$name: at http level, with $guarded guarded', ({ variant,
       },
     });
 
+  // At once: auth_delay has each refusal wait.
   const statuses = async (gateway: Gateway, senders: { [name: string]: string }[]) => {
-    const found = [];
-    for (const headers of senders) found.push((await gateway.send('/files/file', { headers })).status);
-    return found;
+    const answers = await Promise.all(senders.map((headers) => gateway.send('/files/file', { headers })));
+    return answers.map((answer) => answer.status);
   };
 
   // Our own upstream is not reached without a key, whatever comes of its own answers.
   const expectShut = async (gateway: Gateway) => {
     gateway.upstream.arrived.length = 0;
-    for (const headers of [{}, wrong]) {
-      for (const path of ['/files/file', '/app/x', '/app/../app/x'])
-        expect((await gateway.send(path, { headers })).body).not.toMatch(/file|upstream$/);
-    }
+    const paths = ['/files/file', '/app/x', '/app/../app/x'];
+    const asked = [{}, wrong].flatMap((headers) => paths.map((path) => gateway.send(path, { headers })));
+    for (const { body } of await Promise.all(asked)) expect(body).not.toMatch(/file|upstream$/);
     expect(gateway.upstream.arrived).toEqual([]);
   };
 

@@ -5,9 +5,9 @@ import { hashSync } from '@node-rs/bcrypt';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { startGateway, type Gateway, type GatewayOptions } from './harness/gateway.js';
-import { variants } from './harness/variants.js';
+import { describeAtOnce } from './harness/variants.js';
 
 const keys = (mark: string) => `plain-key\nalice:${hashSync('alice-key', 4)}\nmark-${mark}\n`;
 const binary = Buffer.from('\x7fELF\x02\x01\0\0\0\0\n\0\xff\xfe\0plain-key\0\n'.repeat(200), 'latin1');
@@ -29,7 +29,7 @@ const states: [string, (file: string) => unknown, string][] = [
   ],
 ];
 
-describe.each(variants)('$name: a bad key file', (variant) => {
+describeAtOnce('a bad key file', (variant) => {
   let gateway: Gateway;
 
   const open = async (options: Partial<GatewayOptions> = {}) => {

@@ -6,7 +6,12 @@ import type { Status } from '../../monitoring/status.js';
 /** The time of all of them: 2026-11-28 03:30:12 UTC. */
 export const now = 1795836612;
 
-export const healthyFiles: FileFacts = { isKeyFileFaulty: false, isDenyListFaulty: false, checkedAgeSeconds: 0 };
+export const healthyFiles: FileFacts = {
+  isKeyFileFaulty: false,
+  isSnapshotFaulty: false,
+  isDenyListFaulty: false,
+  checkedAgeSeconds: 0,
+};
 
 /** Sixty samples; each value may change over time. */
 export function makeRates(
@@ -138,5 +143,5 @@ export const failingStatus: Status = judgeStatus(
     certificateExpires: now - 200000,
     zones: healthyFacts.zones.map((zone) => ({ ...zone, used: Math.floor(zone.bytes * 0.91) })),
   },
-  { isKeyFileFaulty: true, isDenyListFaulty: true, checkedAgeSeconds: 305 },
+  { isKeyFileFaulty: true, isSnapshotFaulty: true, isDenyListFaulty: true, checkedAgeSeconds: 305 },
 );

@@ -40,6 +40,8 @@ beforeAll(async () => {
       path: keysFile,
       apiKey: '',
       apiKeys: 'environment-key',
+      snapshotPath: undefined,
+      entrySecret: 'secret',
       maxStaleSeconds: 3600,
       log: silent,
     }),

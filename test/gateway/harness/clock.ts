@@ -1,7 +1,8 @@
 // A clock of nginx's own that a test moves: libfaketime before nginx, told by a file. Monotonic time goes on as it is.
 
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeAtomically } from '../../../node/state_files.js';
 import { debianSuites } from '../../../nginx/versions.js';
 import { unpackPackage } from '../../../nginx/runtime/unpack_nginx.js';
 import type { Variant } from './variants.js';
@@ -20,7 +21,9 @@ export function makeClock(variant: Variant, file: string): Clock {
   const libraries = join(unpackPackage(debianSuites[variant.runtime], 'libfaketime'), 'usr/lib');
   const machine = readdirSync(libraries).find((name) => name.endsWith('-linux-gnu')) ?? '';
   const library = join(libraries, machine, 'faketime', 'libfaketimeMT.so.1');
-  const set = (offsetSeconds: number) => writeFileSync(file, `${offsetSeconds < 0 ? '' : '+'}${offsetSeconds}\n`);
+  // libfaketime ends the process that reads an empty file: worker and master, which then refuse connections.
+  const set = (offsetSeconds: number) =>
+    void writeAtomically(file, `${offsetSeconds < 0 ? '' : '+'}${offsetSeconds}\n`, 0o644);
   set(0);
   const variables = [
     `LD_PRELOAD=${library}`,

@@ -23,6 +23,8 @@ export interface GatewayOptions {
   env?: { [name: string]: string };
   /** Content of the key file; absent: no file. */
   keys?: string;
+  /** Files below STATE_DIR that are there before the start, by path. */
+  state?: { [path: string]: string };
   /** Changes to rendered files, by path. */
   edit?: { [path: string]: (content: string) => string };
   upstream?: TestUpstream;
@@ -75,6 +77,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const keysFile = join(stateDir, 'keys', 'api_keys.txt');
   for (const part of ['keys', 'public', 'run']) mkdirSync(join(stateDir, part), { recursive: true });
   if (options.keys !== undefined) writeFileSync(keysFile, options.keys);
+  for (const [path, content] of Object.entries(options.state ?? {})) writeIn(stateDir, path, content);
   const upstream = options.upstream ?? (await startUpstream());
   const port = await freePort();
   const env = { ...limitsOff, STATE_DIR: stateDir, UPSTREAM_URL: upstream.url, ...options.env };
