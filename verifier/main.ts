@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { startNode, type NodeOptions } from '../cluster/node.js';
 import { openClusterKeys } from '../cluster/seal.js';
+import { snapshotPath } from '../cluster/snapshot_file.js';
 import { explainError } from '../node/fault.js';
 import { loadSecret, readIfThere, verifierSecretPath, writeAtomically } from '../node/state_files.js';
 import type { ClusterSettings } from '../settings/cluster.js';
@@ -61,7 +62,7 @@ async function start(settings: Settings): Promise<void> {
 function openKeys(settings: Settings, entrySecret: string, log: Log): KeyStore {
   return openKeyStore({
     path: settings.apiKeysFile,
-    snapshotPath: settings.cluster && join(settings.stateDir, 'shared', 'snapshot.json'),
+    snapshotPath: settings.cluster && snapshotPath(settings.stateDir),
     apiKey: settings.apiKey ?? '',
     apiKeys: settings.apiKeys ?? '',
     entrySecret,
