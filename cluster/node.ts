@@ -4,12 +4,13 @@ import type { Snapshot } from '../auth/snapshot.js';
 import type { ClusterSettings } from '../settings/cluster.js';
 import { openBudgets, type Budgets } from './budgets.js';
 import { openConnection, type Connection } from './connection.js';
-import { limitLog, type Log } from './limited_log.js';
+import { limitLog, type LimitedLog, type Log } from './limited_log.js';
 import { Membership } from './membership.js';
 import { repeat } from './repeat.js';
 import { openClusterKeys } from './seal.js';
 import { Signers, signersMessage } from './signers.js';
 import { changesChannel } from './store.js';
+import { StoreRefused } from './store_fault.js';
 import { Sync } from './sync.js';
 
 export interface NodeOptions {
@@ -63,7 +64,7 @@ export function startNode({ settings, stateDir, ttlSeconds, log, ...given }: Nod
   const sync = new Sync({ ...common, membership, onSnapshot, log: { ...log, limited } });
   const signers = new Signers({ ...common, ttlSeconds, nowSeconds: () => Math.floor(now() / 1000) });
 
-  const every = (ms: number, run: () => Promise<void>) => repeat(ms, run, (error) => limited.error(error.message));
+  const every = (ms: number, run: () => Promise<void>) => repeat(ms, run, (error) => tellError(limited, error));
   const whereOurs = async (run: () => Promise<void>) => (sync.isOurs() ? run() : undefined);
   const syncing = every(syncMs, () => sync.run());
   const beating = every(beatMs, () => whereOurs(() => membership.beat(sync.stamp())));
@@ -88,4 +89,8 @@ function readFacts(connection: Connection, membership: Membership, sync: Sync): 
     nodes: membership.count(),
     joined: sync.stamp() !== '',
   };
+}
+
+function tellError(log: LimitedLog, error: Error): void {
+  log.error(error instanceof StoreRefused ? `the store refuses what this node asks: ${error.message}` : error.message);
 }
