@@ -1,14 +1,16 @@
 // This node of a cluster, as the sidecar runs it: connection, heartbeats, snapshot and signing keys.
 
+import type { Snapshot } from '../auth/snapshot.js';
 import type { ClusterSettings } from '../settings/cluster.js';
 import { openBudgets, type Budgets } from './budgets.js';
 import { openConnection, type Connection } from './connection.js';
-import { limitLog, type Log } from './limited_log.js';
+import { limitLog, type LimitedLog, type Log } from './limited_log.js';
 import { Membership } from './membership.js';
 import { repeat } from './repeat.js';
 import { openClusterKeys } from './seal.js';
 import { Signers, signersMessage } from './signers.js';
 import { changesChannel } from './store.js';
+import { StoreRefused } from './store_fault.js';
 import { Sync } from './sync.js';
 
 export interface NodeOptions {
@@ -17,6 +19,8 @@ export interface NodeOptions {
   /** JWT_TTL. */
   ttlSeconds: number;
   log: Log;
+  /** Told each snapshot that this node acts on from now on. */
+  onSnapshot?: (snapshot: Snapshot) => void;
   /** Unix milliseconds; Date.now but in tests. */
   now?: () => number;
 }
@@ -45,7 +49,8 @@ const beatMs = 1000;
 const signersMs = 2000;
 
 /** @throws an error of the system where CLUSTER_SECRET_FILE can't be read */
-export function startNode({ settings, stateDir, ttlSeconds, log, now = Date.now }: NodeOptions): ClusterNode {
+export function startNode({ settings, stateDir, ttlSeconds, log, ...given }: NodeOptions): ClusterNode {
+  const { now = Date.now, onSnapshot = () => undefined } = given;
   const keys = openClusterKeys(settings);
   const hear = (message: string) => (message === signersMessage ? signing : syncing).kick();
   const connection = openConnection(settings, {
@@ -56,24 +61,14 @@ export function startNode({ settings, stateDir, ttlSeconds, log, now = Date.now 
   const limited = limitLog(log);
   const common = { connection, keys, stateDir, nodeName: settings.nodeName };
   const membership = new Membership({ ...common, log: limited, now });
-  const sync = new Sync({ ...common, membership, log: { ...log, limited } });
+  const sync = new Sync({ ...common, membership, onSnapshot, log: { ...log, limited } });
   const signers = new Signers({ ...common, ttlSeconds, nowSeconds: () => Math.floor(now() / 1000) });
 
-  const whereOurs = (run: () => Promise<void>) => async () => {
-    if (sync.isOurs()) await run();
-  };
-  const tell = (error: Error) => limited.error(error.message);
-  const syncing = repeat(syncMs, () => sync.run(), tell);
-  const beating = repeat(
-    beatMs,
-    whereOurs(() => membership.beat(sync.stamp())),
-    tell,
-  );
-  const signing = repeat(
-    signersMs,
-    whereOurs(() => signers.refresh()),
-    tell,
-  );
+  const every = (ms: number, run: () => Promise<void>) => repeat(ms, run, (error) => tellError(limited, error));
+  const whereOurs = async (run: () => Promise<void>) => (sync.isOurs() ? run() : undefined);
+  const syncing = every(syncMs, () => sync.run());
+  const beating = every(beatMs, () => whereOurs(() => membership.beat(sync.stamp())));
+  const signing = every(signersMs, () => whereOurs(() => signers.refresh()));
   const budgets = openBudgets({ connection, digest: keys.digest });
   return {
     connection,
@@ -94,4 +89,8 @@ function readFacts(connection: Connection, membership: Membership, sync: Sync): 
     nodes: membership.count(),
     joined: sync.stamp() !== '',
   };
+}
+
+function tellError(log: LimitedLog, error: Error): void {
+  log.error(error instanceof StoreRefused ? `the store refuses what this node asks: ${error.message}` : error.message);
 }

@@ -1,6 +1,6 @@
 // What a node does again and again.
 
-import { StoreAway } from './store_fault.js';
+import { StoreAway, StoreRefused } from './store_fault.js';
 
 export interface Repeated {
   /** Runs it now, or once more where it runs already. */
@@ -11,7 +11,7 @@ export interface Repeated {
 /**
  * Runs something at intervals, never twice at once. Intervals differ a little, so that nodes that started together do
  * not go on together for ever.
- * @param tell gets errors but StoreAway, which the connection tells
+ * @param tell gets errors, but not that the store is away, which the connection tells
  */
 export function repeat(everyMs: number, run: () => Promise<void>, tell: (error: Error) => void): Repeated {
   let timer: NodeJS.Timeout | undefined;
@@ -23,7 +23,7 @@ export function repeat(everyMs: number, run: () => Promise<void>, tell: (error: 
     isRunning = true;
     do {
       isWanted = false;
-      await run().catch((error: Error) => error instanceof StoreAway || tell(error));
+      await run().catch((error: Error) => isToldElsewhere(error) || tell(error));
     } while (isWanted && !isStopped);
     isRunning = false;
     if (!isStopped) timer = setTimeout(() => void go(), everyMs * (0.9 + Math.random() * 0.2));
@@ -39,4 +39,8 @@ export function repeat(everyMs: number, run: () => Promise<void>, tell: (error: 
       clearTimeout(timer);
     },
   };
+}
+
+function isToldElsewhere(error: Error): boolean {
+  return error instanceof StoreAway && !(error instanceof StoreRefused);
 }

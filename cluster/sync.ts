@@ -16,6 +16,8 @@ export interface SyncOptions {
   stateDir: string;
   membership: Pick<Membership, 'confirms' | 'hasJoinedOthers' | 'newestNumber'>;
   log: Log & { limited: LimitedLog };
+  /** Told each snapshot that this node acts on from now on. */
+  onSnapshot: (snapshot: Snapshot) => void;
 }
 
 const aloneMs = 5000;
@@ -103,8 +105,11 @@ export class Sync {
   }
 
   private take(snapshot: Snapshot): void {
+    const stamp = stampOf(snapshot, this.options.keys);
+    const isNew = stamp !== this.ownStamp;
     this.own = snapshot;
-    this.ownStamp = stampOf(snapshot, this.options.keys);
+    this.ownStamp = stamp;
+    if (isNew) this.options.onSnapshot(snapshot);
   }
 
   private async join(seen: Glance): Promise<void> {

@@ -14,7 +14,7 @@ import { Fault } from '../node/fault.js';
 
 function check(env: NodeJS.ProcessEnv): void {
   checkNames(env); // docker-compose.yml gives this container all names of .env, and no GitHub token
-  checkSecret(env['API_KEY_FILE']);
+  for (const name of ['API_KEY_FILE', 'CLUSTER_SECRET_FILE', 'REDIS_PASSWORD_FILE']) checkSecret(name, env[name]);
   const settings = readSettings(env);
   checkContainerSettings(settings, env);
   checkFiles(settings);
@@ -25,9 +25,9 @@ function check(env: NodeJS.ProcessEnv): void {
 }
 
 // Called before readSettings, whose fault would not name the owner of the file.
-function checkSecret(path: string | undefined): void {
+function checkSecret(name: string, path: string | undefined): void {
   const fault = path ? findUnreadable(path, readers()) : undefined;
-  if (fault !== undefined) throw new Fault(`API_KEY_FILE: ${fault}`);
+  if (fault !== undefined) throw new Fault(`${name}: ${fault}`);
 }
 
 /** Checks settings that only containers have, or that have another name there. */

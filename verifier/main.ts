@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { startNode, type NodeOptions } from '../cluster/node.js';
 import { openClusterKeys } from '../cluster/seal.js';
+import { snapshotPath } from '../cluster/snapshot_file.js';
 import { explainError } from '../node/fault.js';
 import { loadSecret, readIfThere, verifierSecretPath, writeAtomically } from '../node/state_files.js';
 import type { ClusterSettings } from '../settings/cluster.js';
@@ -17,6 +18,7 @@ import { openKeyStore, type KeyStore } from './keys/key_store.js';
 import type { Log } from './keys/watched_file.js';
 import { openLastUsed } from './last_used.js';
 import { buildServer, patienceMs, type Sidecar } from './server.js';
+import { dropDeniedKeys } from './signing/denied_keys.js';
 import { ensureSigningKey, openSigningKeys } from './signing/signing_keys.js';
 
 async function start(settings: Settings): Promise<void> {
@@ -60,7 +62,7 @@ async function start(settings: Settings): Promise<void> {
 function openKeys(settings: Settings, entrySecret: string, log: Log): KeyStore {
   return openKeyStore({
     path: settings.apiKeysFile,
-    snapshotPath: settings.cluster && join(settings.stateDir, 'shared', 'snapshot.json'),
+    snapshotPath: settings.cluster && snapshotPath(settings.stateDir),
     apiKey: settings.apiKey ?? '',
     apiKeys: settings.apiKeys ?? '',
     entrySecret,
@@ -83,12 +85,19 @@ function nodeOptions(settings: Settings, cluster: ClusterSettings, { log }: Fast
     settings: cluster,
     stateDir: settings.stateDir,
     ttlSeconds: settings.jwtTtlSeconds,
+    onSnapshot: ({ denied }) =>
+      void dropDenied(settings, denied, log).catch((error: Error) => log.error(error.message)),
     log: {
       info: (text) => log.info(text),
       warn: (text) => log.warn(text),
       error: (text) => log.error(text),
     },
   };
+}
+
+async function dropDenied(settings: Settings, denied: string[], log: FastifyInstance['log']): Promise<void> {
+  const kids = await dropDeniedKeys(settings.stateDir, settings.jwtAlg, denied);
+  if (kids.length > 0) log.warn(`signing keys taken out, as the cluster has revoked them: ${kids.join(', ')}`);
 }
 
 function repeat(sidecar: Sidecar, log: (text: string) => void): void {

@@ -131,6 +131,18 @@ describe('a store that was', () => {
     await until(() => a.snapshot()?.number).toBe(2);
   });
 
+  it('full takes no change, is told of, and gets it when there is room', async () => {
+    const [a, b] = await startTwo();
+    await until(() => isFresh(a) && isFresh(b)).toBe(true);
+    await client.configSet({ maxmemory: '1', 'maxmemory-policy': 'noeviction' });
+    expect(await deny(a, 'jti:1')).toMatchObject({ isPublished: false });
+    expect(denied(a)).toEqual(['jti:1']);
+    await until(() => a.logged(/the store refuses what this node asks: it has no memory left/).length).toBe(1);
+    expect(denied(b)).toEqual([]);
+    await client.configSet('maxmemory', '0');
+    await until(() => denied(b)).toEqual(['jti:1']);
+  });
+
   it('shared with nodes of another secret is left alone, and told of', async () => {
     const a = await start();
     await until(() => a.facts().storeUp).toBe(true);
