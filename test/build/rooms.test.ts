@@ -54,9 +54,9 @@ describe('imports', () => {
 
 describe('ways', () => {
   it.each([
-    ['an API key that was never seen', 34],
-    ['a token that was never seen', 37],
-    ['POST /token', 26],
+    ['an API key that was never seen', 36],
+    ['a token that was never seen', 40],
+    ['POST /token', 29],
     ['an edit of the key file', 19],
     ['npm start', 26],
     ['a scrape of /metrics', 30],

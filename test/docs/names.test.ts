@@ -62,6 +62,7 @@ describe('names', () => {
     const rows = Object.entries(table) as [SettingName, Setting][];
     const given = rows.filter(([, { nginx }]) => nginx !== undefined).map(([name]) => nginxVariable(name));
     const onlyInNginx = [
+      'keygate_cluster',
       'keygate_hide_token_route',
       'keygate_identity_headers',
       'keygate_sidecar',
