@@ -32,6 +32,8 @@ export interface LeaseFigures {
   excess: number;
   /** The part of the requests that asked the store. */
   asked: number;
+  /** How many questions had no answer in time: the node then goes on with its share of the limit. */
+  unanswered: number;
 }
 
 const seconds = 8;
@@ -40,14 +42,16 @@ const seconds = 8;
 async function measureLoad(connection: Connection, load: Load): Promise<LeaseFigures> {
   const { limit, nodes: count, firstPart, demand } = load;
   let asked = 0;
+  let unanswered = 0;
   const nodes = await Promise.all(
     Array.from({ length: count }, () => {
       const budgets = openBudgets({ connection, digest: (content) => content });
       return makeNode({
         now: Date.now,
-        ask: async ({ budget, want, ...kept }) => {
+        ask: async ({ budget, want, spent, ...kept }) => {
           asked++;
-          const grant = await budgets.ask(budget, kept, want);
+          const grant = await budgets.ask(budget, kept, { want, spent });
+          if (grant === undefined) unanswered++;
           return grant === undefined ? { away: true, nodes: count } : { ...grant, nodes: count };
         },
       });
@@ -69,7 +73,7 @@ async function measureLoad(connection: Connection, load: Load): Promise<LeaseFig
   await Promise.all(waiting);
   clearInterval(ticking);
   const single = singleBucket(arrivals, limit);
-  return { passed: passed.length, single, excess: excess(passed, limit), asked: asked / arrivals.length };
+  return { passed: passed.length, single, excess: excess(passed, limit), asked: asked / arrivals.length, unanswered };
 }
 
 interface Charging {
@@ -122,8 +126,8 @@ export async function measureLeases(): Promise<void> {
   const connection = openConnection({ ...settings, secretFile: '', nodeName: 'bench' });
   const { isUp, reason } = await connection.tried();
   if (!isUp) throw new Error(`bench --leases: ${reason}`);
-  say('| limit | nodes | load | demand | passed of a single bucket | over the limit | asked the store |');
-  say('| --- | --- | --- | --- | --- | --- | --- |');
+  say('| limit | nodes | load | demand | passed of a single bucket | over the limit | asked the store | unanswered |');
+  say('| --- | --- | --- | --- | --- | --- | --- | --- |');
   for (const [name, limit] of limits)
     for (const nodes of [2, 5, 10])
       for (const [kind, firstPart] of [
@@ -134,7 +138,9 @@ export async function measureLeases(): Promise<void> {
           const figures = await measureLoad(connection, { limit, nodes, firstPart, demand });
           const part = ((figures.passed / figures.single) * 100).toFixed(1);
           const asked = (figures.asked * 100).toFixed(0);
-          say(`| ${name} | ${nodes} | ${kind} | ${demand} | ${part} % | ${Math.max(0, figures.excess)} | ${asked} % |`);
+          say(
+            `| ${name} | ${nodes} | ${kind} | ${demand} | ${part} % | ${Math.max(0, figures.excess)} | ${asked} % | ${figures.unanswered} |`,
+          );
         }
   connection.close();
 }

@@ -8,6 +8,7 @@ import type { RateLimit } from '../auth/rate_limit.js';
 export interface LeaseQuestion extends RateLimit {
   budget: string;
   want: number;
+  spent: number;
 }
 
 export interface NodeOptions {
@@ -59,7 +60,7 @@ class Dictionary {
   }
 }
 
-const folder = join(import.meta.dirname, import.meta.dirname.endsWith('dist') ? '..' : '../.');
+const folder = join(import.meta.dirname, '..');
 const media = 'application/vnd.keygate+json';
 
 interface Loaded {

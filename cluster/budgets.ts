@@ -17,10 +17,16 @@ export interface Grant {
 export interface Budgets {
   /**
    * Asks for requests of a budget.
-   * @param want how many; 0 only looks
    * @returns undefined where the store does not answer in time
    */
-  ask: (budget: string, limit: RateLimit, want: number) => Promise<Grant | undefined>;
+  ask: (budget: string, limit: RateLimit, wanted: Wanted) => Promise<Grant | undefined>;
+}
+
+export interface Wanted {
+  /** How many requests to grant at most; 0 only looks. */
+  want: number;
+  /** How many passed without the store while it was away: they are charged first. */
+  spent: number;
 }
 
 export interface BudgetsOptions {
@@ -29,8 +35,7 @@ export interface BudgetsOptions {
   digest: (content: string) => string;
 }
 
-interface Question {
-  want: number;
+interface Question extends Wanted {
   answer: (grant: Grant | undefined) => void;
 }
 
@@ -50,7 +55,8 @@ export function openBudgets({ connection, digest }: BudgetsOptions): Budgets {
 
   async function call(key: string, { limit, questions }: Call): Promise<void> {
     const want = questions.reduce((sum, question) => sum + question.want, 0);
-    const values = [limit.intervalMs * 1000, limit.burst, want].map(String);
+    const spent = questions.reduce((sum, question) => sum + question.spent, 0);
+    const values = [limit.intervalMs * 1000, limit.burst, want, spent].map(String);
     const answer = await within(connection.runScript(budgetScript, [key], values)).catch(() => undefined);
     const grant = readGrant(answer, want);
     const granted =
@@ -70,13 +76,13 @@ export function openBudgets({ connection, digest }: BudgetsOptions): Budgets {
   }
 
   return {
-    ask: (budget, limit, want) =>
+    ask: (budget, limit, wanted) =>
       new Promise((resolve) => {
         const key = nameOf(budget, limit);
         const joined = calls.get(key) ?? { limit, questions: [] };
         if (calls.size === 0) setImmediate(callAll);
         calls.set(key, joined);
-        joined.questions.push({ want, answer: resolve });
+        joined.questions.push({ ...wanted, answer: resolve });
       }),
   };
 }

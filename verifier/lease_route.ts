@@ -3,23 +3,24 @@
 
 import { mostLeased } from '../auth/lease.js';
 import { maxBurst, type RateLimit } from '../auth/rate_limit.js';
+import type { Wanted } from '../cluster/budgets.js';
 import type { ClusterNode } from '../cluster/node.js';
 
-export interface LeaseQuestion extends RateLimit {
+export interface LeaseQuestion extends RateLimit, Wanted {
   budget: string;
-  want: number;
 }
 
 const longestIntervalMs = 86400000;
 
 export const leaseSchema = {
   type: 'object',
-  required: ['budget', 'intervalMs', 'burst', 'want'],
+  required: ['budget', 'intervalMs', 'burst', 'want', 'spent'],
   properties: {
     budget: { type: 'string', minLength: 1, maxLength: 4096 },
     intervalMs: { type: 'number', exclusiveMinimum: 0, maximum: longestIntervalMs },
     burst: { type: 'integer', minimum: 0, maximum: maxBurst },
     want: { type: 'integer', minimum: 0, maximum: mostLeased },
+    spent: { type: 'integer', minimum: 0, maximum: maxBurst },
   },
 };
 
@@ -28,8 +29,8 @@ export async function lease(
   cluster: Pick<ClusterNode, 'facts' | 'budgets'> | undefined,
   question: LeaseQuestion,
 ): Promise<object> {
-  const { budget, intervalMs, burst, want } = question;
-  const grant = await cluster?.budgets.ask(budget, { intervalMs, burst }, want);
+  const { budget, intervalMs, burst, want, spent } = question;
+  const grant = await cluster?.budgets.ask(budget, { intervalMs, burst }, { want, spent });
   const nodes = cluster?.facts().nodes ?? 1;
   return grant === undefined ? { away: true, nodes } : { ...grant, nodes };
 }

@@ -7,7 +7,7 @@
 
 import type { UnverifiedObject } from '../../auth/json.js';
 import { nextLease, shareOf, type LeaseTerms } from '../../auth/lease.js';
-import { retryAfterMs, type RateLimit } from '../../auth/rate_limit.js';
+import { maxBurst, retryAfterMs, type RateLimit } from '../../auth/rate_limit.js';
 import { isAmongFirst } from '../keys/shared_state.js';
 import { steadyMs } from '../keys/steady_clock.js';
 import { askSidecar } from '../sidecar.js';
@@ -95,8 +95,21 @@ export function waitHere({ zone, name, limit, terms, isClosed }: Budget): number
   return retryAfterMs(kept, pendingOf(zone, name, kept));
 }
 
+// The store learns of these requests when it is asked the next time.
 function takeShare({ zone, name, limit, isClosed }: Budget): Taken | undefined {
-  return isClosed ? undefined : takeRequest(zone, name, shareOf(limit, nodesSeen()));
+  if (isClosed) return undefined;
+  const taken = takeRequest(zone, name, shareOf(limit, nodesSeen()));
+  if (taken.isAdmitted) zone.incr(name + '=', 1, 0, keepUntoldMs);
+  return taken;
+}
+
+const keepUntoldMs = 86400000;
+
+/** How many requests passed without the store; they count as told from now on. */
+function takeUntold({ zone, name }: Budget): number {
+  const untold = Math.min(maxBurst, zone.get(name + '=') || 0);
+  if (untold > 0) zone.incr(name + '=', -untold, 0, keepUntoldMs);
+  return Math.max(0, untold);
 }
 
 // `NAME>` names the lease that is spent now: the time at which it ends, and its size in the fraction. Another number
@@ -145,10 +158,15 @@ const mostAsking = 512; // each holds a JavaScript context
 async function consult(r: NginxHTTPRequest, budget: Budget, want: number): Promise<Grant | undefined> {
   if (!isAmongFirst('asking', { nowMs: Date.now(), spanMs: askSpanMs, most: mostAsking })) return undefined;
   const { intervalMs, burst } = budget.terms.limit;
-  const answer = await askSidecar(r, 'lease', { budget: budget.name, intervalMs, burst, want });
+  const { zone, name } = budget;
+  const spent = takeUntold(budget);
+  const answer = await askSidecar(r, 'lease', { budget: name, intervalMs, burst, want, spent });
   if (answer !== undefined) noteNodes(answer);
   const grant = answer === undefined ? undefined : readGrant(answer, want);
-  if (grant === undefined) shared().set('away', steadyMs() + awayMs, 4 * awayMs);
+  if (grant === undefined) {
+    shared().set('away', steadyMs() + awayMs, 4 * awayMs);
+    if (spent > 0) zone.incr(name + '=', spent, 0, keepUntoldMs);
+  }
   return grant;
 }
 

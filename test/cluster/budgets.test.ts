@@ -12,6 +12,7 @@ import { startStore, storeKinds, type StoreServer, type TestClient } from './har
 const digest = (content: string) => createHash('sha256').update(`secret ${content}`).digest('base64url');
 const hour: RateLimit = { intervalMs: 3600000, burst: 9 };
 const slow = 'alice';
+const want = (count: number) => ({ want: count, spent: 0 });
 
 describe.each(storeKinds)('budgets in %s', (kind) => {
   let store: StoreServer;
@@ -39,48 +40,57 @@ describe.each(storeKinds)('budgets in %s', (kind) => {
 
   it('grants exactly the burst and one to all who ask at once, from any node', async () => {
     const nodes = await Promise.all([open(), open(), open()]);
-    const asking = nodes.flatMap((node) => Array.from({ length: 40 }, () => node.ask(slow, hour, 1)));
+    const asking = nodes.flatMap((node) => Array.from({ length: 40 }, () => node.ask(slow, hour, want(1))));
     const grants = await Promise.all(asking);
     expect(grantedOf(grants)).toBe(10);
-    expect(grantedOf([await (nodes[0] as Budgets).ask('bob', hour, 4)])).toBe(4);
+    expect(grantedOf([await (nodes[0] as Budgets).ask('bob', hour, want(4))])).toBe(4);
   });
 
   it('says when one more request is due, when the bucket is full again, and grants one then', async () => {
     const node = await open();
     const limit = { intervalMs: 200, burst: 1 };
-    expect(await node.ask(slow, limit, 3)).toEqual({
+    expect(await node.ask(slow, limit, want(3))).toEqual({
       granted: 2,
       retryAfterMs: expect.closeTo(200, 0) as number,
       pendingMs: expect.closeTo(400, 0) as number,
     });
-    const refused = (await node.ask(slow, limit, 1)) as Grant;
+    const refused = (await node.ask(slow, limit, want(1))) as Grant;
     expect(refused).toMatchObject({ granted: 0 });
     expect(refused.retryAfterMs).toBeGreaterThan(0);
     expect(refused.pendingMs - refused.retryAfterMs).toBeCloseTo(200, 1);
     await new Promise((resolve) => setTimeout(resolve, refused.retryAfterMs + 2));
-    expect(await node.ask(slow, limit, 5)).toMatchObject({ granted: 1 });
+    expect(await node.ask(slow, limit, want(5))).toMatchObject({ granted: 1 });
   });
 
   it('only looks where nothing is wanted', async () => {
     const node = await open();
-    expect(await node.ask(slow, hour, 0)).toEqual({ granted: 0, retryAfterMs: 0, pendingMs: 0 });
+    expect(await node.ask(slow, hour, want(0))).toEqual({ granted: 0, retryAfterMs: 0, pendingMs: 0 });
     expect(await client.keys('*')).toEqual([]);
-    await node.ask(slow, hour, 10);
-    const looked = (await node.ask(slow, hour, 0)) as Grant;
+    await node.ask(slow, hour, want(10));
+    const looked = (await node.ask(slow, hour, want(0))) as Grant;
     expect(looked.retryAfterMs).toBeGreaterThan(3590000);
+  });
+
+  it('charges what has passed without it, and a bucket never holds less than nothing', async () => {
+    const node = await open();
+    expect(await node.ask(slow, hour, { want: 2, spent: 5 })).toMatchObject({ granted: 2 });
+    expect(await node.ask(slow, hour, { want: 0, spent: 1 })).toMatchObject({ granted: 0, retryAfterMs: 0 });
+    expect(await node.ask(slow, hour, { want: 9, spent: 0 })).toMatchObject({ granted: 2 });
+    const over = (await node.ask(slow, hour, { want: 1, spent: 1000 })) as Grant;
+    expect([over.granted, over.pendingMs]).toEqual([0, expect.closeTo(10 * hour.intervalMs, 0)]);
   });
 
   it('keeps exact count of a rate whose interval is no whole number', async () => {
     const node = await open();
     const limit = { intervalMs: 30000 / 7, burst: 999999 };
-    expect(await node.ask(slow, limit, 999999)).toMatchObject({ granted: 999999 });
-    expect(await node.ask(slow, limit, 5)).toMatchObject({ granted: 1 });
-    expect(await node.ask(slow, limit, 5)).toMatchObject({ granted: 0 });
+    expect(await node.ask(slow, limit, want(999999))).toMatchObject({ granted: 999999 });
+    expect(await node.ask(slow, limit, want(5))).toMatchObject({ granted: 1 });
+    expect(await node.ask(slow, limit, want(5))).toMatchObject({ granted: 0 });
   });
 
   it('leaves buckets that run out by themselves, under names that tell nothing', async () => {
     const node = await open();
-    await node.ask('key alice@example.com', { intervalMs: 1000, burst: 5 }, 2);
+    await node.ask('key alice@example.com', { intervalMs: 1000, burst: 5 }, want(2));
     const key = await keyOf();
     expect(key).toMatch(/^keygate:budget:[\w-]{22,}$/);
     const ttl = await client.pTTL(key);
@@ -90,17 +100,17 @@ describe.each(storeKinds)('budgets in %s', (kind) => {
 
   it.each(['', 'no number', 'nan', '-inf', '12 13', '-99999999999999'])('counts %j as a full bucket', async (text) => {
     const node = await open();
-    await node.ask(slow, hour, 10);
+    await node.ask(slow, hour, want(10));
     await client.set(await keyOf(), text);
-    expect(await node.ask(slow, hour, 100)).toMatchObject({ granted: 10 });
-    expect(await node.ask(slow, hour, 1)).toMatchObject({ granted: 0 });
+    expect(await node.ask(slow, hour, want(100))).toMatchObject({ granted: 10 });
+    expect(await node.ask(slow, hour, want(1))).toMatchObject({ granted: 0 });
   });
 
   it.each(['inf', '1e300'])('counts %s, a time of another clock, as a bucket that is empty now', async (text) => {
     const node = await open();
-    await node.ask(slow, hour, 1);
+    await node.ask(slow, hour, want(1));
     await client.set(await keyOf(), text);
-    expect(await node.ask(slow, hour, 1)).toEqual({
+    expect(await node.ask(slow, hour, want(1))).toEqual({
       granted: 0,
       retryAfterMs: expect.closeTo(hour.intervalMs, 0) as number,
       pendingMs: expect.closeTo(10 * hour.intervalMs, 0) as number,
@@ -109,19 +119,23 @@ describe.each(storeKinds)('budgets in %s', (kind) => {
 
   it('takes the place of a value of another type', async () => {
     const node = await open();
-    await node.ask(slow, hour, 1);
+    await node.ask(slow, hour, want(1));
     const key = await keyOf();
     await client.del(key);
     await client.lPush(key, 'x');
-    expect(await node.ask(slow, hour, 20)).toMatchObject({ granted: 10 });
-    expect(await node.ask(slow, hour, 1)).toMatchObject({ granted: 0 });
+    expect(await node.ask(slow, hour, want(20))).toMatchObject({ granted: 10 });
+    expect(await node.ask(slow, hour, want(1))).toMatchObject({ granted: 0 });
   });
 
   it('joins what is asked in one moment into one call, and shares it out', async () => {
     const node = await open();
-    await node.ask(slow, hour, 0); // the store has the script now
+    await node.ask(slow, hour, want(0)); // the store has the script now
     const before = await calls(client);
-    const grants = await Promise.all([node.ask(slow, hour, 8), node.ask(slow, hour, 0), node.ask(slow, hour, 5)]);
+    const grants = await Promise.all([
+      node.ask(slow, hour, want(8)),
+      node.ask(slow, hour, want(0)),
+      node.ask(slow, hour, want(5)),
+    ]);
     expect(grants.map((grant) => grant?.granted)).toEqual([8, 0, 2]);
     expect(new Set(grants.map((grant) => grant?.pendingMs)).size).toBe(1);
     expect((await calls(client)) - before).toBe(1);
@@ -129,20 +143,20 @@ describe.each(storeKinds)('budgets in %s', (kind) => {
 
   it('asks again with the script where the store has lost it', async () => {
     const node = await open();
-    await node.ask(slow, hour, 7);
+    await node.ask(slow, hour, want(7));
     await client.scriptFlush();
-    expect(await node.ask(slow, hour, 7)).toMatchObject({ granted: 3 });
+    expect(await node.ask(slow, hour, want(7))).toMatchObject({ granted: 3 });
   });
 
   it('knows nothing while the store stands still or is gone, within the time that nginx waits', async () => {
     const node = await open();
-    await node.ask(slow, hour, 1);
+    await node.ask(slow, hour, want(1));
     store.signal('SIGSTOP');
     const startedMs = performance.now();
-    expect(await node.ask(slow, hour, 1)).toBeUndefined();
+    expect(await node.ask(slow, hour, want(1))).toBeUndefined();
     store.signal('SIGCONT');
     expect(performance.now() - startedMs).toBeLessThan(1000);
-    await expect.poll(() => node.ask(slow, hour, 0), { timeout: 5000 }).toBeDefined();
+    await expect.poll(() => node.ask(slow, hour, want(0)), { timeout: 5000 }).toBeDefined();
   });
 });
 
@@ -165,7 +179,7 @@ describe('an answer that makes no sense', () => {
     [null],
   ])('counts as none: %j', async (answer) => {
     const connection = { runScript: () => Promise.resolve(answer), name: (value: string) => value };
-    expect(await openBudgets({ connection, digest }).ask(slow, hour, 2)).toBeUndefined();
+    expect(await openBudgets({ connection, digest }).ask(slow, hour, want(2))).toBeUndefined();
   });
 });
 

@@ -1,9 +1,11 @@
 // Clients who spread their requests over the nodes of a cluster, to get a limit once on each; and nodes whose store is
 // away and comes back. The sum over all nodes is what the limit says.
 
+import { join } from 'node:path';
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { hashKey } from '../../cli/keys/new_key.js';
+import { readIfThere } from '../../node/state_files.js';
 import type { RateLimit } from '../../auth/rate_limit.js';
 import { makeSecretFile } from '../cluster/harness/settings.js';
 import { startStore, type StoreServer } from '../cluster/harness/store_server.js';
@@ -49,7 +51,7 @@ afterAll(async () => {
 
 let clusters = 0;
 
-/** Starts the nodes of a new cluster. */
+/** Starts the nodes of a new cluster, and waits until all have joined and see each other. */
 async function open(count: number, variant: Variant, options: { keys?: string; env?: { [name: string]: string } }) {
   const shared = { REDIS_URL: store.url, REDIS_PREFIX: `c${++clusters}`, CLUSTER_SECRET_FILE: secret, ...options.env };
   const started = Array.from({ length: count }, (_, i) => {
@@ -57,6 +59,13 @@ async function open(count: number, variant: Variant, options: { keys?: string; e
     return startGateway({ variant, upstream, keys: options.keys ?? '', workers: 2, env });
   });
   nodes = await Promise.all(started);
+  const haveJoined = async () => {
+    for (const { send, stateDir } of nodes) {
+      expect((await send('/health/ready')).status).toBe(200);
+      expect(readIfThere(join(stateDir, 'shared', 'nodes')) ?? '1\n').toBe(`${count}\n`);
+    }
+  };
+  await vi.waitFor(haveJoined, { timeout: 60000, interval: 200 });
 }
 
 const ask = (node: number, key: string, path = '/v1/models') =>
@@ -165,6 +174,16 @@ describe('a store that is away', { timeout: patience }, () => {
       expect((await ask(0, 'erin')).status).toBe(200);
       expect(await storedBudgets()).toBe(1);
     }, 2000);
+  });
+
+  it('leaves each of two nodes half of a limit, less what it knew to be spent', async () => {
+    await open(2, variant, { keys: await keys() });
+    expect(await oneByOne(4, () => ask(0, 'alice'))).toEqual([200, 200, 200, 200]);
+    await ask(1, 'bob'); // the store tells node 1 how many nodes there are
+    await store.kill();
+    const passed = async (node: number) =>
+      (await statuses(20, () => ask(node, 'alice'))).filter((status) => status === 200).length;
+    expect([await passed(0), await passed(1)]).toEqual([3, 5]);
   });
 
   it('leaves no request of a limit with REDIS_DOWN=closed, and all others', async () => {
