@@ -54,18 +54,11 @@ describe('imports', () => {
 
 describe('ways', () => {
   it.each([
-<<<<<<< HEAD
-    ['an API key that was never seen', 34],
-    ['a token that was never seen', 37],
-    ['POST /token', 26],
-    ['an edit of the key file', 23], // the sources are joined, also with a cluster's; the snapshot has its own way
-    ['a change of the snapshot of a cluster', 24],
-=======
     ['an API key that was never seen', 36],
     ['a token that was never seen', 40],
     ['POST /token', 29],
-    ['an edit of the key file', 19],
->>>>>>> w-leases
+    ['an edit of the key file', 26], // the sources are joined, also with a cluster's; the snapshot has its own way
+    ['a change of the snapshot of a cluster', 27],
     ['npm start', 26],
     ['a scrape of /metrics', 30],
   ])('take a reader of %s through %i files at most', (way, most) => {
