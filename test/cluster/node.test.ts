@@ -23,7 +23,7 @@ describe('a node', () => {
     await until(() => [a.facts().nodes, b.facts().nodes]).toEqual([2, 2]);
     await a.edit({ denied: ['jti:1'] });
     await until(() => b.snapshot()?.denied).toEqual(['jti:1']);
-    const asked = await a.budgets.ask('key alice', { intervalMs: 1000, burst: 3 }, 2);
+    const asked = await a.budgets.ask('key alice', { intervalMs: 1000, burst: 3 }, { want: 2, spent: 0 });
     expect(asked).toMatchObject({ granted: 2 });
     await until(() => readFileSync(join(a.stateDir, 'shared', 'jwks.json'), 'utf8')).toContain(b.kid);
     await b.close();
