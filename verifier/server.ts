@@ -158,7 +158,8 @@ async function token(sidecar: Sidecar, question: Question): Promise<object> {
   const { keys, entry } = found;
   const { body = '', contentType: type = '' } = question;
   const limits = { maxTtlSeconds: sidecar.maxTtlSeconds, scopes: entry.scopes };
-  const named = { generation: keys.generation, ...nameEntry(sidecar, entry) };
+  const fingerprint = entryFingerprint(entry, sidecar.entrySecret, nodePlatform);
+  const named = { generation: keys.generation, entry: recordOf(entry, fingerprint) };
   const wanted = parseTokenRequest({ body, contentType: type }, limits);
   if ('reason' in wanted) return { ...named, admitted: false, reason: wanted.reason };
   const signingKey = await sidecar.signingKey();
@@ -171,7 +172,7 @@ async function token(sidecar: Sidecar, question: Question): Promise<object> {
     scopes: wanted.scopes,
     ttlSeconds: wanted.ttlSeconds,
     entryExpiresSeconds: entry.expiresSeconds,
-    fingerprint: entryFingerprint(entry, sidecar.entrySecret, nodePlatform),
+    fingerprint,
   });
   sidecar.minted++;
   return { ...named, admitted: true, token: minted };

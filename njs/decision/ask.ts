@@ -6,7 +6,7 @@ import { decide } from '../../auth/decide.js';
 import { refusals, type Reason } from '../../auth/refusals.js';
 import { carriedOfAdmitted, carriedForAudit, type CarriedValue } from '../../auth/identity_headers.js';
 import { limitVariables } from '../../auth/limit_headers.js';
-import { refuse, type Principal, type Refused, type Verdict } from '../../auth/verdict.js';
+import { refuse, type Refused, type Verdict } from '../../auth/verdict.js';
 import type { CacheLevel } from '../../monitoring/buckets.js';
 import { readGeneration, maxPolls, mayWait, pause, pollEveryMs } from '../keys/shared_state.js';
 import { oneLine } from '../platform.js';
@@ -49,10 +49,7 @@ function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
   r.return(204);
 }
 
-const none: CarriedValue[] = [];
-
 function carriedOf(outcome: Outcome): CarriedValue[] {
-  if (outcome.principal === undefined) return none;
   return outcome.admitted ? carriedOfAdmitted : carriedForAudit;
 }
 
@@ -71,10 +68,11 @@ export function access(r: NginxHTTPRequest): Promise<void> | void {
 
 function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
   const variables = r.variables;
+  const { principal } = outcome;
   const rows = carriedOf(outcome);
-  for (let i = 0; i < rows.length; i++) {
+  for (let i = 0; principal !== undefined && i < rows.length; i++) {
     const { variable, read } = rows[i] as CarriedValue;
-    const value = read(outcome.principal as Principal);
+    const value = read(principal);
     if (value !== '') variables[variable] = value;
   }
   const words = outcome.limit === undefined ? [] : outcome.limit.split(' ');
