@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { deployDir, render } from '../deploy/harness/manifests.js';
+import { unpackStore } from '../cluster/harness/store_server.js';
 import { send } from '../gateway/harness/client.js';
 import { describeWithEngine } from './harness/engine.js';
 import { startLoad } from './harness/load.js';
@@ -51,13 +52,20 @@ describeWithEngine('a pod', () => {
     network: project,
     ...changes,
   });
+  const nodeOptions = (name: string) =>
+    options('with-redis', { project: `${project}-${name}`, podName: `keygate-${name}` });
   const create = async (of: PodOptions) => {
     pod?.remove(false);
     pod = new LocalPod(of);
     await pod.create();
   };
   const start = async (of: PodOptions) => {
-    await create(of);
+    pod?.remove(false);
+    pod = new LocalPod(of);
+    await startPod();
+  };
+  const startPod = async () => {
+    await pod.create();
     await pod.start();
     const { path } = pod.container('nginx').readinessProbe?.httpGet ?? { path: '' };
     const isReady = () =>
@@ -85,9 +93,18 @@ describeWithEngine('a pod', () => {
       socket.on('error', reject);
     });
 
+  const startRedis = () => {
+    const { home, command } = unpackStore('redis');
+    const [server = '', ...args] = command;
+    const run = ['run', '-d', '--name', `${project}-redis`, '--network', project, '--user', '0'];
+    const place = ['--network-alias', 'redis.keygate.svc.cluster.local', '-v', `${home}:${home}:ro`];
+    const settings = ['--bind', '0.0.0.0', '--requirepass', 'secret', '--save', '', '--dir', '/tmp'];
+    dockerOutput([...run, ...place, '--entrypoint', server, images['keygate-verifier'], ...args, ...settings]);
+  };
   const clear = () => {
     for (const overlay of ['single', 'with-redis', 'embedded-config']) new LocalPod(options(overlay)).remove();
-    docker(['rm', '-f', `${project}-upstream`]);
+    for (const name of ['a', 'b']) new LocalPod(nodeOptions(name)).remove();
+    docker(['rm', '-f', `${project}-upstream`, `${project}-redis`]);
     docker(['network', 'rm', project]);
   };
 
@@ -251,6 +268,42 @@ describeWithEngine('a pod', () => {
     for (const name of ['check', 'setup']) expect(pod.runOnce(name), name).toMatchObject({ status: 0 });
     pod.swap('cluster', { cluster_secret: 'short', redis_password: 'secret' });
     expect(pod.runOnce('check').said).toMatch(/^keygate: CLUSTER_SECRET_FILE: expected a file with 32 /m);
+  });
+
+  it('shares keys, revocations, tokens and limits with another pod, through a Redis', async () => {
+    pod.remove(false);
+    startRedis();
+    const key = (one: LocalPod, ...words: string[]) => one.exec('verifier', ['keygate', 'key', ...words]);
+
+    await start(nodeOptions('a'));
+    const first = pod;
+    const made = key(first, 'new', 'dora', '--rate', '2/d', '--burst', '4');
+    const doras = /kg_[\w-]+/.exec(made.said)?.[0] ?? made.said;
+    pod = new LocalPod(nodeOptions('b'));
+    await startPod();
+    const ask = (one: LocalPod, credential: string) =>
+      send(`https://127.0.0.1:${one.port}`, '/v1/models', { headers: { 'x-api-key': credential } }).then(
+        ({ status }) => status,
+      );
+    const token = await mint(doras); // on the second
+    await expect.poll(() => ask(first, token), { timeout: 20000 }).toBe(200);
+    const statuses: number[] = [];
+    for (const one of [pod, first, pod, first, pod, first]) statuses.push(await ask(one, doras));
+    expect(statuses).toEqual([200, 200, 200, 200, 429, 429]); // with the token, five
+    expect(key(first, 'revoke', 'dora').status).toBe(0);
+    await expect.poll(() => ask(pod, doras), { timeout: 20000 }).toBe(401);
+    await expect.poll(() => ask(pod, token), { timeout: 20000 }).toBe(401);
+    expect(await ask(pod, 'key-of-alice')).toBe(200);
+    expect(first.exec('nginx', ['ls', '/etc/keygate/cluster']).said).toContain('No such file');
+    expect(first.exec('nginx', ['ls', '-l', '/var/lib/keygate/shared/snapshot.json']).said).toMatch(/^-rw-r-----/);
+
+    docker(['rm', '-f', `${project}-redis`]);
+    await expect
+      .poll(() => pod.logs('verifier'), { timeout: 20000 })
+      .toMatch(/"the store (?:is away|can't be reached)|the store is away/);
+    expect((await send(url(), '/health/ready')).status).toBe(200); // an outage must not empty the service
+    expect(await ask(pod, 'key-of-alice')).toBe(200);
+    expect(key(pod, 'new', 'erik').status).not.toBe(0);
   });
 
   it('runs an nginx.conf of your own', async () => {

@@ -23,8 +23,14 @@ export function storeCommand(kind: StoreKind): string[] {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   const installed = folders.map((folder) => join(folder, program)).find((path) => existsSync(path));
   if (installed !== undefined) return [installed];
+  return unpackStore(kind).command;
+}
+
+/** Debian's package, unpacked: its folder, and the command that runs the server out of it. */
+export function unpackStore(kind: StoreKind): { home: string; command: string[] } {
+  const program = `${kind}-server`;
   const { home, loader, libraries } = unpackPrograms('trixie', [program], (name) => needed.test(name));
-  return [loader, '--library-path', libraries, join(home, 'usr/bin', program)];
+  return { home, command: [loader, '--library-path', libraries, join(home, 'usr/bin', program)] };
 }
 
 export interface StoreOptions {

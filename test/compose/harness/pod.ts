@@ -28,6 +28,8 @@ export interface PodOptions {
   network: string;
   /** In the place of those of the ConfigMap. */
   settings?: Files;
+  /** Of this pod, where there are several; `project` is its own, too. */
+  podName?: string;
 }
 
 export interface Ran {
@@ -192,7 +194,8 @@ export class LocalPod {
   }: {
     [source: string]: { [name: string]: string };
   }): string {
-    if (fieldRef?.['fieldPath'] === 'metadata.name') return 'keygate-6d4cf56db6-x7k2p';
+    const { podName = 'keygate-6d4cf56db6-x7k2p' } = this.options;
+    if (fieldRef?.['fieldPath'] === 'metadata.name') return podName;
     if (fieldRef?.['fieldPath'] === 'status.podIP') return this.address;
     if (configMapKeyRef !== undefined) return this.mapOf(configMapKeyRef['name'])?.[configMapKeyRef['key'] ?? ''] ?? '';
     const { requests } = this.container(resourceFieldRef?.['containerName'] ?? '').resources;
