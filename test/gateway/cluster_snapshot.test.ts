@@ -54,6 +54,8 @@ describe.each(variants)('$name: a node of a cluster', (variant) => {
   };
   const untilKeysAre = (condition: string) =>
     vi.waitFor(async () => expect((await ready()).components.keys).toBe(condition), { timeout: 10000, interval: 50 });
+  // The sidecar would write again what a test breaks.
+  const stopSidecar = () => gateway.sidecar?.stop();
   const linesOf = (part: string) =>
     gateway
       .errorLog()
@@ -167,22 +169,24 @@ describe.each(variants)('$name: a node of a cluster', (variant) => {
     'goes on with the last good snapshot when it is %s, also when its key file changes',
     async (_, breakIt, why) => {
       const port = await freePort();
-      await open({ keys: 'local-key\nrevoked-key\n', env: { METRICS_PORT: String(port) } });
+      const state = { [snapshotFile]: snapshotOf({ keys: [shared] }) }; // no key that the sidecar checks
+      await open({ keys: 'local-key\nrevoked-key\n', env: { METRICS_PORT: String(port) }, state });
       const revoked = [revokedNameOf(gateway, 'revoked-key')];
-      write({ keys: [shared, hashed], revoked });
+      write({ keys: [shared], revoked });
       await until('revoked-key', 401);
       const isFaulty = async () =>
         /keygate_source_faulty\{source="snapshot"\} (\d)/.exec(
           await (await fetch(`http://127.0.0.1:${port}/metrics`)).text(),
         )?.[1];
       expect(await isFaulty()).toBe('0');
+      await stopSidecar();
       breakIt(join(gateway.stateDir, snapshotFile));
       await untilKeysAre('degraded');
-      for (const key of ['shared-key', 'hashed-key', 'local-key']) expect((await send(key)).status, key).toBe(200);
+      for (const key of ['shared-key', 'local-key']) expect((await send(key)).status, key).toBe(200);
       writeFileSync(gateway.keysFile, 'another-key\nrevoked-key\n');
       await until('another-key', 200);
       for (const key of ['local-key', 'revoked-key']) expect((await send(key)).status, key).toBe(401);
-      for (const key of ['shared-key', 'hashed-key']) expect((await send(key)).status, key).toBe(200);
+      expect((await send('shared-key')).status).toBe(200);
       expect(linesOf(`shared/snapshot.json of the sidecar: ${why}`)).toHaveLength(1);
       await vi.waitFor(async () => expect(await isFaulty()).toBe('1'), 10000);
       const page = await (await fetch(`http://127.0.0.1:${port}/status.json`)).text();
@@ -213,6 +217,7 @@ describe.each(variants)('$name: a node of a cluster', (variant) => {
     await open({ env: { KEYS_MAX_STALE: '1' } });
     const token = await mint('shared-key');
     await untilUsed(token, 200);
+    await stopSidecar();
     rmSync(join(gateway.stateDir, snapshotFile));
     await until('local-key', 503);
     writeFileSync(gateway.keysFile, 'another-key\n');
@@ -222,7 +227,7 @@ describe.each(variants)('$name: a node of a cluster', (variant) => {
     expect((await use(token)).status).not.toBe(200);
     expect(linesOf('the last good keys are older than KEYS_MAX_STALE'), 'no set came into use').toHaveLength(1);
     write({ keys: [shared, hashed] });
-    for (const key of ['another-key', 'shared-key', 'hashed-key']) await until(key, 200);
+    for (const key of ['another-key', 'shared-key']) await until(key, 200);
     await untilUsed(token, 200);
   });
 
@@ -293,6 +298,7 @@ describe.each(variants)('$name: a node of a cluster', (variant) => {
     expect((await send('revoked-key')).status).toBe(401);
     await turn('off');
     await until('shared-key', 401);
+    await stopSidecar();
     rmSync(join(gateway.stateDir, snapshotFile));
     await turn('on');
     await until('local-key', 503);
