@@ -64,9 +64,8 @@ export async function denyLine(
   if (cluster === undefined) return denyInFile(settings, line, change);
   const file = sharedFile(settings);
   const shared = await changeShared({ cluster, stateDir }, true, (content) => {
-    const isThere = content.denied.includes(line);
-    const denied = isThere ? content.denied : [...content.denied, line];
-    return { content: { ...content, denied }, changes: isThere ? [] : [change(file)] };
+    const denied = content.denied.includes(line) ? content.denied : [...content.denied, line];
+    return { content: { ...content, denied }, changes: [change(file)] };
   });
   return { file, audited: shared.audited, published: shared.isPublished, said: [describeShared(shared)] };
 }

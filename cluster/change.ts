@@ -25,6 +25,7 @@ export type Changed = { isPublished: true } | { isPublished: false; reason: stri
 export type Content = Omit<Snapshot, 'number'>;
 
 const maxAttempts = 10;
+const timeoutMs = 2000; // nobody waits for it but the admin
 
 /**
  * Changes what the nodes share.
@@ -41,7 +42,7 @@ export async function changeSnapshot(
     return mergeSnapshots(changed, { ...emptySnapshot, revoked: snapshot.revoked }, keys.entrySecret);
   };
   readSnapshot(stateDir); // a damaged one stops the command before anything is changed
-  const connection = openConnection(settings);
+  const connection = openConnection(settings, { timeoutMs });
   try {
     await connection.tried();
     await publishChange({ connection, keys, stateDir }, apply);

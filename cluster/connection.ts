@@ -1,5 +1,5 @@
 // The connection to the store that a process keeps: commands fail at once while the store is away, and within 200 ms
-// otherwise. The connection comes back by itself.
+// otherwise, unless the process has more time. The connection comes back by itself.
 
 import { createHash } from 'node:crypto';
 import type { ClusterSettings } from '../settings/cluster.js';
@@ -17,7 +17,7 @@ export interface StoreState {
 export interface Connection {
   /**
    * Runs a command, such as `(client) => client.get(name)`.
-   * @param timeoutMs for a command that moves much; 200 otherwise
+   * @param timeoutMs at least, for a command that moves much
    * @throws StoreAway while the store is away, and when it does not answer in time or refuses
    */
   run: <T>(command: (client: StoreClient) => Promise<T>, timeoutMs?: number) => Promise<T>;
@@ -32,6 +32,8 @@ export interface Connection {
 }
 
 export interface ConnectionOptions {
+  /** How long a command may take; 200 by default, as requests wait for a node. */
+  timeoutMs?: number;
   /** Told each change of the state. */
   onState?: (state: StoreState) => void;
   /** Told of an absent store at once and then once a minute, and of its return. */
@@ -40,7 +42,7 @@ export interface ConnectionOptions {
   channel?: { name: string; hear: (message: string) => void };
 }
 
-export const commandTimeoutMs = 200;
+const commandTimeoutMs = 200;
 const connectTimeoutMs = 1000;
 const sentinelCheckMs = 5000;
 
@@ -65,12 +67,16 @@ class KeptConnection {
   private timer: NodeJS.Timeout | undefined;
   private checking: NodeJS.Timeout | undefined;
   private readonly closed = new AbortController();
+  private readonly timeoutMs: number;
+  private readonly connectTimeoutMs: number;
   private readonly logState: (state: StoreState) => void;
 
   constructor(
     private readonly settings: ClusterSettings,
     private readonly options: ConnectionOptions,
   ) {
+    this.timeoutMs = options.timeoutMs ?? commandTimeoutMs;
+    this.connectTimeoutMs = Math.max(connectTimeoutMs, this.timeoutMs);
     this.logState = makeStateLog(describeStore(settings.redis), options.log);
     if (settings.redis.sentinelName === undefined) return;
     this.checking = setInterval(() => void this.checkSentinels().catch(() => undefined), sentinelCheckMs);
@@ -82,23 +88,23 @@ class KeptConnection {
 
   async connect(): Promise<void> {
     try {
-      const opened = await openWithin(this.settings, this.closed.signal);
+      const opened = await openWithin(this.settings, this.closed.signal, this.connectTimeoutMs);
       this.opened = opened;
       opened.client.on('error', (error) => this.lose(opened, describeStoreFault(error)));
       const { channel } = this.options;
       if (channel !== undefined)
-        await within(opened.client.subscribe(this.name(channel.name), channel.hear), commandTimeoutMs);
+        await within(opened.client.subscribe(this.name(channel.name), channel.hear), this.timeoutMs);
       if (this.opened === opened) this.setState({ isUp: true, reason: '' });
     } catch (error) {
       this.end(describeStoreFault(error));
     }
   }
 
-  async run<T>(command: (client: StoreClient) => Promise<T>, timeoutMs = commandTimeoutMs): Promise<T> {
+  async run<T>(command: (client: StoreClient) => Promise<T>, timeoutMs = 0): Promise<T> {
     const { opened, state } = this;
     if (opened === undefined || !state.isUp) throw new StoreAway(state.reason);
     try {
-      return await within(command(opened.client), timeoutMs);
+      return await within(command(opened.client), Math.max(timeoutMs, this.timeoutMs));
     } catch (error) {
       if (error instanceof TypeError) throw error; // a fault of ours
       const code = replyCode(error);
@@ -158,12 +164,12 @@ class KeptConnection {
 }
 
 // An attempt that takes too long is given up together with its sockets.
-async function openWithin(settings: ClusterSettings, closed: AbortSignal): Promise<OpenedClient> {
+async function openWithin(settings: ClusterSettings, closed: AbortSignal, ms: number): Promise<OpenedClient> {
   const attempt = new AbortController();
   const giveUp = () => attempt.abort();
   closed.addEventListener('abort', giveUp, { once: true });
   try {
-    return await within(openClient(settings, attempt.signal), connectTimeoutMs);
+    return await within(openClient(settings, attempt.signal), ms);
   } catch (error) {
     attempt.abort();
     throw error;

@@ -33,6 +33,6 @@ function isRevoked(line: string, names: Set<string>, entrySecret: string): boole
 }
 
 /** What a snapshot says, without its number: equal for equal contents, once merged. */
-export function contentOf({ keys, revoked, denied }: Snapshot): string {
+export function contentOf({ keys, revoked, denied }: Omit<Snapshot, 'number'>): string {
   return JSON.stringify({ keys, revoked, denied });
 }

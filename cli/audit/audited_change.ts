@@ -1,15 +1,16 @@
 // How the commands change what the nodes of a cluster share: no change without its lines in the audit log.
 
 import { changeSnapshot, type Changed, type Content } from '../../cluster/change.js';
+import { contentOf } from '../../cluster/merge.js';
 import { snapshotPath } from '../../cluster/snapshot_file.js';
 import type { ClusterSettings } from '../../settings/cluster.js';
-import type { AdminChange, AdminChanges } from './admin_events.js';
+import type { AdminChanges } from './admin_events.js';
 import { writeAudit } from './audit_log.js';
 
 export interface SharedEdit {
   content: Content;
   /** What the audit log says of it; the edit may be made several times, and is told once. */
-  changes: AdminChange[];
+  changes: AdminChanges;
 }
 
 export interface SharedPlace {
@@ -21,7 +22,7 @@ export interface SharedPlace {
 export type Shared = Changed & { audited: boolean };
 
 /**
- * Changes the snapshot of the cluster, then writes the lines of its changes.
+ * Changes the snapshot of the cluster, then writes the lines of its changes; no line where it stays as it was.
  * @param isRevocation a revocation counts here also while the store is away
  * @param edit gets the newest content and the HMAC key of fingerprints, and throws to change nothing
  * @throws Fault where nothing was changed
@@ -31,13 +32,13 @@ export async function changeShared(
   isRevocation: boolean,
   edit: (content: Content, entrySecret: string) => SharedEdit,
 ): Promise<Shared> {
-  let changes: AdminChange[] = [];
+  let changes: AdminChanges | undefined;
   const changed = await changeSnapshot({ settings: cluster, stateDir, isRevocation }, (content, keys) => {
     const edited = edit(content, keys.entrySecret);
-    changes = edited.changes;
+    changes = contentOf(edited.content) === contentOf(content) ? undefined : edited.changes;
     return edited.content;
   });
-  const audited = changes.length === 0 || writeAudit(stateDir, changes as AdminChanges);
+  const audited = changes === undefined || writeAudit(stateDir, changes);
   return { ...changed, audited };
 }
 

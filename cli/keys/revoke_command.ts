@@ -82,9 +82,9 @@ async function revokeInCluster(place: SharedPlace, settings: Settings, name: str
       content: {
         ...content,
         keys: content.keys.filter((_, i) => !gone.has(i)),
-        revoked: [...content.revoked, ...names],
+        revoked: [...content.revoked, ...names.filter((one) => !content.revoked.includes(one))],
       },
-      changes: changesOf([...done.removed, ...local.removed], file),
+      changes: changesOf([...done.removed, ...local.removed], file) as AdminChanges,
     };
   });
   const { revoked, unusable, audited, said } = await takeOut(settings, name, done.hashes);

@@ -117,7 +117,8 @@ describe('a store that was', () => {
     await deny(a, 'jti:1');
     await until(() => isFresh(a) && denied(b)?.length === 1).toBe(true);
     await client.mSet({ 'keygate:snapshot': 'x'.repeat(500), 'keygate:number': '99:forged' });
-    await until(() => a.logged("the store's snapshot is refused: it does not open").length).toBe(1);
+    const refused = "the store's snapshot is refused: it does not open";
+    await until(() => a.logged(refused).length + b.logged(refused).length).toBeGreaterThan(0); // the first mends it
     await until(async () => (await client.get('keygate:number'))?.startsWith('99')).toBe(false);
     expect(await deny(b, 'jti:2')).toEqual({ isPublished: true });
     await until(() => denied(a)).toEqual(['jti:1', 'jti:2']);
