@@ -33,6 +33,7 @@ export interface KeyStore {
 const shownProblems = 20;
 const settleEveryMs = 30;
 const settleTimes = 8;
+const notJoined = 'no API key counts until this node has joined its cluster';
 
 interface Store {
   options: KeyStoreOptions;
@@ -50,7 +51,7 @@ export function openKeyStore(options: KeyStoreOptions): KeyStore {
     snapshot:
       snapshotPath === undefined
         ? undefined
-        : watchFile({ path: snapshotPath, what: 'snapshot', parse: readSnapshot, log }),
+        : watchFile({ path: snapshotPath, what: 'snapshot', parse: readSnapshot, notThereYet: notJoined, log }),
     loaded: undefined,
   };
   const current = async (wanted: string): Promise<LoadedKeys | undefined> => {

@@ -28,6 +28,8 @@ export interface Watching<Content> {
   what: string;
   /** @throws FileFault for a content that can't count; it is not read again until it changes */
   parse: (bytes: Buffer) => Content;
+  /** Said of a file that was never there, where that is no fault. */
+  notThereYet?: string;
   log: Log;
 }
 
@@ -91,18 +93,21 @@ function read<Content>({ path, what, parse, log }: Watching<Content>, state: Wat
   state.seen = noteRead(version, state.seen, nowMs);
   state.rejected = undefined;
   state.failingSinceMs = undefined;
-  if (state.reported !== undefined) log.info({ file: path }, `${what} usable again`);
+  if (state.reported !== undefined) log.info({ file: path }, `${what} usable`);
   state.reported = undefined;
   return true;
 }
 
-function noteFault<Content>({ path, what, log }: Watching<Content>, state: Watched<Content>, why: string): void {
+function noteFault<Content>(watching: Watching<Content>, state: Watched<Content>, why: string): void {
+  const { path, what, notThereYet, log } = watching;
   const nowMs = performance.now(); // monotonic: the system clock may jump
   state.failingSinceMs ??= nowMs;
   // Once the file has settled, it is read again.
   if (state.content !== undefined) state.seen = noteUnreadable();
   if (state.reported?.text === why && nowMs - state.reported.atMs < reportEveryMs) return;
   state.reported = { text: why, atMs: nowMs };
+  if (notThereYet !== undefined && state.content === undefined && why === 'ENOENT')
+    return log.info({ file: path }, notThereYet);
   const consequence = state.content === undefined ? '' : '; keys loaded before stay in use';
   log.error({ file: path, why }, `${what} not usable${consequence}`);
 }
