@@ -1,7 +1,7 @@
 // `npm run bench`: what Keygate costs, beside plain nginx of the same binary and beside its peers.
 // --quick: fewer and shorter rounds, and nothing is written. --burst: only thousands of requests at once.
-// --limits: only what a limit adds. --metrics: only what counting costs. --leases: limits over several nodes, with the
-// store of REDIS_URL.
+// --limits: only what a limit adds. --metrics: only what counting costs. --cluster: only what being a node of a cluster
+// adds. --leases: limits over several nodes, with the store of REDIS_URL.
 // --json: the figures as one line of JSON at the end.
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureBurst, sayBurst } from './burst.js';
+import { measureCluster, sayCluster } from './cluster.js';
 import { compare, type Comparison, type Subject } from './comparison.js';
 import { measureFlood, sayFlood } from './flood.js';
 import { measureLeases } from './leases.js';
@@ -30,6 +31,7 @@ const { values: options } = parseArgs({
     burst: { type: 'boolean' },
     limits: { type: 'boolean' },
     metrics: { type: 'boolean' },
+    cluster: { type: 'boolean' },
     leases: { type: 'boolean' },
     json: { type: 'boolean' },
   },
@@ -55,9 +57,10 @@ if (options.leases !== true) checkWrk();
 const dir = mkdtempSync(join(tmpdir(), 'keygate-bench-'));
 const stops: Stand['stops'] = [];
 try {
-  const few = { ...(options.limits === true ? full : quick), freshTokens: 1 };
+  const few = { ...(options.limits === true || options.cluster === true ? full : quick), freshTokens: 1 };
   if (options.leases === true) await measureLeases();
   else if (options.limits === true) sayLimits(await measureLimits(await makeStand(dir, few, stops)));
+  else if (options.cluster === true) sayCluster(await measureCluster(await makeStand(dir, few, stops)));
   else if (options.burst === true) sayBurst(await measureBurst(await makeStand(dir, few, stops)));
   else if (options.metrics === true) sayMetrics(await measureMetrics(await makeStand(dir, few, stops)));
   else await run(await makeStand(dir, options.quick === true ? quick : full, stops));
