@@ -1,6 +1,6 @@
 // The settings of one location, as nginx joins them (`$keygate_settings` in nginx/snippets/asking.conf).
 
-import type { JwtSettings } from './claims.js';
+import type { JwtSettings } from './token_rules.js';
 import { isLimitUsable, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
 import type { TargetSettings } from './target.js';
 

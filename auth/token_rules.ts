@@ -57,4 +57,10 @@ export function groupByIssuer(providers: Provider[]): ProvidersByIssuer {
   return found;
 }
 
+/** @returns the provider of an issuer, which may be any text of a token that is not verified yet */
+export function findProvider(unverifiedIssuer: string, providers: ProvidersByIssuer): Provider | undefined {
+  return Object.prototype.hasOwnProperty.call(providers, unverifiedIssuer) ? providers[unverifiedIssuer] : undefined;
+}
+
+/** Where the claims of scopes are, unless a provider says otherwise. */
 export const defaultScopes: ClaimPath[] = [parseClaimPath('scope'), parseClaimPath('scp')];

@@ -1,13 +1,15 @@
 // A client with a token that is expired, early, for somebody else, or made up by an issuer that bends the standard.
 
 import { describe, expect, it } from 'vitest';
-import { checkClaims, readUnverifiedIssuer, type JwtSettings } from '../../auth/claims.js';
+import { checkClaims, readUnverifiedIssuer } from '../../auth/claims.js';
+import type { JwtSettings } from '../../auth/token_rules.js';
+import { nodePlatform } from '../../node/crypto.js';
 
 const now = 1_800_000_000;
 const settings: JwtSettings = { issuers: ['https://i'], audiences: ['a', 'b'], leewaySeconds: 30 };
 const good = { sub: 'alice', iss: 'https://i', aud: 'a', exp: now + 60 };
 const check = (claims: object, changed: Partial<JwtSettings> = {}) =>
-  checkClaims(claims as never, { ...settings, ...changed }, { nowSeconds: now, isOurs: false });
+  checkClaims(claims as never, { ...settings, ...changed }, { nowSeconds: now, isOurs: false, platform: nodePlatform });
 
 describe('checkClaims', () => {
   it('reads what the gateway needs', () => {
@@ -53,7 +55,9 @@ describe('checkClaims', () => {
   it('asks no token of ours when it was issued: our clock may have been set back', () => {
     const early = { ...good, iat: now + 3600 };
     expect(check(early)).toEqual({ reason: 'token_issued_in_future' });
-    expect(checkClaims(early as never, settings, { nowSeconds: now, isOurs: true })).not.toHaveProperty('reason');
+    expect(
+      checkClaims(early as never, settings, { nowSeconds: now, isOurs: true, platform: nodePlatform }),
+    ).not.toHaveProperty('reason');
   });
 
   it.each([

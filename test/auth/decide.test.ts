@@ -9,7 +9,7 @@ import type { LocationSettings } from '../../auth/location_settings.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
 import { admit, refuse } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { trustedKeys } from './trusted_keys.js';
+import { trustedKeys, unnamed } from './trusted_keys.js';
 
 const now = 1_800_000_000;
 const settings: LocationSettings = {
@@ -164,7 +164,7 @@ describe('decide', () => {
   });
 
   const unknownKid = `${Buffer.from('{"alg":"RS256","kid":"k"}').toString('base64url')}.e30.AAAA`;
-  const noKeys = trustedKeys({ remote: [] });
+  const noKeys = trustedKeys();
 
   it.each([
     ['current', false, 'token_unknown_kid'],
@@ -176,7 +176,7 @@ describe('decide', () => {
     'answers an unknown kid after a refresh that is %s (set lacking: %s) with %s',
     async (outcome, lacks, reason) => {
       const one = gate({
-        trustedKeys: () => ({ ...noKeys, lacksJwks: lacks }),
+        trustedKeys: () => ({ ...noKeys, unnamed: { keys: [], lacksJwks: lacks } }),
         refreshJwks: () => Promise.resolve(outcome),
       });
       expect(await decide(request(unknownKid), one)).toEqual({ admitted: false, reason });
@@ -195,7 +195,7 @@ describe('decide', () => {
     const text = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k' }] });
     const signing = new SignJWT({ sub: 's', exp: now + 60 }).setProtectedHeader({ alg: 'ES256', kid: 'k' });
     const token = await signing.sign(privateKey);
-    const fetched = { ...noKeys, remote: (parseJwks(text, nodePlatform) as Jwks).keys };
+    const fetched = { ...noKeys, unnamed: unnamed(...(parseJwks(text, nodePlatform) as Jwks).keys) };
     let keys = noKeys as TrustedKeys;
     const one = gate({
       trustedKeys: () => keys,

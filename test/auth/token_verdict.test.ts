@@ -8,7 +8,7 @@ import type { KeyTerms } from '../../auth/key_record.js';
 import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
 import type { Platform } from '../../auth/platform.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { trustedKeys } from './trusted_keys.js';
+import { trustedKeys, unnamed } from './trusted_keys.js';
 
 const now = 1_800_000_000;
 
@@ -48,8 +48,7 @@ describe('decideToken', () => {
   const trusted = (changed: Partial<TrustedKeys> = {}) =>
     trustedKeys({
       minting: { issuer: 'keygate', keys: [ours.jwk] },
-      local: [local.jwk],
-      remote: [remote.jwk],
+      unnamed: unnamed(local.jwk, remote.jwk),
       findEntry: (fingerprint) => entries[fingerprint],
       ...changed,
     });
@@ -111,8 +110,8 @@ describe('decideToken', () => {
 
   it('accepts no kid only where exactly one key fits', async () => {
     const token = await sign(local, { iss: 'https://i' }, { kid: undefined });
-    expect(await decide(token, trusted({ remote: [] }))).toMatchObject({ admitted: true });
-    expect(await decide(token, trusted({ remote: [], local: [] }))).toEqual({
+    expect(await decide(token, trusted({ unnamed: unnamed(local.jwk) }))).toMatchObject({ admitted: true });
+    expect(await decide(token, trusted({ unnamed: unnamed() }))).toEqual({
       admitted: false,
       reason: 'token_no_fitting_key',
     });
@@ -120,7 +119,7 @@ describe('decideToken', () => {
 
   it('tries both keys where local and remote share a kid', async () => {
     const twin = await pair('local');
-    const keys = trusted({ remote: [twin.jwk] });
+    const keys = trusted({ unnamed: unnamed(local.jwk, twin.jwk) });
     expect(await decide(await sign(twin, { iss: 'https://i' }), keys)).toMatchObject({ admitted: true });
     expect(await decide(await sign(local, { iss: 'https://i' }), keys)).toMatchObject({ admitted: true });
   });
@@ -136,7 +135,7 @@ describe('decideToken', () => {
       reason: 'token_revoked',
     });
     const withoutKid = await sign(local, { iss: 'https://i' }, { kid: undefined });
-    const denied = trusted({ remote: [], isDeniedKid: (kid) => kid === 'local' });
+    const denied = trusted({ unnamed: unnamed(local.jwk), isDeniedKid: (kid) => kid === 'local' });
     expect(await decide(withoutKid, denied)).toEqual({ admitted: false, reason: 'token_kid_denied' });
   });
 
