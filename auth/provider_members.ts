@@ -15,7 +15,7 @@ import {
   type Place,
   type Reader,
 } from './file_members.js';
-import { isJsonObject } from './json.js';
+import { isJsonObject, maxDepth } from './json.js';
 import { defaultScopes, type TokenRules } from './token_rules.js';
 
 /** Where a provider's keys are: a file, a URL, or what its issuer's metadata name. */
@@ -176,8 +176,10 @@ function readClaimPaths(value: unknown, place: Place): ClaimPath[] | undefined {
 }
 
 function readClaimPath(value: unknown, place: Place): ClaimPath | undefined {
-  const name = textOf(/^[^\x00-\x1f\x7f]{1,256}$/, 'the name of a claim')(value, place);
-  return name === undefined ? undefined : parseClaimPath(name);
+  const what = `the name of a claim: up to 256 characters, with at most ${maxDepth} parts between dots`;
+  const name = textOf(/^[^\x00-\x1f\x7f]{1,256}$/, what)(value, place);
+  const path = name === undefined ? undefined : parseClaimPath(name);
+  return path !== undefined && path.parts.length > maxDepth ? expected(what, place) : path;
 }
 
 function readHeader(value: unknown, place: Place): string | undefined {

@@ -14,7 +14,14 @@ it.each([
   ['a claim', '{"email":"a@b"}', 'email', 'a@b'],
   ['a nested claim', '{"realm_access":{"roles":["r"]}}', 'realm_access.roles', ['r']],
   ['a claim named by a URL', '{"https://example.org/roles":["r"]}', 'https://example.org/roles', ['r']],
-  ['the claim of the whole name before the path', '{"a":{"b":1},"a.b":2}', 'a.b', 2],
+  ['a member of a claim with a dot in its name', '{"kubernetes.io":{"namespace":"n"}}', 'kubernetes.io.namespace', 'n'],
+  [
+    'a member with a dot in its name',
+    '{"resource_access":{"my.app":{"roles":[]}}}',
+    'resource_access.my.app.roles',
+    [],
+  ],
+  ['the longest name before the path', '{"a":{"b":1},"a.b":2}', 'a.b', 2],
   ['an empty text', '{"sub":""}', 'sub', ''],
   ['null', '{"a":{"b":null}}', 'a.b', null],
   ['a claim that is called __proto__', '{"__proto__":{"b":1}}', '__proto__.b', 1],
@@ -32,7 +39,8 @@ it.each([
   ['a member of the prototype', '{"a":{}}', 'constructor'],
   ['a member of a nested prototype', '{"a":{}}', 'a.constructor.name'],
   ['a nested __proto__', '{"a":{}}', 'a.__proto__'],
-  ['a whole name within', '{"a":{"b.c":1}}', 'a.b.c'],
+  ['what the longest name does not lead to', '{"a.b":{},"a":{"b":{"c":1}}}', 'a.b.c'],
+  ['a path that ends too early', '{"a":{"b":{"c":1}}}', 'a.b.c.d'],
 ])('finds nothing for %s', (_, text, path) => {
   expect(read(text, path)).toBeUndefined();
 });
