@@ -6,6 +6,7 @@ import { decide, type Decided, type Gate, type RequestFacts } from '../../auth/d
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import type { KeyRecord } from '../../auth/key_record.js';
 import type { LocationSettings } from '../../auth/location_settings.js';
+import { groupByIssuer } from '../../auth/token_rules.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
 import { admit, refuse } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
@@ -182,6 +183,26 @@ describe('decide', () => {
       expect(await decide(request(unknownKid), one)).toEqual({ admitted: false, reason });
     },
   );
+
+  it.each([
+    ['lacks its keys', true, 'keys_unavailable'],
+    ['has its keys', false, 'token_unknown_kid'],
+  ])('has the keys of the very provider fetched, which %s', async (_, lacks, reason) => {
+    const claims = Buffer.from('{"iss":"https://p"}').toString('base64url');
+    const token = unknownKid.replace('e30', claims);
+    const issuers = ['https://p'];
+    const provider = { name: 'p', issuers, audiences: 'any', leewaySeconds: 0, lacksJwks: lacks } as const;
+    const fetched: (string | undefined)[] = [];
+    const one = gate({
+      trustedKeys: () => ({ ...noKeys, providers: groupByIssuer([{ ...provider, keys: [] }]) }),
+      refreshJwks: (name) => {
+        fetched.push(name);
+        return Promise.resolve('current');
+      },
+    });
+    expect(await decide(request(token), one)).toMatchObject({ admitted: false, reason });
+    expect(fetched).toEqual(['p']);
+  });
 
   it('refuses a token at once, and remembers nothing, where that takes no signature', () => {
     const one = gate({ trustedKeys: () => noKeys });
