@@ -22,7 +22,10 @@ export function parseClaimPath(name: string): ClaimPath {
  * @returns undefined where the token has no such claim
  */
 export function readClaim(claims: UnverifiedObject, { name, parts }: ClaimPath): unknown {
-  if (parts.length === 1) return claims[name];
+  return parts.length === 1 ? claims[name] : readMember(claims, parts);
+}
+
+function readMember(claims: UnverifiedObject, parts: string[]): unknown {
   let value: unknown = claims;
   let from = 0;
   while (from < parts.length) {

@@ -5,7 +5,7 @@ import { passesTests } from './claim_tests.js';
 import { isJsonObject, ownMember, type UnverifiedObject } from './json.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
-import { defaultScopes, type TokenRules } from './token_rules.js';
+import type { TokenRules } from './token_rules.js';
 import { encodeLongSubject, encodeSubject, isScopeToken, parseScope } from './verdict.js';
 
 /** Claims that were checked. */
@@ -142,23 +142,22 @@ function checkAudience(aud: unknown, audiences: string[] | 'any'): Reason | unde
   return values.some((value) => audiences.indexOf(value as string) >= 0) ? undefined : 'token_audience';
 }
 
-// A claim of scopes is a string (RFC 9068 section 2.2.3) or an array of strings. A claim of any other type grants no
-// scope, and so refuses only where a scope is required.
 function readScopes(claims: UnverifiedObject, paths: ClaimPath[] | undefined): string[] {
-  const from = paths || defaultScopes;
-  let scopes: string[] | undefined;
-  for (let i = 0; i < from.length; i++) {
-    const value = readClaim(claims, from[i] as ClaimPath);
-    if (value === undefined) continue;
-    const more = typeof value === 'string' ? parseScope(value) || [] : scopesOf(value, paths !== undefined);
-    scopes = scopes === undefined ? more : scopes.concat(more);
+  if (paths === undefined) {
+    const { scope, scp } = claims;
+    return scp === undefined ? scopesOf(scope, false) : scopesOf(scope, false).concat(scopesOf(scp, false));
   }
-  return scopes || [];
+  let scopes: string[] = [];
+  for (let i = 0; i < paths.length; i++)
+    scopes = scopes.concat(scopesOf(readClaim(claims, paths[i] as ClaimPath), true));
+  return scopes;
 }
 
-// A role or a group may have a space in its name, and must not become two scopes. The unnamed provider has always taken
-// an array's elements for text in which spaces separate scopes.
-function scopesOf(list: unknown, areWhole: boolean): string[] {
-  if (!Array.isArray(list) || !list.every((value) => typeof value === 'string')) return [];
-  return areWhole ? (list as string[]).filter(isScopeToken) : parseScope(list.join(' ')) || [];
+// A claim of scopes is a string (RFC 9068 section 2.2.3) or an array of strings. A claim of any other type grants no
+// scope, and so refuses only where a scope is required. A role or a group may have a space in its name, and must not
+// become two scopes; the unnamed provider has always taken the elements of an array for several scopes each.
+function scopesOf(claim: unknown, areWhole: boolean): string[] {
+  if (typeof claim === 'string') return parseScope(claim) || [];
+  if (!Array.isArray(claim) || !claim.every((value) => typeof value === 'string')) return [];
+  return areWhole ? (claim as string[]).filter(isScopeToken) : parseScope(claim.join(' ')) || [];
 }

@@ -16,7 +16,7 @@ import {
   type Reader,
 } from './file_members.js';
 import { isJsonObject, maxDepth } from './json.js';
-import { defaultScopes, type TokenRules } from './token_rules.js';
+import type { TokenRules } from './token_rules.js';
 
 /** Where a provider's keys are: a file, a URL, or what its issuer's metadata name. */
 export type JwksPlace = { file: string } | { url: string } | 'discover';
@@ -64,7 +64,7 @@ export function readProvider(value: unknown, place: Place): ProviderEntry | unde
     leewaySeconds: read('leeway', optional(readLeeway, 30)) as number,
     require: read('require', optional(listOf(readTest, { max: 32, what: 'tests' }), [])),
     subject: read('subject', optional(readClaimPaths, [parseClaimPath('sub')])),
-    scopes: read('scopes', optional(readClaimPaths, defaultScopes)),
+    scopes: read('scopes', optional(readClaimPaths, ['scope', 'scp'].map(parseClaimPath))),
     claims: read('claims', optional(listOf(readClaimPath, { max: 8, what: 'claims' }), [])) as ClaimPath[],
     credential: read('credential', optional(readPath, undefined)),
     header: read('header', optional(readHeader, undefined)),

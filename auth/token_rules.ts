@@ -2,7 +2,7 @@
 // is somebody who issues tokens: the unnamed one of JWT_ISSUER, or one of JWT_PROVIDERS' file.
 
 import type { Jwk, SignatureAlgorithm } from './algorithms.js';
-import { parseClaimPath, type ClaimPath } from './claim_path.js';
+import type { ClaimPath } from './claim_path.js';
 import type { ClaimTest } from './claim_tests.js';
 
 /** The rules of a provider. Those that may be absent are absent for the unnamed provider. */
@@ -61,6 +61,3 @@ export function groupByIssuer(providers: Provider[]): ProvidersByIssuer {
 export function findProvider(unverifiedIssuer: string, providers: ProvidersByIssuer): Provider | undefined {
   return Object.prototype.hasOwnProperty.call(providers, unverifiedIssuer) ? providers[unverifiedIssuer] : undefined;
 }
-
-/** Where the claims of scopes are, unless a provider says otherwise. */
-export const defaultScopes: ClaimPath[] = [parseClaimPath('scope'), parseClaimPath('scp')];

@@ -57,7 +57,8 @@ export function decideToken(question: TokenQuestion): Verdict | Promise<Verdict>
   const parsed = parseToken(token, platform, tokenParts);
   if ('reason' in parsed) return refuse(parsed.reason);
   const provider = providerOf(parsed.unverifiedClaims, settings, keys);
-  const fault = checkProvider(provider, parsed.algorithm, settings);
+  if (provider === 'nobody') return refuse('token_issuer');
+  const fault = typeof provider === 'string' ? undefined : checkProvider(provider, parsed.algorithm, settings);
   if (fault !== undefined) return refuse(fault);
   const jwks = jwksOf(provider, keys);
   if (!keys.hasDenyList || jwks === undefined) return refuse('keys_unavailable');
@@ -90,14 +91,12 @@ function providerOf(
 }
 
 function checkProvider(
-  provider: TokenProvider,
+  provider: Provider,
   algorithm: SignatureAlgorithm,
   { providers }: JwtSettings,
 ): Reason | undefined {
-  if (provider === 'nobody') return 'token_issuer';
-  if (typeof provider === 'string') return undefined;
-  if (providers !== undefined && providers.indexOf(provider.name) < 0) return 'token_provider';
-  const { algorithms } = provider;
+  const { name, algorithms } = provider;
+  if (providers !== undefined && providers.indexOf(name) < 0) return 'token_provider';
   return algorithms === undefined || algorithms.indexOf(algorithm) >= 0 ? undefined : 'token_provider_algorithm';
 }
 
