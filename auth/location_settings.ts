@@ -1,8 +1,8 @@
 // The settings of one location, as nginx joins them (`$keygate_settings` in nginx/snippets/asking.conf).
 
-import type { JwtSettings } from './claims.js';
 import { makeLimit, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
 import type { TargetSettings } from './target.js';
+import type { JwtSettings } from './token_rules.js';
 
 export interface LocationSettings extends TargetSettings {
   jwt: JwtSettings;

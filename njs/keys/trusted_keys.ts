@@ -54,9 +54,11 @@ function parseSets(generation: string): TrustedKeys {
   };
   return {
     minting: minting.issuer === undefined ? undefined : { issuer: minting.issuer, keys: minting.keys },
-    local: local.keys || [],
-    remote: remote.configured ? remote.keys || [] : undefined,
-    lacksJwks: lacks(local) || lacks(remote),
+    unnamed: {
+      keys: (local.keys || []).concat((remote.configured && remote.keys) || []),
+      lacksJwks: lacks(local) || lacks(remote),
+    },
+    providers: undefined,
     hasDenyList: denials !== undefined,
     isDeniedKid: (kid: string) => isDenied(kid, lists),
     isDeniedJti: (jti: string) => lists.some(({ jtis }) => has(jtis, jti)),
