@@ -8,15 +8,16 @@ import { checkEntry, keyBudget, type KeyTerms } from './key_record.js';
 import { parseToken, type UnverifiedToken, hasSignatureForm } from './jwt.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
+import type { JwtSettings, KeySource, Provider, ProvidersByIssuer, TokenRules } from './token_rules.js';
 import {
-  findProvider,
-  type JwtSettings,
-  type KeySource,
-  type Provider,
-  type ProvidersByIssuer,
-  type TokenRules,
-} from './token_rules.js';
-import { admit, encodeSubject, refuse, refusePrincipal, type Principal, type Verdict } from './verdict.js';
+  admit,
+  encodeSubject,
+  refuse,
+  refusePrincipal,
+  type Principal,
+  type Refused,
+  type Verdict,
+} from './verdict.js';
 
 /** The keys that verify tokens, each set bound to its issuers. */
 export interface TrustedKeys {
@@ -24,8 +25,8 @@ export interface TrustedKeys {
   minting: { issuer: string; keys: Jwk[] | undefined } | undefined;
   /** JWKS_PATH and JWKS_URL. */
   unnamed: KeySource;
-  /** JWT_PROVIDERS; undefined where it is not set. */
-  providers: ProvidersByIssuer | undefined;
+  /** JWT_PROVIDERS: undefined where it is not set, `unavailable` while no good file was read. */
+  providers: ProvidersByIssuer | 'unavailable' | undefined;
   /** False while the deny list could not be read. */
   hasDenyList: boolean;
   isDeniedKid: (kid: string) => boolean;
@@ -57,13 +58,13 @@ export function decideToken(question: TokenQuestion): Verdict | Promise<Verdict>
   const parsed = parseToken(token, platform, tokenParts);
   if ('reason' in parsed) return refuse(parsed.reason);
   const provider = providerOf(parsed.unverifiedClaims, settings, keys);
-  if (provider === 'nobody') return refuse('token_issuer');
-  const fault = typeof provider === 'string' ? undefined : checkProvider(provider, parsed.algorithm, settings);
+  if (provider === 'nobody') return refuse(keys.providers === 'unavailable' ? 'keys_unavailable' : 'token_issuer');
+  const fault = checkProvider(provider, parsed.algorithm, settings);
   if (fault !== undefined) return refuse(fault);
   const jwks = jwksOf(provider, keys);
   if (!keys.hasDenyList || jwks === undefined) return refuse('keys_unavailable');
   const candidates = selectJwks(parsed, jwks, { provider, keys });
-  if ('reason' in candidates) return refuseForKey(candidates.reason, provider);
+  if ('reason' in candidates) return refuseForKey(candidates.reason, provider, keys);
   const shaped = withSignatureForm(candidates.jwks, parsed);
   if (shaped.length === 0) return refuse('token_signature_length');
   const { nowSeconds, certificateThumbprint } = question;
@@ -83,18 +84,21 @@ function providerOf(
 ): TokenProvider {
   const issuer = readUnverifiedIssuer(claims);
   if (minting !== undefined && issuer === minting.issuer) return 'ours';
-  const named = providers === undefined || issuer === undefined ? undefined : findProvider(issuer, providers);
+  const named = typeof providers !== 'function' || issuer === undefined ? undefined : providers(issuer);
   if (named !== undefined) return named;
   // Beside named providers, the unnamed one must name its issuers.
   if (issuers === 'any') return providers === undefined ? 'unnamed' : 'nobody';
   return issuer !== undefined && issuers.indexOf(issuer) >= 0 ? 'unnamed' : 'nobody';
 }
 
+// Tokens of ours come from API keys, and no list of providers keeps those out.
 function checkProvider(
-  provider: Provider,
+  provider: Provider | 'ours' | 'unnamed',
   algorithm: SignatureAlgorithm,
   { providers }: JwtSettings,
 ): Reason | undefined {
+  if (provider === 'ours') return undefined;
+  if (provider === 'unnamed') return providers === undefined ? undefined : 'token_provider';
   const { name, algorithms } = provider;
   if (providers !== undefined && providers.indexOf(name) < 0) return 'token_provider';
   return algorithms === undefined || algorithms.indexOf(algorithm) >= 0 ? undefined : 'token_provider_algorithm';
@@ -131,22 +135,12 @@ function reasonOfNoKey(provider: TokenProvider, { unnamed }: TrustedKeys): Reaso
 }
 
 // The caller has the keys of this provider fetched anew, and judges once more.
-function refuseForKey(reason: Reason, provider: TokenProvider): Verdict {
-  if (reason !== 'token_unknown_kid' || typeof provider === 'string') return refuse(reason);
-  return { admitted: false, reason, provider: provider.name };
-}
-
-/**
- * Whether a provider's keys should be here and are not, so that a missing key is our failure.
- * @param name of a named provider; undefined for the unnamed one
- */
-export function lacksJwks({ unnamed, providers }: TrustedKeys, name: string | undefined): boolean {
-  if (name === undefined) return unnamed.lacksJwks;
-  const byIssuer = providers || {};
-  return Object.keys(byIssuer).some((issuer) => {
-    const provider = byIssuer[issuer];
-    return provider !== undefined && provider.name === name && provider.lacksJwks;
-  });
+function refuseForKey(reason: Reason, provider: TokenProvider, { unnamed }: TrustedKeys): Verdict {
+  if (reason !== 'token_unknown_kid') return refuse(reason);
+  const refused: Refused =
+    typeof provider === 'string' ? refuse(reason) : { ...refuse(reason), provider: provider.name };
+  const source = typeof provider === 'string' ? unnamed : provider;
+  return source.lacksJwks ? { ...refused, lacksJwks: true } : refused;
 }
 
 // Loops, here and below: QuickJS takes longer to make a function for `filter` than to test a few keys.

@@ -41,6 +41,8 @@ export interface Refused {
   principal?: Principal | undefined;
   /** With `token_unknown_kid`: the named provider whose keys may be out of date; absent for the unnamed one. */
   provider?: string | undefined;
+  /** With `token_unknown_kid`: keys of the provider should be here and are not (KeySource). */
+  lacksJwks?: boolean | undefined;
 }
 
 /** The outcome of a decision. */

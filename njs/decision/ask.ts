@@ -184,7 +184,7 @@ class Attempt {
   // Shared memory is empty after a start and with a new binary (USR2). The request waits, since the files are read for
   // the first time within milliseconds.
   private async reachOnceThereAreKeys(): Promise<Verdict> {
-    const waits = mayWait(Date.now());
+    const waits = mayWait('start', Date.now());
     for (let i = 0; waits && readGeneration() === undefined && i < maxPolls; i++) await pause(pollEveryMs);
     return this.reach();
   }

@@ -6,7 +6,7 @@ import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import type { Jwk } from '../../auth/algorithms.js';
 import type { KeyTerms } from '../../auth/key_record.js';
 import { groupByIssuer, type JwtSettings, type Provider } from '../../auth/token_rules.js';
-import { decideToken, lacksJwks, type TrustedKeys } from '../../auth/token_verdict.js';
+import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
 import type { Platform } from '../../auth/platform.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { trustedKeys, unnamed } from './trusted_keys.js';
@@ -256,11 +256,28 @@ describe('decideToken', () => {
       ];
       expect(await judge(one, {}, lacking)).toEqual(refused('keys_unavailable'));
       expect(await judge(two, {}, lacking)).toMatchObject({ admitted: true });
-      expect([lacksJwks(lacking, 'one'), lacksJwks(lacking, 'two'), lacksJwks(lacking, undefined)]).toEqual([
-        true,
-        false,
-        false,
-      ]);
+      const unknown = (iss: string) => sign(ours, { iss, aud: 'llm' });
+      const reason = 'token_unknown_kid';
+      for (const [iss, more] of [
+        ['https://one', { provider: 'one', lacksJwks: true }],
+        ['https://two', { provider: 'two' }],
+        ['https://i', {}],
+      ] as const)
+        expect(await judge(await unknown(iss), {}, lacking)).toEqual(refused(reason, more));
+    });
+
+    it('blames no token for an issuer that nobody knows while the providers could not be read', async () => {
+      const unread = trusted({ providers: 'unavailable' });
+      expect(await judge(await sign(local, { iss: 'https://one' }), {}, unread)).toEqual(refused('keys_unavailable'));
+      const any = { issuers: 'any', audiences: 'any' } as const;
+      expect(await judge(await sign(local, { iss: 'https://i' }), any, unread)).toEqual(refused('keys_unavailable'));
+    });
+
+    it('takes neither an unnamed provider beside a list of names, nor keeps our own tokens out', async () => {
+      const unnamedToken = await sign(local, { iss: 'https://i', aud: 'llm' });
+      expect(await judge(unnamedToken, { providers: ['one'] })).toEqual(refused('token_provider'));
+      const minted = await sign(ours, { iss: 'keygate', aud: 'llm', key: 'live' });
+      expect(await judge(minted, { providers: ['one'] })).toMatchObject({ admitted: true });
     });
 
     it('takes a token that is bound to a certificate with this certificate alone', async () => {
