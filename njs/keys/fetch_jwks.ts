@@ -75,7 +75,7 @@ async function findUrl(set: RemoteSet, fetching: Fetching): Promise<string | { f
 async function fetchMetadata(set: RemoteSet, fetching: Fetching): Promise<Fetched | 'later'> {
   const urls = metadataUrls(set.issuer);
   const first = await fetchText(urls[0] as string, set, fetching);
-  if (!('fault' in first) || first.fault.indexOf('got 404') < 0) return first;
+  if (!('fault' in first) || !/got 4\d\d$/.test(first.fault)) return first;
   if (Date.now() >= fetching.untilMs) return 'later';
   const second = await fetchText(urls[1] as string, set, fetching);
   return second;
