@@ -18,6 +18,8 @@ export interface TokenRules {
   subject?: ClaimPath[] | undefined;
   /** The claims that hold scopes. Absent: `scope` and `scp`, of which an array's elements may hold several each. */
   scopes?: ClaimPath[] | undefined;
+  /** The claims that the upstream gets; those that nginx has variables for. Absent: none. */
+  claims?: ClaimPath[] | undefined;
 }
 
 /** What a location asks of tokens: whether it takes the unnamed provider, with which rules, and which others. */

@@ -1,6 +1,7 @@
 // The verdict on a JWT: form, issuer, key, signature, claims, revocation, in this order.
 
 import type { SignatureAlgorithm, Jwk } from './algorithms.js';
+import { readCarriedClaims } from './carried_claims.js';
 import { checkClaims, readUnverifiedIssuer, type ClaimsJudging } from './claims.js';
 import type { UnverifiedObject } from './json.js';
 import { fitsAlgorithm } from './jwk.js';
@@ -209,6 +210,7 @@ function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging):
     limit: null,
     budget: `token ${issuer} ${subject}`,
   };
+  if (!isOurs && rules.claims !== undefined) principal.claims = readCarriedClaims(token.unverifiedClaims, rules.claims);
   const fault = isOurs ? bindToEntry(principal, claims.key || '', judging) : undefined;
   const { jti } = token.unverifiedClaims;
   if (typeof jti === 'string' && keys.isDeniedJti(jti)) return refusePrincipal('token_revoked', principal);

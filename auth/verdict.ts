@@ -6,6 +6,11 @@ import type { Platform } from './platform.js';
 import type { RateLimit } from './rate_limit.js';
 import type { Reason } from './refusals.js';
 
+/** The claims that the upstream gets, by the names of their nginx variables; a value is encoded, and never empty. */
+export interface CarriedClaims {
+  [variable: string]: string;
+}
+
 /** Who an admitted request acts as. */
 export interface Principal {
   /** How the credential was checked: the value of `X-Auth-Method`; empty for a preflight let through. */
@@ -27,6 +32,8 @@ export interface Principal {
    * with another RATE_LIMIT_KEY has another budget.
    */
   budget: string;
+  /** The claims that the upstream gets; absent where the provider lists none. */
+  claims?: CarriedClaims | undefined;
 }
 
 export interface Admitted {

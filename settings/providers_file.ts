@@ -3,7 +3,7 @@
 import { parseList } from '../auth/location_settings.js';
 import { readFileText } from '../auth/file_text.js';
 import type { ProviderEntry } from '../auth/provider_members.js';
-import { maxProvidersBytes, parseProviders } from '../auth/providers.js';
+import { maxProvidersBytes, nameVariable, parseProviders } from '../auth/providers.js';
 import { nodePlatform } from '../node/crypto.js';
 import { describeFault, readRegularFile } from '../node/regular_file.js';
 import type { Settings } from './read.js';
@@ -23,6 +23,13 @@ export function readProvidersFile({ jwtProviders, jwtIssuer, mintIssuer }: Named
   const issuers = parseList(jwtIssuer ?? '');
   const checked = parseProviders(text, { MINT_ISSUER: [mintIssuer], JWT_ISSUER: issuers === 'any' ? [] : issuers });
   return 'faults' in checked ? { ...checked, isTaken: true } : parsed;
+}
+
+/** @returns the nginx variables of the claims that the upstream gets; none while the file can't be read */
+export function readClaimVariables(named: Named): string[] {
+  const read = readProvidersFile(named);
+  const providers = 'providers' in read ? read.providers : [];
+  return [...new Set(providers.flatMap(({ claims }) => claims.map(nameVariable)))];
 }
 
 function readText(path: string): string | { faults: string[] } {

@@ -2,7 +2,7 @@
 // keys come from another place than before starts without keys.
 
 import { parseList } from '../../auth/location_settings.js';
-import { maxProvidersBytes, parseProviders } from '../../auth/providers.js';
+import { maxProvidersBytes, nameVariable, parseProviders } from '../../auth/providers.js';
 import type { ProviderEntry } from '../../auth/provider_members.js';
 import { log, oneLine } from '../platform.js';
 import { forgetFetches, wantFetch } from './fetch_state.js';
@@ -26,7 +26,8 @@ export function refreshProviders(variables: NginxVariables, nowMs: number, mintI
     const jwtIssuers = parseList(variables.keygate_jwt_issuer || '');
     const taken = { MINT_ISSUER: [mintIssuer], JWT_ISSUER: jwtIssuers === 'any' ? [] : jwtIssuers };
     const parsed = parseProviders(reading.text, taken);
-    reading = 'faults' in parsed ? rejectFile(parsed.faults) : takeUp(parsed.providers, reading);
+    reading =
+      'faults' in parsed ? rejectFile(parsed.faults) : takeUp(withKnownClaims(parsed.providers, variables), reading);
   }
   if (reading.found === 'unusable') reportFault(name, `JWT_PROVIDERS ${path}: ${reading.why}${consequence()}`, nowMs);
   readEntries().forEach((entry) => {
@@ -64,6 +65,28 @@ function consequence(): string {
   return readState('providers_mode') === 'on'
     ? '; the providers loaded before stay in use'
     : '; no provider was loaded yet: tokens of unknown issuers get 503';
+}
+
+// nginx must have the variable of a claim: a script can't make one.
+function withKnownClaims(entries: ProviderEntry[], { keygate_claims = '' }: NginxVariables): ProviderEntry[] {
+  const known = keygate_claims.split(' ');
+  const unknown: string[] = [];
+  const usable = entries.map((entry) => {
+    const claims = entry.claims.filter((claim) => known.indexOf(nameVariable(claim)) >= 0);
+    entry.claims.forEach((claim) => {
+      if (claims.indexOf(claim) < 0) unknown.push(claim.name);
+    });
+    return Object.assign({}, entry, { claims });
+  });
+  if (unknown.length > 0) {
+    const names = unknown.join(', ');
+    const cure = 'restart Keygate, or run `keygate install` and reload nginx';
+    log(
+      ngx.WARN,
+      `JWT_PROVIDERS: nginx has no variables for these claims, and the upstream gets none: ${names}: ${cure}`,
+    );
+  }
+  return usable;
 }
 
 function takeUp(entries: ProviderEntry[], reading: FileReading): FileReading {

@@ -63,14 +63,19 @@ function readProvider(issuer: string): Provider | undefined {
 export function storeProviders(entries: ProviderEntry[]): void {
   const before = readEntries();
   entries.forEach((entry) => {
-    const { name, issuers, audiences, leewaySeconds, algorithms, require, subject, scopes } = entry;
-    const rules: StoredRules = { name, issuers, audiences, leewaySeconds, algorithms, require, subject, scopes };
-    writeState(`rules:${name}`, JSON.stringify(rules));
-    issuers.forEach((issuer) => writeState(`issuer:${issuer}`, name));
+    writeState(`rules:${entry.name}`, JSON.stringify(rulesOf(entry)));
+    entry.issuers.forEach((issuer) => writeState(`issuer:${issuer}`, entry.name));
   });
   writeState('providers', JSON.stringify(entries));
   writeState('providers_mode', 'on');
   clearAll(before, statesOf(entries));
+}
+
+function rulesOf(entry: ProviderEntry): StoredRules {
+  const { name, issuers, audiences, leewaySeconds, algorithms, require, subject, scopes, claims } = entry;
+  const rules: StoredRules = { name, issuers, audiences, leewaySeconds, algorithms, require, subject, scopes };
+  if (claims.length > 0) rules.claims = claims;
+  return rules;
 }
 
 /**
