@@ -13,7 +13,7 @@ import type { LocationSettings } from './location_settings.js';
 import type { Platform } from './platform.js';
 import { nameBudget } from './rate_limit.js';
 import type { Reason } from './refusals.js';
-import { holdsScopes, admit, refuse, refusePrincipal, type Principal, type Verdict } from './verdict.js';
+import { holdsScopes, admit, refuse, refusePrincipal, type Principal, type Refused, type Verdict } from './verdict.js';
 import { checkTarget } from './target.js';
 import { type TrustedKeys, decideToken } from './token_verdict.js';
 
@@ -41,8 +41,11 @@ export interface Gate {
   checkHashedKey: (credential: string) => Promise<Verdict>;
   /** The sets of JWKs to trust now; undefined when none was loaded yet. */
   trustedKeys: () => TrustedKeys | undefined;
-  /** Fetches the remote JWKS for an unknown kid, at most once in a window of time. */
-  refreshJwks: () => Promise<JwksRefresh>;
+  /**
+   * Fetches a provider's remote JWKS for an unknown kid, at most once in a window of time.
+   * @param provider the name; undefined for the unnamed one
+   */
+  refreshJwks: (provider: string | undefined) => Promise<JwksRefresh>;
   /** @returns an earlier verdict on this credential under these settings that took a signature or the sidecar */
   recall: (credential: string) => Verdict | undefined;
   remember: (decided: Decided) => void;
@@ -137,19 +140,20 @@ function decideJwt(question: Question): Verdict | Promise<Verdict> {
 
 async function decideJwtLater(judging: Verdict | Promise<Verdict>, question: Question): Promise<Verdict> {
   let judged = await judging;
-  if (!judged.admitted && judged.reason === 'token_unknown_kid') judged = await judgeAfterRefresh(question);
+  if (isUnknownKid(judged)) judged = await judgeAfterRefresh(question, judged);
   return conclude(judged, question, 'signature');
 }
 
-async function judgeAfterRefresh(question: Question): Promise<Verdict> {
-  const { gate } = question;
-  const refreshed = await gate.refreshJwks();
+async function judgeAfterRefresh(question: Question, unknown: Refused): Promise<Verdict> {
+  const refreshed = await question.gate.refreshJwks(unknown.provider);
   if (refreshed === 'failed') return refuse('keys_unavailable');
-  let judged: Verdict = refuse('token_unknown_kid');
+  let judged: Verdict = unknown;
   if (refreshed === 'current') judged = await judgeToken(question);
-  const keys = gate.trustedKeys();
-  const isUnknown = !judged.admitted && judged.reason === 'token_unknown_kid';
-  return isUnknown && keys !== undefined && keys.lacksJwks ? refuse('keys_unavailable') : judged;
+  return isUnknownKid(judged) && judged.lacksJwks === true ? refuse('keys_unavailable') : judged;
+}
+
+function isUnknownKid(verdict: Verdict): verdict is Refused {
+  return !verdict.admitted && verdict.reason === 'token_unknown_kid';
 }
 
 function judgeToken({ presented, request, gate }: Question): Promise<Verdict> | Verdict {

@@ -1,8 +1,8 @@
 // The settings of one location, as nginx joins them (`$keygate_settings` in nginx/snippets/asking.conf).
 
-import type { JwtSettings } from './claims.js';
 import { makeLimit, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
 import type { TargetSettings } from './target.js';
+import type { JwtSettings } from './token_rules.js';
 
 export interface LocationSettings extends TargetSettings {
   jwt: JwtSettings;
@@ -21,6 +21,7 @@ export interface LocationSettings extends TargetSettings {
 export const askedSettings = [
   'jwt_audience',
   'jwt_issuer',
+  'jwt_providers',
   'jwt_leeway',
   'require_scope',
   'hide_token_route',
@@ -28,7 +29,7 @@ export const askedSettings = [
   'rate_limit_key_burst',
 ] as const;
 
-type AskedValues = [string, string, string, string, string, string, string];
+type AskedValues = [string, string, string, string, string, string, string, string];
 
 const maxScopeCharacters = 512; // a refusal names the scopes, and nginx has a single small buffer for a verdict
 
@@ -41,7 +42,7 @@ const maxScopeCharacters = 512; // a refusal names the scopes, and nginx has a s
 export function parseLocationSettings(joined: string, hasJwksUrl: boolean): LocationSettings | { fault: string } {
   const parts = joined.split('\t');
   if (parts.length !== askedSettings.length) return { fault: 'a keygate setting holds a tab' };
-  const [audience, issuer, leeway, scope, hidden, rate, burst] = parts as AskedValues;
+  const [audience, issuer, providers, leeway, scope, hidden, rate, burst] = parts as AskedValues;
   if (!/^\d{1,4}$/.test(leeway)) return { fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' };
   if (hidden !== 'on' && hidden !== 'off') return { fault: '$keygate_hide_token_route: expected on or off' };
   const keyLimit = parseKeyLimit(rate, burst);
@@ -55,7 +56,12 @@ export function parseLocationSettings(joined: string, hasJwksUrl: boolean): Loca
     };
   }
   return {
-    jwt: { audiences: parseList(audience), issuers: parseList(issuer), leewaySeconds: Number(leeway) },
+    jwt: {
+      audiences: parseList(audience),
+      issuers: parseList(issuer),
+      providers: providers === '' ? undefined : splitList(providers),
+      leewaySeconds: Number(leeway),
+    },
     requiredScopes: scope.split(' ').filter((one) => one !== ''),
     requiredScope: scope,
     hidesTokenRoute: hidden === 'on',
@@ -77,9 +83,13 @@ function parseKeyLimit(rate: string, burst: string): RateLimit | { fault: string
 /** Splits a comma-separated list; `any`, and an unset list where that is allowed, mean any value. */
 export function parseList(text: string): string[] | 'any' {
   if (text === '') return 'any';
-  const values = text.split(',').map((value) => value.replace(/^ +| +$/g, ''));
-  const named = values.filter((value) => value !== '');
+  const named = splitList(text);
   return named.length === 1 && named[0] === 'any' ? 'any' : named;
+}
+
+function splitList(text: string): string[] {
+  const values = text.split(',').map((value) => value.replace(/^ +| +$/g, ''));
+  return values.filter((value) => value !== '');
 }
 
 /** The settings that decide the issuer of our own tokens; undefined or empty where a setting is unset. */

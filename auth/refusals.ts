@@ -124,6 +124,10 @@ const makeTable = () =>
 
     // JWT: key and signature.
     token_issuer: invalidToken('The token was issued by somebody who is not trusted here.'),
+    token_provider: invalidToken('The token was issued by somebody who is not trusted at this path.'),
+    token_provider_algorithm: invalidToken(
+      'The token is signed with an algorithm that its issuer is not known to use.',
+    ),
     token_kid_denied: invalidToken(tokenKey),
     token_unknown_kid: invalidToken(tokenKey),
     token_no_fitting_key: invalidToken(tokenKey),
@@ -138,8 +142,11 @@ const makeTable = () =>
     token_not_yet_valid: invalidToken('The token is not valid yet.'),
     token_issued_in_future: invalidToken('The token was issued in the future.'),
     token_audience: invalidToken('The token was issued for somebody else.'),
-    token_subject: invalidToken('The subject of the token is too long or holds a character that is not allowed.'),
     token_confirmation: invalidToken('Tokens bound to a key of the client are not supported.'),
+    token_certificate: invalidToken('The token is bound to a client certificate that was not presented.'),
+    token_require: invalidToken('The token does not say what is required of tokens of its issuer.'),
+    token_no_subject: invalidToken('The token has no subject.'),
+    token_subject: invalidToken('The subject of the token is too long or holds a character that is not allowed.'),
     token_revoked: invalidToken('The token has been revoked.'),
     token_not_accepted: invalidToken('A token can not be exchanged for another. Send an API key.'),
 

@@ -5,7 +5,14 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
 import { auditedOfRequest, plainIdPattern, plainPathPattern, traceparentPatterns } from '../auth/audit.js';
-import { carriedForAudit, carriedValues, identityHeaders } from '../auth/identity_headers.js';
+import { claimHeader } from '../auth/carried_claims.js';
+import {
+  carriedForAudit,
+  carriedValues,
+  identityHeaders,
+  type CarriedValue,
+  type IdentityHeader,
+} from '../auth/identity_headers.js';
 import { isReason } from '../auth/refusals.js';
 import { askedSettings } from '../auth/location_settings.js';
 import { requestIdPattern } from '../auth/request_id.js';
@@ -24,6 +31,8 @@ export interface SnippetFacts {
   decisionAddress: string;
   /** What shows the decision server that nginx asks: letters and digits. */
   decisionSecret: string;
+  /** The variables of the claims that the upstream gets, without the dollar sign; none where the member is missing. */
+  claims?: string[] | undefined;
 }
 
 /** The bundles that the snippets import, by the names of their files without `.js`; dist/ has them for each engine. */
@@ -38,8 +47,10 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   const files: SnippetFiles = {};
   const folder = join(facts.sourceDir, 'snippets');
   for (const name of readdirSync(folder))
-    files[name] = fillTables(fillBodies(readFileSync(join(folder, name), 'utf8')));
+    files[name] = fillTables(fillBodies(readFileSync(join(folder, name), 'utf8')), facts.claims);
   const change = changerOf(files);
+  const bytesOfClaims = Math.min(8, facts.claims?.length ?? 0) * maxClaimBytes;
+  change('ask.conf', /(proxy_buffer_size) 2400/, `$1 ${2400 + bytesOfClaims}`);
   change('decision_address.conf', /^ +server .*\n/m, eachAddress(decisionAddress));
   change('decision_listen.conf', /^listen .*\n/m, eachAddress(decisionAddress));
   // Without keepalive_min_timeout a reload closes kept connections. nginx sends a question that failed on a closed
@@ -64,6 +75,8 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   }
   return files;
 }
+
+const maxClaimBytes = 600; // the name and the value of a header
 
 const plainHost = '[A-Za-z0-9._:\\[\\]-]*';
 /** A plain path of a `$keygate_target` without identity headers (auth/target.ts); JavaScript encodes other paths. */
@@ -99,23 +112,34 @@ export function fillBodies(text: string): string {
 }
 
 const joinedSettings = askedSettings.map((name) => `$keygate_${name}`).join('\\t');
-const joinedIdentities = identityHeaders.map(({ header }) => `$http_${variablePart(header)}`).join('');
 
 /**
  * Fills in what tables of auth/ hold: the settings that go with a question (location_settings.ts), and for each line
- * that stands for identity headers a line for each row of identity_headers.ts.
+ * that stands for identity headers a line for each row of identity_headers.ts, and for each claim.
+ * @param claims the variables of the claims that the upstream gets
+ * @throws Error where two claims would have one header
  */
-export function fillTables(text: string): string {
+export function fillTables(text: string, claims: string[] = []): string {
+  const rows = claims.map(claimHeader);
+  const headers = rows.map(({ header }) => header);
+  const doubled = headers.find((header, i) => headers.indexOf(header) !== i);
+  if (doubled !== undefined) throw new Error(`JWT_PROVIDERS: two claims have the header ${doubled}: rename one`);
+  const identities = [...identityHeaders, ...rows];
+  const joined = identities.map(({ header }) => `$http_${variablePart(header)}`).join('');
   const lines = text
     .replace('ASKED_SETTINGS', joinedSettings)
-    .replace('$http_IDENTITY_NAME', joinedIdentities)
+    .replace('CLAIM_VARIABLES', claims.join(' '))
+    .replace('$http_IDENTITY_NAME', joined)
     .split('\n');
-  return lines.flatMap(eachIdentity).join('\n');
+  return lines.flatMap((line) => eachIdentity(line, identities, [...carriedValues, ...rows])).join('\n');
 }
 
 const auditedValues = [...auditedOfRequest, ...carriedForAudit];
 
-function eachIdentity(line: string): string[] {
+type Told = Pick<IdentityHeader, 'header' | 'variable'>;
+type Carried = Pick<CarriedValue, 'answerHeader' | 'variable'>;
+
+function eachIdentity(line: string, identities: Told[], carried: Carried[]): string[] {
   if (line.includes('AUDITED_')) {
     const values = line.includes('AUDITED_OF_REQUEST_') ? auditedOfRequest : auditedValues;
     return values.map(({ answerHeader, variable }) =>
@@ -127,11 +151,11 @@ function eachIdentity(line: string): string[] {
     );
   }
   if (line.includes('IDENTITY_SPELLING')) {
-    const spellings = identityHeaders.flatMap(({ header }) => underscoreSpellings(header));
+    const spellings = identities.flatMap(({ header }) => underscoreSpellings(header));
     return spellings.map((spelling) => line.replace('IDENTITY_SPELLING', spelling));
   }
   if (line.includes('IDENTITY_')) {
-    return identityHeaders.map(({ header, variable }) =>
+    return identities.map(({ header, variable }) =>
       line
         .replace('IDENTITY_HEADER', header)
         .replace('IDENTITY_PARAM', variablePart(header).toUpperCase())
@@ -139,7 +163,7 @@ function eachIdentity(line: string): string[] {
     );
   }
   if (!line.includes('CARRIED_')) return [line];
-  return carriedValues.map(({ answerHeader, variable }) =>
+  return carried.map(({ answerHeader, variable }) =>
     line.replace('CARRIED_ANSWER', variablePart(answerHeader)).replace('CARRIED_VARIABLE', variable),
   );
 }

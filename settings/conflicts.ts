@@ -9,7 +9,7 @@ const meetsLoopback = /^(?:127\.0\.0\.1|0\.0\.0\.0|::)$/;
 /** @returns a line for each conflict */
 export function findConflicts(values: Values): string[] {
   const faults: string[] = [];
-  const { JWKS_URL, JWKS_PATH, JWT_ISSUER, JWT_AUDIENCE, MINT_ISSUER } = values;
+  const { JWKS_URL, JWKS_PATH, JWT_ISSUER, JWT_AUDIENCE, JWT_PROVIDERS, MINT_ISSUER } = values;
   const { LISTEN_ADDRESS = '', LISTEN_PORT, METRICS_PORT } = values;
   if (METRICS_PORT !== undefined && METRICS_PORT === LISTEN_PORT && meetsLoopback.test(LISTEN_ADDRESS)) {
     faults.push('METRICS_PORT: expected another port than LISTEN_PORT, or off');
@@ -22,6 +22,9 @@ export function findConflicts(values: Values): string[] {
   }
   if (JWKS_URL !== undefined && JWT_ISSUER === undefined) {
     faults.push('JWT_ISSUER: expected the issuers to accept, or the word any, as JWKS_URL is set');
+  }
+  if (JWKS_URL !== undefined && JWT_PROVIDERS !== undefined && splitList(JWT_ISSUER).join() === 'any') {
+    faults.push('JWT_ISSUER: expected the issuers by name, as JWT_PROVIDERS is set beside JWKS_URL');
   }
   if (JWKS_URL !== undefined && JWT_AUDIENCE === undefined) {
     faults.push('JWT_AUDIENCE: expected the audiences to accept, or the word any, as JWKS_URL is set');

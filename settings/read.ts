@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { chooseMintIssuer } from '../auth/location_settings.js';
+import { chooseMintIssuer, parseList } from '../auth/location_settings.js';
 import { parseEnvironmentKeys } from '../auth/key_file.js';
 import { Fault } from '../node/fault.js';
 import type { SidecarPlace } from '../node/ask_sidecar.js';
@@ -32,6 +32,8 @@ export interface Settings {
   isApiKeysFileNamed: boolean;
   keysMaxStaleSeconds: number;
   jwksPath: string | undefined;
+  /** A JWKS_PATH that does not count, since JWT_PROVIDERS is set and no JWT_ISSUER names the issuers of its keys. */
+  ignoredJwksPath: string | undefined;
   jwksUrl: string | undefined;
   jwksTtlSeconds: number;
   jwksCa: string | undefined;
@@ -39,6 +41,8 @@ export interface Settings {
   jwtAudience: string | undefined;
   jwtIssuer: string | undefined;
   jwtLeewaySeconds: number;
+  /** The file that describes identity providers. */
+  jwtProviders: string | undefined;
   requireScope: string | undefined;
   forwardCredential: boolean;
   jwtTtlSeconds: number;
@@ -118,7 +122,9 @@ type Filled = Required<Values>;
 function toSettings(given: Values, named: Pick<Settings, 'isMetricsPortNamed'>): Settings {
   const values = given as Filled; // settings with a default are there; `given` has the others
   const stateDir = resolve(values.STATE_DIR);
-  const jwksPath = toPath(given.JWKS_PATH) ?? findJwks(given);
+  const foundJwksPath = toPath(given.JWKS_PATH) ?? findJwks(given);
+  const isIgnored = given.JWT_PROVIDERS !== undefined && parseList(given.JWT_ISSUER ?? '') === 'any';
+  const jwksPath = isIgnored ? undefined : foundJwksPath;
   const apiKeysFile = toPath(given.API_KEYS_FILE) ?? join(stateDir, 'keys', 'api_keys.txt');
   const mintIssuer = chooseMintIssuer({
     mintIssuer: given.MINT_ISSUER,
@@ -137,6 +143,7 @@ function toSettings(given: Values, named: Pick<Settings, 'isMetricsPortNamed'>):
     isApiKeysFileNamed: given.API_KEYS_FILE !== undefined,
     keysMaxStaleSeconds: Number(values.KEYS_MAX_STALE),
     jwksPath,
+    ignoredJwksPath: isIgnored ? foundJwksPath : undefined,
     ...jwtSettings(given, values),
     mintIssuer,
     bcryptThreads: Number(given.BCRYPT_THREADS ?? Math.max(1, Math.floor(availableParallelism() / 2))),
@@ -178,6 +185,7 @@ function jwtSettings(given: Values, values: Filled) {
     jwtAudience: given.JWT_AUDIENCE,
     jwtIssuer: given.JWT_ISSUER,
     jwtLeewaySeconds: Number(values.JWT_LEEWAY),
+    jwtProviders: toPath(given.JWT_PROVIDERS),
     requireScope: given.REQUIRE_SCOPE,
     forwardCredential: values.FORWARD_CREDENTIAL === 'on',
     jwtTtlSeconds: Number(values.JWT_TTL),

@@ -1,8 +1,10 @@
 // What each claim of a token means to the gateway, in words (RFC 7519 section 4.1).
 
 import { checkEntry, type KeyTerms } from '../../auth/key_record.js';
-import { checkClaims, type JwtSettings } from '../../auth/claims.js';
+import { checkClaims } from '../../auth/claims.js';
+import type { JwtSettings } from '../../auth/token_rules.js';
 import type { UnverifiedObject } from '../../auth/json.js';
+import { nodePlatform } from '../../node/crypto.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
 
 export interface ExplainedClaim {
@@ -39,7 +41,7 @@ function explain(claim: string, claims: UnverifiedObject, { settings, nowSeconds
     const alone = checkClaims(
       { exp: nowSeconds + 60, [claim]: value },
       claim === 'aud' ? settings : { ...settings, audiences: 'any' },
-      { nowSeconds, isOurs: false },
+      { nowSeconds, isOurs: false, platform: nodePlatform },
     );
     return 'reason' in alone ? `refused: ${alone.reason}` : 'accepted';
   }

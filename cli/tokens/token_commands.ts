@@ -88,9 +88,8 @@ function trustedKeys(settings: Settings): TrustedKeys {
   const entries = readEntries(settings);
   return {
     minting: minting.length === 0 ? undefined : { issuer: settings.mintIssuer, keys: minting },
-    local: settings.jwksPath === undefined ? [] : readJwks(settings.jwksPath),
-    remote: undefined,
-    lacksJwks: false,
+    unnamed: { keys: settings.jwksPath === undefined ? [] : readJwks(settings.jwksPath), lacksJwks: false },
+    providers: undefined,
     hasDenyList: true,
     isDeniedKid: (kid) => denied.kids[kid] === true,
     isDeniedJti: (jti) => denied.jtis[jti] === true,

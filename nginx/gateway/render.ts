@@ -133,6 +133,7 @@ function renderSettings(snippet: string, settings: Settings, facts: GatewayFacts
     keygate_hide_token_route: 'on', // copilot-api's own /token returns its GitHub token
     keygate_identity_headers: 'drop',
     keygate_sidecar: facts.sidecarAddress,
+    keygate_jwt_providers_file: settings.jwtProviders ?? '',
   };
   let rendered = snippet.replace(/server unix:[^ ;]+/, `server ${facts.sidecarAddress}`);
   for (const [variable, value] of Object.entries(values)) {
@@ -218,7 +219,7 @@ proxy_ssl_protocols TLSv1.2 TLSv1.3;
 }
 
 function renderJwks(settings: Settings, facts: GatewayFacts): string {
-  if (settings.jwksUrl === undefined) return '# JWKS_URL: not set\n';
+  if (settings.jwksUrl === undefined && settings.jwtProviders === undefined) return '# JWKS_URL: not set\n';
   return `resolver ${facts.resolver} ipv6=off;
 js_fetch_trusted_certificate ${settings.jwksCa ?? facts.caFile};
 js_fetch_verify_depth 5;

@@ -24,7 +24,7 @@ import {
   ownSource,
 } from './question.js';
 import { charge, chargeLater, keepOutcome, type Outcome, type PendingCharge, type RefusedOutcome } from './outcome.js';
-import { sendPrincipal, sendVerdict, sendRefusal } from './refusal.js';
+import { sendClaims, sendPrincipal, sendVerdict, sendRefusal } from './refusal.js';
 import { recallHere } from './verdict_cache.js';
 import { isRequestId } from '../../auth/request_id.js';
 
@@ -44,6 +44,8 @@ function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
   if (outcome.principal !== undefined) sendPrincipal(r, carriedOf(outcome), outcome.principal);
   if (outcome.admitted !== true) return sendVerdict(r, outcome);
   const headersOut = r.headersOut;
+  const { claims } = outcome.principal;
+  if (claims !== undefined) sendClaims(r, claims);
   headersOut['X-Keygate-Admitted'] = outcome.principal.method || 'preflight';
   if (outcome.limit !== undefined) headersOut['X-Keygate-Limit'] = outcome.limit;
   r.return(204);
@@ -82,6 +84,8 @@ function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
     sendRefusal(r, outcome);
     return;
   }
+  const { claims = {} } = outcome.principal;
+  Object.keys(claims).forEach((variable) => (variables[variable as 'keygate_claim_'] = claims[variable]));
   variables.keygate_admitted = outcome.principal.method || 'preflight';
   if (words.length > 0) variables.keygate_limit_dialect = words[0]; // a refusal has its headers already
   r.decline();
@@ -184,7 +188,7 @@ class Attempt {
   // Shared memory is empty after a start and with a new binary (USR2). The request waits, since the files are read for
   // the first time within milliseconds.
   private async reachOnceThereAreKeys(): Promise<Verdict> {
-    const waits = mayWait(Date.now());
+    const waits = mayWait('start', Date.now());
     for (let i = 0; waits && readGeneration() === undefined && i < maxPolls; i++) await pause(pollEveryMs);
     return this.reach();
   }

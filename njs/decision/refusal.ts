@@ -2,9 +2,10 @@
 // (nginx/snippets/locations.conf), or as the answer itself; and how an answer of the decision server names a principal.
 
 import { formatRefusal } from '../../auth/answer.js';
+import { answerHeaderOf } from '../../auth/carried_claims.js';
 import type { CarriedValue } from '../../auth/identity_headers.js';
 import { formatLimitHeaders } from '../../auth/limit_headers.js';
-import type { Principal } from '../../auth/verdict.js';
+import type { CarriedClaims, Principal } from '../../auth/verdict.js';
 import type { RefusedOutcome } from './outcome.js';
 
 /**
@@ -39,6 +40,14 @@ export function sendPrincipal(r: NginxHTTPRequest, rows: CarriedValue[], princip
     const value = read(principal);
     if (value !== '') headersOut[answerHeader] = value;
   }
+}
+
+/** Tells the nginx that asks the claims that the upstream gets. */
+export function sendClaims(r: NginxHTTPRequest, claims: CarriedClaims): void {
+  const headersOut = r.headersOut;
+  Object.keys(claims).forEach((variable) => {
+    headersOut[answerHeaderOf(variable)] = claims[variable] as string;
+  });
 }
 
 /** Answers a request with its refusal. */

@@ -6,10 +6,11 @@ import { decide, type Decided, type Gate, type RequestFacts } from '../../auth/d
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import type { KeyRecord } from '../../auth/key_record.js';
 import type { LocationSettings } from '../../auth/location_settings.js';
+import { groupByIssuer } from '../../auth/token_rules.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
 import { admit, refuse } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { trustedKeys } from './trusted_keys.js';
+import { trustedKeys, unnamed } from './trusted_keys.js';
 
 const now = 1_800_000_000;
 const settings: LocationSettings = {
@@ -165,7 +166,7 @@ describe('decide', () => {
   });
 
   const unknownKid = `${Buffer.from('{"alg":"RS256","kid":"k"}').toString('base64url')}.e30.AAAA`;
-  const noKeys = trustedKeys({ remote: [] });
+  const noKeys = trustedKeys();
 
   it.each([
     ['current', false, 'token_unknown_kid'],
@@ -177,12 +178,32 @@ describe('decide', () => {
     'answers an unknown kid after a refresh that is %s (set lacking: %s) with %s',
     async (outcome, lacks, reason) => {
       const one = gate({
-        trustedKeys: () => ({ ...noKeys, lacksJwks: lacks }),
+        trustedKeys: () => ({ ...noKeys, unnamed: { keys: [], lacksJwks: lacks } }),
         refreshJwks: () => Promise.resolve(outcome),
       });
       expect(await decide(request(unknownKid), one)).toEqual({ admitted: false, reason });
     },
   );
+
+  it.each([
+    ['lacks its keys', true, 'keys_unavailable'],
+    ['has its keys', false, 'token_unknown_kid'],
+  ])('has the keys of the very provider fetched, which %s', async (_, lacks, reason) => {
+    const claims = Buffer.from('{"iss":"https://p"}').toString('base64url');
+    const token = unknownKid.replace('e30', claims);
+    const issuers = ['https://p'];
+    const provider = { name: 'p', issuers, audiences: 'any', leewaySeconds: 0, lacksJwks: lacks } as const;
+    const fetched: (string | undefined)[] = [];
+    const one = gate({
+      trustedKeys: () => ({ ...noKeys, providers: groupByIssuer([{ ...provider, keys: [] }]) }),
+      refreshJwks: (name) => {
+        fetched.push(name);
+        return Promise.resolve('current');
+      },
+    });
+    expect(await decide(request(token), one)).toMatchObject({ admitted: false, reason });
+    expect(fetched).toEqual(['p']);
+  });
 
   it('refuses a token at once, and remembers nothing, where that takes no signature', () => {
     const one = gate({ trustedKeys: () => noKeys });
@@ -196,7 +217,7 @@ describe('decide', () => {
     const text = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k' }] });
     const signing = new SignJWT({ sub: 's', exp: now + 60 }).setProtectedHeader({ alg: 'ES256', kid: 'k' });
     const token = await signing.sign(privateKey);
-    const fetched = { ...noKeys, remote: (parseJwks(text, nodePlatform) as Jwks).keys };
+    const fetched = { ...noKeys, unnamed: unnamed(...(parseJwks(text, nodePlatform) as Jwks).keys) };
     let keys = noKeys as TrustedKeys;
     const one = gate({
       trustedKeys: () => keys,

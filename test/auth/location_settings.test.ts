@@ -14,6 +14,7 @@ const joinSettings = (given: { [name: string]: string }) =>
 const defaults: { [name: string]: string } = {
   jwt_audience: '',
   jwt_issuer: '',
+  jwt_providers: '',
   jwt_leeway: '30',
   require_scope: '',
   hide_token_route: 'off',
@@ -29,6 +30,7 @@ describe('parseLocationSettings', () => {
     const given = {
       jwt_audience: 'a,b',
       jwt_issuer: 'https://i',
+      jwt_providers: ' corp, pool',
       jwt_leeway: '5',
       require_scope: 'models  chat',
       hide_token_route: 'on',
@@ -36,7 +38,7 @@ describe('parseLocationSettings', () => {
       rate_limit_key_burst: '20',
     };
     expect(parse(given)).toEqual({
-      jwt: { audiences: ['a', 'b'], issuers: ['https://i'], leewaySeconds: 5 },
+      jwt: { audiences: ['a', 'b'], issuers: ['https://i'], providers: ['corp', 'pool'], leewaySeconds: 5 },
       requiredScopes: ['models', 'chat'],
       requiredScope: 'models  chat',
       hidesTokenRoute: true,

@@ -76,6 +76,8 @@ describe('names', () => {
       'keygate_cluster',
       'keygate_hide_token_route',
       'keygate_identity_headers',
+      'keygate_jwt_providers',
+      'keygate_jwt_providers_file',
       'keygate_sidecar',
       'keygate_state_dir',
     ];

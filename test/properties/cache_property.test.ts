@@ -119,9 +119,8 @@ function freshGate(world: World, onHashed: () => void): Gate {
     },
     trustedKeys: () => ({
       minting: { issuer: 'https://mint.example', keys: [jwkOf(mintPair)] },
-      local: world.local.map(jwkOf),
-      remote: undefined,
-      lacksJwks: false,
+      unnamed: { keys: world.local.map(jwkOf), lacksJwks: false },
+      providers: undefined,
       hasDenyList: true,
       hasEntries: () => world.isAvailable,
       isDeniedKid: (kid) => world.denied.kids[kid] === true,

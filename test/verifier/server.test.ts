@@ -52,6 +52,7 @@ beforeAll(async () => {
     mintAudience: 'copilot-api',
     maxTtlSeconds: 3600,
     secret: undefined,
+    fetching: { jwtProviders: undefined, jwtIssuer: undefined, mintIssuer: 'keygate', jwksCa: undefined },
     lastUsed: openLastUsed(dir, () => undefined),
     measured: pool.measured,
     minted: 0,

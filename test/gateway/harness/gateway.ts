@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { findNginx } from '../../../nginx/runtime/find_nginx.js';
 import { renderGateway, type GatewayFacts, type RenderedGateway } from '../../../nginx/gateway/render.js';
 import { snippetFiles } from '../../../nginx/snippet_files.js';
+import { readClaimVariables } from '../../../settings/providers_file.js';
 import { readSettings } from '../../../settings/read.js';
 import { loadSecret, verifierSecretPath } from '../../../node/state_files.js';
 import { auditLines, faultsOf, type AuditLine } from './audit_log.js';
@@ -90,9 +91,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     socket,
     upstreamUrl: all.UPSTREAM_URL,
   });
-  const rendered = renderGateway(readSettings(all), facts);
+  const settings = readSettings(all);
+  const rendered = renderGateway(settings, { ...facts, claims: readClaimVariables(settings) });
   if (options.conf !== undefined) {
-    makeEmbedded(rendered.files, facts);
+    makeEmbedded(rendered.files, { ...facts, claims: readClaimVariables(settings) });
     rendered.files['nginx.conf'] = options.conf({ port, dir, facts });
   }
   for (const [path, edit] of Object.entries(options.edit ?? {})) {
