@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
 import { auditedOfRequest, plainIdPattern, plainPathPattern, traceparentPatterns } from '../auth/audit.js';
 import { carriedForAudit, carriedValues, identityHeaders } from '../auth/identity_headers.js';
+import { subprotocolHeader, usualHeaders } from '../auth/credential_headers.js';
 import { isReason } from '../auth/refusals.js';
 import { askedSettings } from '../auth/location_settings.js';
 import { requestIdPattern } from '../auth/request_id.js';
@@ -24,6 +25,11 @@ export interface SnippetFacts {
   decisionAddress: string;
   /** What shows the decision server that nginx asks: letters and digits. */
   decisionSecret: string;
+  /**
+   * Further headers in which a credential may stand, in lower case: nginx sends them with a question, and keeps them
+   * from the upstream. Which of them a location reads is a setting ($keygate_credential_headers). None by default.
+   */
+  credentialHeaders?: string[];
 }
 
 /** The bundles that the snippets import, by the names of their files without `.js`; dist/ has them for each engine. */
@@ -34,11 +40,11 @@ export type SnippetFiles = { [name: string]: string };
 
 /** Fills the snippets in. */
 export function snippetFiles(facts: SnippetFacts): SnippetFiles {
-  const { decisionAddress, decisionSecret, engine } = facts;
+  const { decisionAddress, decisionSecret, engine, credentialHeaders = [] } = facts;
   const files: SnippetFiles = {};
   const folder = join(facts.sourceDir, 'snippets');
   for (const name of readdirSync(folder))
-    files[name] = fillTables(fillBodies(readFileSync(join(folder, name), 'utf8')));
+    files[name] = fillTables(fillBodies(readFileSync(join(folder, name), 'utf8')), credentialHeaders);
   const change = changerOf(files);
   change('decision_address.conf', /^ +server .*\n/m, eachAddress(decisionAddress));
   change('decision_listen.conf', /^listen .*\n/m, eachAddress(decisionAddress));
@@ -57,6 +63,9 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   change('to_sidecar.conf', /SIDECAR_MEDIA_TYPE/, sidecarMediaType);
   for (const name of ['decision_server.conf', 'metrics.conf', 'count_requests.conf']) {
     change(name, /js_engine qjs;/, `js_engine ${engine};`);
+  }
+  if (credentialHeaders.includes(subprotocolHeader)) {
+    files['subprotocols.conf'] = 'auth_request_set $keygate_subprotocols $upstream_http_x_keygate_subprotocols;\n';
   }
   for (const [version, directives] of Object.entries(directivesSince)) {
     const isSupported = isAtLeast(facts.nginxVersion, version);
@@ -102,16 +111,35 @@ const joinedSettings = askedSettings.map((name) => `$keygate_${name}`).join('\\t
 const joinedIdentities = identityHeaders.map(({ header }) => `$http_${variablePart(header)}`).join('');
 
 /**
- * Fills in what tables of auth/ hold: the settings that go with a question (location_settings.ts), and for each line
- * that stands for identity headers a line for each row of identity_headers.ts.
+ * Fills in what tables of auth/ hold: the settings that go with a question (location_settings.ts), for each line that
+ * stands for identity headers a line for each row of identity_headers.ts, and likewise for the credential headers.
  */
-export function fillTables(text: string): string {
+export function fillTables(text: string, credentialHeaders: string[] = []): string {
   const lines = text
     .replace('ASKED_SETTINGS', joinedSettings)
     .replace('$http_IDENTITY_NAME', joinedIdentities)
+    .replace('SENT_HEADERS', credentialHeaders.join(','))
     .split('\n');
-  return lines.flatMap(eachIdentity).join('\n');
+  return lines.flatMap((line) => eachCredential(line, credentialHeaders).flatMap(eachIdentity)).join('\n');
 }
+
+function eachCredential(line: string, further: string[]): string[] {
+  if (!line.includes('CREDENTIAL_')) return [line];
+  const headers = [...usualHeaders, ...further.map(inUsualCase)];
+  if (line.includes('CREDENTIAL_SPELLING')) {
+    return headers.flatMap(underscoreSpellings).map((one) => line.replace('CREDENTIAL_SPELLING', one));
+  }
+  // asking.conf has a map of its own for the subprotocols, from which only the key is taken out
+  const own = line.startsWith('map ') ? headers.filter((one) => one.toLowerCase() !== subprotocolHeader) : headers;
+  return own.map((header) =>
+    line
+      .replace('CREDENTIAL_HEADER', header)
+      .replace('CREDENTIAL_PARAM', variablePart(header).toUpperCase())
+      .replaceAll('CREDENTIAL_VARIABLE', variablePart(header)),
+  );
+}
+
+const inUsualCase = (name: string) => name.replace(/(?:^|-)[a-z]/g, (one) => one.toUpperCase());
 
 const auditedValues = [...auditedOfRequest, ...carriedForAudit];
 

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parseHeaderNames } from '../auth/credential_headers.js';
 import { chooseMintIssuer } from '../auth/location_settings.js';
 import { parseEnvironmentKeys } from '../auth/key_file.js';
 import { Fault } from '../node/fault.js';
@@ -40,6 +41,8 @@ export interface Settings {
   jwtIssuer: string | undefined;
   jwtLeewaySeconds: number;
   requireScope: string | undefined;
+  /** In lower case. */
+  credentialHeaders: string[];
   forwardCredential: boolean;
   jwtTtlSeconds: number;
   jwtAlg: 'RS256' | 'ES256' | 'EdDSA';
@@ -179,6 +182,7 @@ function jwtSettings(given: Values, values: Filled) {
     jwtIssuer: given.JWT_ISSUER,
     jwtLeewaySeconds: Number(values.JWT_LEEWAY),
     requireScope: given.REQUIRE_SCOPE,
+    credentialHeaders: parseHeaderNames(given.CREDENTIAL_HEADERS ?? '') ?? [],
     forwardCredential: values.FORWARD_CREDENTIAL === 'on',
     jwtTtlSeconds: Number(values.JWT_TTL),
     jwtAlg: values.JWT_ALG as Settings['jwtAlg'],

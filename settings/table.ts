@@ -2,6 +2,7 @@
 // .env.example list the same names; a test compares them.
 
 import { isIP } from 'node:net';
+import { headerNamesForm, parseHeaderNames } from '../auth/credential_headers.js';
 import { maxBurst, parseRate, rateForm } from '../auth/rate_limit.js';
 import { debianSuites } from '../nginx/versions.js';
 import { parseRedisUrl } from './redis_url.js';
@@ -110,6 +111,11 @@ export const table = {
     nginx: 'location',
     expected: 'scopes separated by spaces',
     isValid: matches(/^[\x21\x23\x25\x26\x28-\x3a\x3c-\x5b\x5d-\x7a|~ ]*$/),
+  },
+  CREDENTIAL_HEADERS: {
+    nginx: 'location',
+    expected: headerNamesForm,
+    isValid: (value: string) => parseHeaderNames(value) !== undefined,
   },
   FORWARD_CREDENTIAL: { nginx: 'location', standard: 'off', ...oneOf('on', 'off') },
   JWT_TTL: { standard: '3600', ...whole(1, 31536000) },

@@ -47,7 +47,9 @@ export interface RenderedGateway {
 /** Renders every file that nginx needs. */
 export function renderGateway(settings: Settings, facts: GatewayFacts): RenderedGateway {
   const files: { [path: string]: string } = {};
-  for (const [name, text] of Object.entries(snippetFiles(facts))) files[`keygate/${name}`] = text;
+  const { credentialHeaders } = settings;
+  for (const [name, text] of Object.entries(snippetFiles({ ...facts, credentialHeaders })))
+    files[`keygate/${name}`] = text;
   files['keygate/settings.conf'] = renderSettings(files['keygate/settings.conf'] as string, settings, facts);
   files['keygate/request_id.conf'] = requestIds;
   for (const name of bundles) {

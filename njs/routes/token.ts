@@ -48,7 +48,7 @@ function sendToken(r: NginxHTTPRequest, body: string): void {
 async function mint(r: NginxHTTPRequest): Promise<Outcome> {
   if (r.method !== 'POST') return { admitted: false, reason: 'method_not_allowed', allow: 'POST' };
   const { variables } = r;
-  const chosen = chooseCredential(readAsked(variables, askedSource));
+  const chosen = chooseCredential(readAsked(variables, askedSource), []);
   const presented = typeof chosen === 'string' ? readCredential(chosen) : chosen;
   if ('reason' in presented) return refuse(presented.reason);
   const limit = failureLimit(r, askedSource.client(variables) || '');

@@ -90,9 +90,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     socket,
     upstreamUrl: all.UPSTREAM_URL,
   });
-  const rendered = renderGateway(readSettings(all), facts);
+  const settings = readSettings(all);
+  const rendered = renderGateway(settings, facts);
   if (options.conf !== undefined) {
-    makeEmbedded(rendered.files, facts);
+    makeEmbedded(rendered.files, { ...facts, credentialHeaders: settings.credentialHeaders });
     rendered.files['nginx.conf'] = options.conf({ port, dir, facts });
   }
   for (const [path, edit] of Object.entries(options.edit ?? {})) {
