@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
 import { auditedOfRequest, plainIdPattern, plainPathPattern, traceparentPatterns } from '../auth/audit.js';
 import { carriedForAudit, carriedValues, identityHeaders } from '../auth/identity_headers.js';
+import { exposedHeaders } from '../auth/cors.js';
 import { subprotocolHeader, usualHeaders } from '../auth/credential_headers.js';
 import { isReason } from '../auth/refusals.js';
 import { askedSettings } from '../auth/location_settings.js';
@@ -119,6 +120,7 @@ export function fillTables(text: string, credentialHeaders: string[] = []): stri
     .replace('ASKED_SETTINGS', joinedSettings)
     .replace('$http_IDENTITY_NAME', joinedIdentities)
     .replace('SENT_HEADERS', credentialHeaders.join(','))
+    .replace('CORS_EXPOSED', exposedHeaders)
     .split('\n');
   return lines.flatMap((line) => eachCredential(line, credentialHeaders).flatMap(eachIdentity)).join('\n');
 }

@@ -56,6 +56,7 @@ export interface Settings {
   rateLimitAuthBurst: number;
   trustedProxies: string[];
   corsPreflight: 'deny' | 'pass';
+  corsOrigins: string[];
   stateDir: string;
   nginxRuntime: 'auto' | 'system' | DebianRelease;
   jsEngine: 'auto' | Engine;
@@ -163,6 +164,7 @@ function startSettings(given: Values, values: Filled) {
     upstreamUrl: given.UPSTREAM_URL,
     upstreamCa: toPath(given.UPSTREAM_CA),
     hostCertsDir: toPath(given.HOST_CERTS_DIR),
+    corsOrigins: splitList(given.CORS_ORIGINS),
     corsPreflight: values.CORS_PREFLIGHT as Settings['corsPreflight'],
     nginxRuntime: values.NGINX_RUNTIME as Settings['nginxRuntime'],
     jsEngine: values.JS_ENGINE as Settings['jsEngine'],

@@ -77,6 +77,13 @@ function isNetwork(value: string): boolean {
   return isIP(address) !== 0 && !address.includes('%') && isPrefix && more.length === 0;
 }
 
+// As a browser writes it: without a path and without the port that a scheme has anyway.
+function isOrigin(value: string): boolean {
+  if (unsafe.test(value) || value.length > 256 || !URL.canParse(value)) return false;
+  const { origin } = new URL(value);
+  return origin === 'null' ? /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+$/.test(value) : origin === value;
+}
+
 /** Parses `address:port`, with brackets around an IPv6 address; undefined for anything else. */
 export function parseListen(value: string): { host: string; port: number } | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value);
@@ -139,6 +146,10 @@ export const table = {
     isValid: (value: string) => value.split(',').every((one) => isNetwork(one.trim())),
   },
   CORS_PREFLIGHT: { nginx: 'http', standard: 'deny', ...oneOf('deny', 'pass') },
+  CORS_ORIGINS: {
+    expected: 'origins of pages such as https://app.example, separated by commas',
+    isValid: (value: string) => value.split(',').every((one) => isOrigin(one.trim())),
+  },
   STATE_DIR: { standard: '.keygate', ...path },
   REDIS_URL: redisUrl,
   REDIS_USER: key,

@@ -92,12 +92,14 @@ function mayMatch({ modifier, path: pattern }: { modifier: string; path: string 
   return a.startsWith(b) || b.startsWith(a);
 }
 
+// Settings that are off unless somebody sets them: a question needs a line only where another location has one.
+const isOffAtFirst = (name: string) => name.startsWith('rate_limit_') || name === 'credential_headers';
+
 /** Finds settings that an operator's own question (ask.conf) leaves to the `set` lines of another location. */
 export function checkQuestion(level: Level, { all }: Configuration): Finding[] {
   const isSetIn = (lines: Directive[], name: string) =>
     lines.some(({ words }) => words[0] === 'set' && words[1] === `$keygate_${name}`);
-  // A limit counts, and admits nobody: it needs a line only where another location has one.
-  const isNeeded = (name: string) => !name.startsWith('rate_limit_') || isSetIn(all, name);
+  const isNeeded = (name: string) => !isOffAtFirst(name) || isSetIn(all, name);
   const missing = asked
     .filter((name) => isNeeded(name) && !isSetIn(level.lines, name))
     .map((name) => `$keygate_${name}`);

@@ -81,7 +81,7 @@ function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome, subprotocols: st
   for (let i = 1; i < words.length; i++) variables[limitVariables[i] as 'keygate_limit'] = words[i];
   if (outcome.admitted !== true) {
     variables.keygate_reason = outcome.reason;
-    sendRefusal(r, outcome);
+    sendRefusal(r, outcome, variables.keygate_page_origin || '');
     return;
   }
   variables.keygate_admitted = outcome.principal.method || 'preflight';

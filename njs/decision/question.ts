@@ -145,8 +145,13 @@ export class Question implements RequestFacts {
   }
 
   isPreflight(): boolean {
-    return /^\S+ \S+$/.test(this.given.source.preflight(this.r.variables) || '');
+    return isPreflight(this.given.source, this.r.variables);
   }
+}
+
+/** Whether a request is a CORS preflight that CORS_PREFLIGHT lets through: it has an Origin, and asks for a method. */
+export function isPreflight(source: QuestionSource, variables: NginxVariables): boolean {
+  return /^\S+ \S+$/.test(source.preflight(variables) || '');
 }
 
 type Parsed = ReturnType<typeof parseLocationSettings>;
