@@ -73,7 +73,7 @@ export type JwksRefresh = 'current' | 'failed' | 'none';
 export function decide(request: RequestFacts, gate: Gate): Verdict | Promise<Verdict> {
   const fault = checkTarget(request.target, request.settings);
   if (fault !== undefined) return refuse(fault);
-  const credential = chooseCredential(request.headers);
+  const credential = chooseCredential(request.headers, request.settings.credentialHeaders);
   if (typeof credential !== 'string') return decideWithout(credential.reason, request);
   const presented = readCredential(credential);
   if ('reason' in presented) return refuse(presented.reason);

@@ -1,11 +1,14 @@
 // The settings of one location, as nginx joins them (`$keygate_settings` in nginx/snippets/asking.conf).
 
+import { headerNamesForm, parseHeaderNames } from './credential_headers.js';
 import { makeLimit, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
 import type { TargetSettings } from './target.js';
 import type { JwtSettings } from './token_rules.js';
 
 export interface LocationSettings extends TargetSettings {
   jwt: JwtSettings;
+  /** Further headers in which a credential may stand, in lower case. */
+  credentialHeaders: string[];
   /** A credential must hold all of these scopes. */
   requiredScopes: string[];
   /** The required scopes as the operator wrote them, for the challenge. */
@@ -19,6 +22,7 @@ export interface LocationSettings extends TargetSettings {
  * joins them (asking.conf is filled from this list).
  */
 export const askedSettings = [
+  'credential_headers', // the first: furtherHeaders reads it from the joined text
   'jwt_audience',
   'jwt_issuer',
   'jwt_providers',
@@ -29,27 +33,44 @@ export const askedSettings = [
   'rate_limit_key_burst',
 ] as const;
 
-type AskedValues = [string, string, string, string, string, string, string, string];
+type AskedValues = [string, string, string, string, string, string, string, string, string];
 
 const maxScopeCharacters = 512; // a refusal names the scopes, and nginx has a single small buffer for a verdict
+
+/** What the settings of a location have to fit. */
+export interface Surroundings {
+  /** Whether JWKS_URL is set. */
+  hasJwksUrl: boolean;
+  /** The further headers that nginx sends with a question and keeps from the upstream, separated by commas. */
+  sentHeaders: string;
+}
+
+/**
+ * Reads the names of the further headers from the joined settings of a location, before these are parsed.
+ * @returns the text of the setting; empty for nearly every location
+ */
+export function furtherHeaders(joined: string): string {
+  return joined.charCodeAt(0) === 9 ? '' : joined.slice(0, joined.indexOf('\t'));
+}
 
 /**
  * Parses the joined settings of a location.
  * @param joined the values of `askedSettings`, with tabs between them
- * @param hasJwksUrl whether JWKS_URL is set
  * @returns the settings, or the fault: the name of the setting and what was expected
  */
-export function parseLocationSettings(joined: string, hasJwksUrl: boolean): LocationSettings | { fault: string } {
+export function parseLocationSettings(joined: string, around: Surroundings): LocationSettings | { fault: string } {
   const parts = joined.split('\t');
   if (parts.length !== askedSettings.length) return { fault: 'a keygate setting holds a tab' };
-  const [audience, issuer, providers, leeway, scope, hidden, rate, burst] = parts as AskedValues;
+  const [headers, audience, issuer, providers, leeway, scope, hidden, rate, burst] = parts as AskedValues;
   if (!/^\d{1,4}$/.test(leeway)) return { fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' };
   if (hidden !== 'on' && hidden !== 'off') return { fault: '$keygate_hide_token_route: expected on or off' };
+  const credentialHeaders = parseCredentialHeaders(headers, around.sentHeaders);
+  if ('fault' in credentialHeaders) return credentialHeaders;
   const keyLimit = parseKeyLimit(rate, burst);
   if (keyLimit !== null && 'fault' in keyLimit) return keyLimit;
   if (scope.length > maxScopeCharacters)
     return { fault: `$keygate_require_scope: expected at most ${maxScopeCharacters} characters` };
-  if (hasJwksUrl && (audience === '' || issuer === '')) {
+  if (around.hasJwksUrl && (audience === '' || issuer === '')) {
     return {
       fault:
         '$keygate_jwt_issuer and $keygate_jwt_audience: expected values or the word any, as $keygate_jwks_url is set',
@@ -62,11 +83,20 @@ export function parseLocationSettings(joined: string, hasJwksUrl: boolean): Loca
       providers: providers === '' ? undefined : splitList(providers),
       leewaySeconds: Number(leeway),
     },
+    credentialHeaders,
     requiredScopes: scope.split(' ').filter((one) => one !== ''),
     requiredScope: scope,
     hidesTokenRoute: hidden === 'on',
     keyLimit,
   };
+}
+
+function parseCredentialHeaders(text: string, sent: string): string[] | { fault: string } {
+  const names = parseHeaderNames(text);
+  if (names === undefined) return { fault: `$keygate_credential_headers: expected ${headerNamesForm}` };
+  const known = sent.split(',');
+  const isKnown = names.every((name) => known.indexOf(name) >= 0);
+  return isKnown ? names : { fault: `$keygate_credential_headers: expected names of \`install --credential-headers\`` };
 }
 
 function parseKeyLimit(rate: string, burst: string): RateLimit | { fault: string } | null {

@@ -104,6 +104,7 @@ const makeTable = () =>
       message: 'No API key or token was sent. Send it as "Authorization: Bearer ..." or "x-api-key: ...".',
     },
     doubled_header: invalidRequest(400, 'A credential header was sent more than once.'),
+    subprotocols_too_long: invalidRequest(400, 'Sec-WebSocket-Protocol offers too much beside the key.'),
     two_credentials: invalidRequest(400, 'Two different credentials were sent. Send one.'),
     unsupported_scheme: invalidKey('The Authorization scheme is not supported. Use Bearer.'),
     malformed_credential: invalidKey('The credential holds a character that no API key or token has.'),

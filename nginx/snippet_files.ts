@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
 import { auditedOfRequest, plainIdPattern, plainPathPattern, traceparentPatterns } from '../auth/audit.js';
 import { claimHeader } from '../auth/carried_claims.js';
+import { exposedHeaders } from '../auth/cors.js';
+import { subprotocolHeader, usualHeaders } from '../auth/credential_headers.js';
 import {
   carriedForAudit,
   carriedValues,
@@ -33,6 +35,11 @@ export interface SnippetFacts {
   decisionSecret: string;
   /** The variables of the claims that the upstream gets, without the dollar sign; none where the member is missing. */
   claims?: string[] | undefined;
+  /**
+   * Further headers in which a credential may stand, in lower case: nginx sends them with a question, and keeps them
+   * from the upstream. Which of them a location reads is a setting ($keygate_credential_headers). None by default.
+   */
+  credentialHeaders?: string[];
 }
 
 /** The bundles that the snippets import, by the names of their files without `.js`; dist/ has them for each engine. */
@@ -43,11 +50,11 @@ export type SnippetFiles = { [name: string]: string };
 
 /** Fills the snippets in. */
 export function snippetFiles(facts: SnippetFacts): SnippetFiles {
-  const { decisionAddress, decisionSecret, engine } = facts;
+  const { decisionAddress, decisionSecret, engine, credentialHeaders = [] } = facts;
   const files: SnippetFiles = {};
   const folder = join(facts.sourceDir, 'snippets');
   for (const name of readdirSync(folder))
-    files[name] = fillTables(fillBodies(readFileSync(join(folder, name), 'utf8')), facts.claims);
+    files[name] = fillTables(fillBodies(readFileSync(join(folder, name), 'utf8')), facts);
   const change = changerOf(files);
   const bytesOfClaims = Math.min(8, facts.claims?.length ?? 0) * maxClaimBytes;
   change('ask.conf', /(proxy_buffer_size) 2400/, `$1 ${2400 + bytesOfClaims}`);
@@ -68,6 +75,9 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   change('to_sidecar.conf', /SIDECAR_MEDIA_TYPE/, sidecarMediaType);
   for (const name of ['decision_server.conf', 'metrics.conf', 'count_requests.conf']) {
     change(name, /js_engine qjs;/, `js_engine ${engine};`);
+  }
+  if (credentialHeaders.includes(subprotocolHeader)) {
+    files['subprotocols.conf'] = 'auth_request_set $keygate_subprotocols $upstream_http_x_keygate_subprotocols;\n';
   }
   for (const [version, directives] of Object.entries(directivesSince)) {
     const isSupported = isAtLeast(facts.nginxVersion, version);
@@ -114,12 +124,16 @@ export function fillBodies(text: string): string {
 const joinedSettings = askedSettings.map((name) => `$keygate_${name}`).join('\\t');
 
 /**
- * Fills in what tables of auth/ hold: the settings that go with a question (location_settings.ts), and for each line
- * that stands for identity headers a line for each row of identity_headers.ts, and for each claim.
- * @param claims the variables of the claims that the upstream gets
+/**
+ * Fills in what tables of auth/ hold: the settings that go with a question (location_settings.ts), for each line that
+ * stands for identity headers a line for each row of identity_headers.ts and for each claim, and likewise for the
+ * credential headers.
  * @throws Error where two claims would have one header
  */
-export function fillTables(text: string, claims: string[] = []): string {
+export function fillTables(
+  text: string,
+  { claims = [], credentialHeaders = [] }: Pick<SnippetFacts, 'claims' | 'credentialHeaders'> = {},
+): string {
   const rows = claims.map(claimHeader);
   const headers = rows.map(({ header }) => header);
   const doubled = headers.find((header, i) => headers.indexOf(header) !== i);
@@ -130,9 +144,32 @@ export function fillTables(text: string, claims: string[] = []): string {
     .replace('ASKED_SETTINGS', joinedSettings)
     .replace('CLAIM_VARIABLES', claims.join(' '))
     .replace('$http_IDENTITY_NAME', joined)
+    .replace('SENT_HEADERS', credentialHeaders.join(','))
+    .replace('CORS_EXPOSED', exposedHeaders)
     .split('\n');
-  return lines.flatMap((line) => eachIdentity(line, identities, [...carriedValues, ...rows])).join('\n');
+  return lines
+    .flatMap((line) => eachCredential(line, credentialHeaders))
+    .flatMap((line) => eachIdentity(line, identities, [...carriedValues, ...rows]))
+    .join('\n');
 }
+
+function eachCredential(line: string, further: string[]): string[] {
+  if (!line.includes('CREDENTIAL_')) return [line];
+  const headers = [...usualHeaders, ...further.map(inUsualCase)];
+  if (line.includes('CREDENTIAL_SPELLING')) {
+    return headers.flatMap(underscoreSpellings).map((one) => line.replace('CREDENTIAL_SPELLING', one));
+  }
+  // asking.conf has a map of its own for the subprotocols, from which only the key is taken out
+  const own = line.startsWith('map ') ? headers.filter((one) => one.toLowerCase() !== subprotocolHeader) : headers;
+  return own.map((header) =>
+    line
+      .replace('CREDENTIAL_HEADER', header)
+      .replace('CREDENTIAL_PARAM', variablePart(header).toUpperCase())
+      .replaceAll('CREDENTIAL_VARIABLE', variablePart(header)),
+  );
+}
+
+const inUsualCase = (name: string) => name.replace(/(?:^|-)[a-z]/g, (one) => one.toUpperCase());
 
 const auditedValues = [...auditedOfRequest, ...carriedForAudit];
 

@@ -14,6 +14,9 @@ export function findConflicts(values: Values): string[] {
   if (METRICS_PORT !== undefined && METRICS_PORT === LISTEN_PORT && meetsLoopback.test(LISTEN_ADDRESS)) {
     faults.push('METRICS_PORT: expected another port than LISTEN_PORT, or off');
   }
+  if (values.CORS_ORIGINS !== undefined && values.CORS_PREFLIGHT !== 'pass') {
+    faults.push('CORS_ORIGINS: expected CORS_PREFLIGHT=pass beside it: a page asks by a preflight first');
+  }
   faults.push(...findClusterConflicts(values));
   const { RATE_LIMIT_KEY = 'off', RATE_LIMIT_KEY_BURST } = values;
   const intervalMs = parseRate(RATE_LIMIT_KEY);

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parseHeaderNames } from '../auth/credential_headers.js';
 import { chooseMintIssuer, parseList } from '../auth/location_settings.js';
 import { parseEnvironmentKeys } from '../auth/key_file.js';
 import { Fault } from '../node/fault.js';
@@ -44,6 +45,8 @@ export interface Settings {
   /** The file that describes identity providers. */
   jwtProviders: string | undefined;
   requireScope: string | undefined;
+  /** In lower case. */
+  credentialHeaders: string[];
   forwardCredential: boolean;
   jwtTtlSeconds: number;
   jwtAlg: 'RS256' | 'ES256' | 'EdDSA';
@@ -57,6 +60,7 @@ export interface Settings {
   rateLimitAuthBurst: number;
   trustedProxies: string[];
   corsPreflight: 'deny' | 'pass';
+  corsOrigins: string[];
   stateDir: string;
   nginxRuntime: 'auto' | 'system' | DebianRelease;
   jsEngine: 'auto' | Engine;
@@ -167,6 +171,7 @@ function startSettings(given: Values, values: Filled) {
     upstreamUrl: given.UPSTREAM_URL,
     upstreamCa: toPath(given.UPSTREAM_CA),
     hostCertsDir: toPath(given.HOST_CERTS_DIR),
+    corsOrigins: splitList(given.CORS_ORIGINS),
     corsPreflight: values.CORS_PREFLIGHT as Settings['corsPreflight'],
     nginxRuntime: values.NGINX_RUNTIME as Settings['nginxRuntime'],
     jsEngine: values.JS_ENGINE as Settings['jsEngine'],
@@ -187,6 +192,7 @@ function jwtSettings(given: Values, values: Filled) {
     jwtLeewaySeconds: Number(values.JWT_LEEWAY),
     jwtProviders: toPath(given.JWT_PROVIDERS),
     requireScope: given.REQUIRE_SCOPE,
+    credentialHeaders: parseHeaderNames(given.CREDENTIAL_HEADERS ?? '') ?? [],
     forwardCredential: values.FORWARD_CREDENTIAL === 'on',
     jwtTtlSeconds: Number(values.JWT_TTL),
     jwtAlg: values.JWT_ALG as Settings['jwtAlg'],

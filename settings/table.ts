@@ -2,6 +2,7 @@
 // .env.example list the same names; a test compares them.
 
 import { isIP } from 'node:net';
+import { headerNamesForm, parseHeaderNames } from '../auth/credential_headers.js';
 import { maxBurst, parseRate, rateForm } from '../auth/rate_limit.js';
 import { debianSuites } from '../nginx/versions.js';
 import { parseRedisUrl } from './redis_url.js';
@@ -76,6 +77,13 @@ function isNetwork(value: string): boolean {
   return isIP(address) !== 0 && !address.includes('%') && isPrefix && more.length === 0;
 }
 
+// As a browser writes it: without a path and without the port that a scheme has anyway.
+function isOrigin(value: string): boolean {
+  if (unsafe.test(value) || value.length > 256 || !URL.canParse(value)) return false;
+  const { origin } = new URL(value);
+  return origin === 'null' ? /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+$/.test(value) : origin === value;
+}
+
 /** Parses `address:port`, with brackets around an IPv6 address; undefined for anything else. */
 export function parseListen(value: string): { host: string; port: number } | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value);
@@ -112,6 +120,11 @@ export const table = {
     expected: 'scopes separated by spaces',
     isValid: matches(/^[\x21\x23\x25\x26\x28-\x3a\x3c-\x5b\x5d-\x7a|~ ]*$/),
   },
+  CREDENTIAL_HEADERS: {
+    nginx: 'location',
+    expected: headerNamesForm,
+    isValid: (value: string) => parseHeaderNames(value) !== undefined,
+  },
   FORWARD_CREDENTIAL: { nginx: 'location', standard: 'off', ...oneOf('on', 'off') },
   JWT_TTL: { standard: '3600', ...whole(1, 31536000) },
   JWT_ALG: { standard: 'RS256', ...oneOf('RS256', 'ES256', 'EdDSA') },
@@ -134,6 +147,10 @@ export const table = {
     isValid: (value: string) => value.split(',').every((one) => isNetwork(one.trim())),
   },
   CORS_PREFLIGHT: { nginx: 'http', standard: 'deny', ...oneOf('deny', 'pass') },
+  CORS_ORIGINS: {
+    expected: 'origins of pages such as https://app.example, separated by commas',
+    isValid: (value: string) => value.split(',').every((one) => isOrigin(one.trim())),
+  },
   STATE_DIR: { standard: '.keygate', ...path },
   REDIS_URL: redisUrl,
   REDIS_USER: key,

@@ -47,7 +47,9 @@ export interface RenderedGateway {
 /** Renders every file that nginx needs. */
 export function renderGateway(settings: Settings, facts: GatewayFacts): RenderedGateway {
   const files: { [path: string]: string } = {};
-  for (const [name, text] of Object.entries(snippetFiles(facts))) files[`keygate/${name}`] = text;
+  const { credentialHeaders } = settings;
+  for (const [name, text] of Object.entries(snippetFiles({ ...facts, credentialHeaders })))
+    files[`keygate/${name}`] = text;
   files['keygate/settings.conf'] = renderSettings(files['keygate/settings.conf'] as string, settings, facts);
   files['keygate/request_id.conf'] = requestIds;
   for (const name of bundles) {
@@ -64,6 +66,7 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
   delete files['keygate/since_1_29_3.conf']; // or refusals would have these headers, and X-Request-Id, twice
   files['gateway/upstream.conf'] = renderUpstream(facts);
   files['gateway/to_upstream.conf'] = renderToUpstream(settings, facts);
+  files['gateway/pages.conf'] = renderPages(settings.corsOrigins);
   files['gateway/jwks.conf'] = renderJwks(settings, facts);
   Object.assign(files, renderMetrics(files['keygate/metrics.conf'] as string, settings, facts));
   if (facts.sidecarSecret !== undefined) {
@@ -216,6 +219,13 @@ proxy_ssl_verify_depth 5;
 proxy_ssl_trusted_certificate ${settings.upstreamCa ?? facts.caFile};
 proxy_ssl_protocols TLSv1.2 TLSv1.3;
 `;
+}
+
+// Without a pattern, which would overwrite captures. nginx compares the values without case.
+function renderPages(origins: string[]): string {
+  if (origins.length === 0) return '# CORS_ORIGINS: none\n';
+  const lines = origins.map((origin) => `    ${origin} $http_origin;\n`).join('');
+  return `map $http_origin $keygate_page_origin {\n${lines}    default none;\n}\n`;
 }
 
 function renderJwks(settings: Settings, facts: GatewayFacts): string {

@@ -4,6 +4,7 @@
 
 import { join } from 'node:path';
 import type { Configuration } from '../configuration/configuration.js';
+import { usualHeaders } from '../../auth/credential_headers.js';
 import { identityHeaders } from '../../auth/identity_headers.js';
 import { unquote, type Directive } from '../configuration/directives.js';
 import {
@@ -100,7 +101,7 @@ function explainDropping(level: Level, { from, lines: [first], protocol }: Passi
   return isDropped ? `, as ${quote(first)} drops the lines of the level around it` : '';
 }
 
-const keyHeaders = ['authorization', 'x-api-key', 'api-key'];
+const keyHeaders = usualHeaders.map((name) => name.toLowerCase());
 const keyVariable = /\$\{?http_(?:authorization|x_api_key|api_key)\b/i;
 const identityNames = [...identityHeaders.map(({ header }) => header.toLowerCase()), 'remote-user'];
 

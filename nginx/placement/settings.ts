@@ -92,13 +92,15 @@ function mayMatch({ modifier, path: pattern }: { modifier: string; path: string 
   return a.startsWith(b) || b.startsWith(a);
 }
 
+// Settings that are off unless somebody sets them: a question needs a line only where another location has one.
+const isOffAtFirst = (name: string) =>
+  name.startsWith('rate_limit_') || ['credential_headers', 'jwt_providers'].includes(name);
+
 /** Finds settings that an operator's own question (ask.conf) leaves to the `set` lines of another location. */
 export function checkQuestion(level: Level, { all }: Configuration): Finding[] {
   const isSetIn = (lines: Directive[], name: string) =>
     lines.some(({ words }) => words[0] === 'set' && words[1] === `$keygate_${name}`);
-  // These have defaults that fit every location: they need a line only where another location has one.
-  const isOptional = (name: string) => name.startsWith('rate_limit_') || name === 'jwt_providers';
-  const isNeeded = (name: string) => !isOptional(name) || isSetIn(all, name);
+  const isNeeded = (name: string) => !isOffAtFirst(name) || isSetIn(all, name);
   const missing = asked
     .filter((name) => isNeeded(name) && !isSetIn(level.lines, name))
     .map((name) => `$keygate_${name}`);

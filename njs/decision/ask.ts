@@ -18,6 +18,7 @@ import {
   parseSettings,
   Question,
   readAsked,
+  subprotocolsFor,
   type Asked,
   type QuestionSource,
   askedSource,
@@ -29,7 +30,7 @@ import { recallHere } from './verdict_cache.js';
 import { isRequestId } from '../../auth/request_id.js';
 
 /** Sends the answer; called once for each request. */
-type Answer = (r: NginxHTTPRequest, outcome: Outcome) => void;
+type Answer = (r: NginxHTTPRequest, outcome: Outcome, subprotocols: string) => void;
 
 const maxAttempts = 3;
 
@@ -40,7 +41,7 @@ export function ask(r: NginxHTTPRequest): Promise<void> | void {
 
 // 204 admits, 401 and 403 refuse (rules 2 and 4 in docs/nginx-traps.md). js_content begins with a 500, so a failure
 // here admits no request.
-function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
+function sendOutcome(r: NginxHTTPRequest, outcome: Outcome, subprotocols: string): void {
   if (outcome.principal !== undefined) sendPrincipal(r, carriedOf(outcome), outcome.principal);
   if (outcome.admitted !== true) return sendVerdict(r, outcome);
   const headersOut = r.headersOut;
@@ -48,6 +49,7 @@ function sendOutcome(r: NginxHTTPRequest, outcome: Outcome): void {
   if (claims !== undefined) sendClaims(r, claims);
   headersOut['X-Keygate-Admitted'] = outcome.principal.method || 'preflight';
   if (outcome.limit !== undefined) headersOut['X-Keygate-Limit'] = outcome.limit;
+  if (subprotocols !== '') headersOut['X-Keygate-Subprotocols'] = subprotocols;
   r.return(204);
 }
 
@@ -68,7 +70,7 @@ export function access(r: NginxHTTPRequest): Promise<void> | void {
   return decideAndAnswer(r, ownSource, declineOrRefuse);
 }
 
-function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
+function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome, subprotocols: string): void {
   const variables = r.variables;
   const { principal } = outcome;
   const rows = carriedOf(outcome);
@@ -81,13 +83,14 @@ function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
   for (let i = 1; i < words.length; i++) variables[limitVariables[i] as 'keygate_limit'] = words[i];
   if (outcome.admitted !== true) {
     variables.keygate_reason = outcome.reason;
-    sendRefusal(r, outcome);
+    sendRefusal(r, outcome, variables.keygate_page_origin || '');
     return;
   }
   const { claims = {} } = outcome.principal;
   Object.keys(claims).forEach((variable) => (variables[variable as 'keygate_claim_'] = claims[variable]));
   variables.keygate_admitted = outcome.principal.method || 'preflight';
   if (words.length > 0) variables.keygate_limit_dialect = words[0]; // a refusal has its headers already
+  if (subprotocols !== '') variables.keygate_subprotocols = subprotocols;
   r.decline();
 }
 
@@ -95,9 +98,11 @@ function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
 export function decideAndAnswer(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): void | Promise<void> {
   let outcome: Outcome | Promise<Outcome> | PendingCharge;
   let attempt: RefusedOutcome | Attempt | undefined;
+  let subprotocols = '';
   try {
     const variables = r.variables; // each `r.variables` makes an object
     const asked = readAsked(variables, source);
+    subprotocols = subprotocolsFor(asked);
     const remembered = recallHere(asked, readGeneration());
     if (remembered !== undefined) {
       outcome = charge(remembered, variables, source);
@@ -108,8 +113,8 @@ export function decideAndAnswer(r: NginxHTTPRequest, source: QuestionSource, ans
   } catch (e) {
     outcome = noDecision(r, source.requestId(r.variables) || '', e);
   }
-  if (!('admitted' in outcome)) return answerLater({ r, source, answer, attempt }, outcome);
-  answer(r, outcome);
+  if (!('admitted' in outcome)) return answerLater({ r, source, answer, attempt, subprotocols }, outcome);
+  answer(r, outcome, subprotocols);
   countDecision(outcome, levelOf(attempt), 0);
 }
 
@@ -119,10 +124,12 @@ interface Answering {
   answer: Answer;
   /** Undefined where this context knew the verdict. */
   attempt: RefusedOutcome | Attempt | undefined;
+  /** See subprotocolsFor. */
+  subprotocols: string;
 }
 
 async function answerLater(asking: Answering, waiting: Promise<Outcome> | PendingCharge): Promise<void> {
-  const { r, source, answer, attempt } = asking;
+  const { r, source, answer, attempt, subprotocols } = asking;
   const startedMs = Date.now();
   let outcome: Outcome;
   try {
@@ -130,7 +137,7 @@ async function answerLater(asking: Answering, waiting: Promise<Outcome> | Pendin
   } catch (e) {
     outcome = noDecision(r, source.requestId(r.variables) || '', e);
   }
-  answer(r, outcome);
+  answer(r, outcome, subprotocols);
   countDecision(outcome, levelOf(attempt), Math.max(0, Date.now() - startedMs));
 }
 

@@ -3,7 +3,13 @@
 
 import type { CredentialHeaders } from '../../auth/credential.js';
 import type { RequestFacts } from '../../auth/decide.js';
-import { parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
+import {
+  headerVariable,
+  keepSubprotocols,
+  parseHeaderNames,
+  subprotocolHeader,
+} from '../../auth/credential_headers.js';
+import { furtherHeaders, parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
 import { isUsualTarget, usualTarget } from '../../auth/target.js';
 
 /** What a verdict depends on beside the keys and the time (and a preflight's own headers). */
@@ -55,7 +61,7 @@ export const ownSource: QuestionSource = {
   wholeTarget: (variables) => variables.keygate_target,
 };
 
-const current: Asked = { settings: '', target: '', authorization: '', xApiKey: '', apiKey: '' };
+const current: Asked = { settings: '', target: '', authorization: '', xApiKey: '', apiKey: '', further: '' };
 
 /**
  * Reads a question.
@@ -67,7 +73,38 @@ export function readAsked(variables: NginxVariables, source: QuestionSource): As
   current.authorization = variables.http_authorization || '';
   current.xApiKey = variables.http_x_api_key || '';
   current.apiKey = variables.http_api_key || '';
+  const names = furtherHeaders(current.settings);
+  current.further = names === '' ? '' : readFurther(variables, listNames(names));
   return current;
+}
+
+function readFurther(variables: NginxVariables, names: string[]): string {
+  const values: string[] = [];
+  let isAny = false;
+  for (let i = 0; i < names.length; i++) {
+    const value = variables[headerVariable(names[i] as string) as 'http_authorization'] || '';
+    if (value !== '') isAny = true;
+    values.push(value);
+  }
+  return isAny ? values.join('\n') : '';
+}
+
+const listed: { text: string; names: string[] } = { text: '', names: [] };
+
+// A text that is no list is a fault of the settings (parseSettings): nothing of such a location is read.
+function listNames(text: string): string[] {
+  if (listed.text !== text) {
+    listed.text = text;
+    listed.names = parseHeaderNames(text) || [];
+  }
+  return listed.names;
+}
+
+/** What the upstream gets for the client's subprotocols (keepSubprotocols); empty for what the client sent. */
+export function subprotocolsFor({ further, settings }: Asked): string {
+  if (further === '') return '';
+  const i = listNames(furtherHeaders(settings)).indexOf(subprotocolHeader);
+  return i < 0 ? '' : keepSubprotocols(further.split('\n')[i] || '');
 }
 
 /** A question whose settings are valid. */
@@ -79,8 +116,8 @@ export class Question implements RequestFacts {
     asked: Asked,
     private readonly given: { source: QuestionSource; settings: LocationSettings },
   ) {
-    const { settings, target, authorization, xApiKey, apiKey } = asked;
-    this.asked = { settings, target, authorization, xApiKey, apiKey }; // a copy: `asked` is filled anew
+    const { settings, target, authorization, xApiKey, apiKey, further } = asked;
+    this.asked = { settings, target, authorization, xApiKey, apiKey, further }; // a copy: `asked` is filled anew
   }
 
   get headers(): CredentialHeaders {
@@ -108,8 +145,13 @@ export class Question implements RequestFacts {
   }
 
   isPreflight(): boolean {
-    return /^\S+ \S+$/.test(this.given.source.preflight(this.r.variables) || '');
+    return isPreflight(this.given.source, this.r.variables);
   }
+}
+
+/** Whether a request is a CORS preflight that CORS_PREFLIGHT lets through: it has an Origin, and asks for a method. */
+export function isPreflight(source: QuestionSource, variables: NginxVariables): boolean {
+  return /^\S+ \S+$/.test(source.preflight(variables) || '');
 }
 
 type Parsed = ReturnType<typeof parseLocationSettings>;
@@ -123,7 +165,8 @@ const maxParsed = 64;
 export function parseSettings(joined: string, variables: NginxVariables): Parsed {
   const known = parsed[joined];
   if (known !== undefined) return known;
-  const settings = parseLocationSettings(joined, Boolean(variables.keygate_jwks_url));
+  const hasJwksUrl = Boolean(variables.keygate_jwks_url);
+  const settings = parseLocationSettings(joined, { hasJwksUrl, sentHeaders: variables.keygate_sent_headers || '' });
   if (count.parsed < maxParsed) {
     parsed[joined] = settings;
     count.parsed++;

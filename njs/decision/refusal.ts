@@ -3,6 +3,7 @@
 
 import { formatRefusal } from '../../auth/answer.js';
 import { answerHeaderOf } from '../../auth/carried_claims.js';
+import { formatCors } from '../../auth/cors.js';
 import type { CarriedValue } from '../../auth/identity_headers.js';
 import { formatLimitHeaders } from '../../auth/limit_headers.js';
 import type { CarriedClaims, Principal } from '../../auth/verdict.js';
@@ -50,21 +51,33 @@ export function sendClaims(r: NginxHTTPRequest, claims: CarriedClaims): void {
   });
 }
 
-/** Answers a request with its refusal. */
-export function sendRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
+/**
+ * Answers a request with its refusal.
+ * @param page see formatCors
+ */
+export function sendRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome, page: string): void {
   const answer = formatRefusal(outcome.reason, outcome);
+  if (outcome.limit !== undefined) sendHeaders(r, formatLimitHeaders(outcome.limit));
+  sendHeaders(r, answer.headers.concat(formatCors(page)));
+  r.return(answer.status, answer.body);
+}
+
+/** Adds headers to the answer. */
+export function sendHeaders(r: NginxHTTPRequest, headers: [name: string, value: string][]): void {
   const headersOut = r.headersOut;
-  const headers =
-    outcome.limit === undefined ? answer.headers : answer.headers.concat(formatLimitHeaders(outcome.limit));
   for (let i = 0; i < headers.length; i++) {
     const header = headers[i] as [string, string];
     headersOut[header[0]] = header[1];
   }
-  r.return(answer.status, answer.body);
+}
+
+/** The page that asks a route of ours, as routes.conf says (formatCors). */
+export function pageOf(r: NginxHTTPRequest): string {
+  return r.variables.http_x_keygate_page || '';
 }
 
 /** Refuses a request to a route of ours; the access log takes the reason from a header (nginx/snippets/asking.conf). */
 export function sendRouteRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
   r.headersOut['X-Keygate-Reason'] = outcome.reason;
-  sendRefusal(r, outcome);
+  sendRefusal(r, outcome, pageOf(r));
 }

@@ -48,8 +48,8 @@ function emptyHalf(): Half {
   return new Map<string, Remembered>();
 }
 
-function contextName({ authorization, xApiKey, apiKey, settings }: Asked): string {
-  return (authorization || xApiKey || apiKey).slice(-endCharacters) + settings;
+function contextName({ authorization, xApiKey, apiKey, further, settings }: Asked): string {
+  return (authorization || xApiKey || apiKey || further).slice(-endCharacters) + settings;
 }
 
 /**
@@ -69,6 +69,7 @@ function isSame(one: Asked, other: Asked): boolean {
     one.authorization === other.authorization &&
     one.xApiKey === other.xApiKey &&
     one.apiKey === other.apiKey &&
+    one.further === other.further &&
     one.settings === other.settings
   );
 }
@@ -76,7 +77,7 @@ function isSame(one: Asked, other: Asked): boolean {
 /** Remembers an admission in this context, for a usual target only, since the name leaves the target out. */
 export function rememberHere(asked: Asked, verdict: Verdict, generation: string): void {
   if (!KEYGATE_QUICKJS || asked.target !== usualTarget || !verdict.admitted) return;
-  const characters = asked.authorization.length + asked.xApiKey.length + asked.apiKey.length;
+  const characters = asked.authorization.length + asked.xApiKey.length + asked.apiKey.length + asked.further.length;
   if (context.young.size >= maxEntries || context.characters + characters > maxCharacters) {
     context.old = context.young;
     context.young = emptyHalf();

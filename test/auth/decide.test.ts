@@ -15,6 +15,7 @@ import { trustedKeys, unnamed } from './trusted_keys.js';
 const now = 1_800_000_000;
 const settings: LocationSettings = {
   jwt: { issuers: 'any', audiences: 'any', leewaySeconds: 30 },
+  credentialHeaders: [],
   requiredScopes: [],
   requiredScope: '',
   hidesTokenRoute: true,
@@ -23,7 +24,7 @@ const settings: LocationSettings = {
 const record: KeyRecord = { subject: 'bob', scopes: ['models'], expiresSeconds: null, keyId: 'f', limit: null };
 
 const request = (credential: string, changed: Partial<RequestFacts> = {}): RequestFacts => ({
-  headers: { authorization: '', xApiKey: credential, apiKey: '' },
+  headers: { authorization: '', xApiKey: credential, apiKey: '', further: '' },
   target: '= localhost:5000 localhost /v1/models',
   settings,
   isPreflight: () => false,
@@ -110,7 +111,10 @@ describe('decide', () => {
     expect(decide(request('good'), gate({ recall }))).toMatchObject({ principal: { subject: 'bob' } });
     expect(decide(request('mal formed'), gate({ recall }))).toEqual(refuse('malformed_credential'));
     expect(
-      decide(request('x', { headers: { authorization: 'a', xApiKey: 'b', apiKey: '' } }), gate({ recall })),
+      decide(
+        request('x', { headers: { authorization: 'a', xApiKey: 'b', apiKey: '', further: '' } }),
+        gate({ recall }),
+      ),
     ).toEqual(refuse('two_credentials'));
   });
 

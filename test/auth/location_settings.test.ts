@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { readSnippet } from '../nginx/filled_snippets.js';
-import { parseList, parseLocationSettings } from '../../auth/location_settings.js';
+import { askedSettings, furtherHeaders, parseList, parseLocationSettings } from '../../auth/location_settings.js';
 
 const joined =
   /\$keygate_settings \{[^}]*default "([^"]*)";/.exec(readSnippet('asking.conf'))?.[1]?.replaceAll('\\t', '\t') ?? '';
@@ -12,6 +12,7 @@ const joinSettings = (given: { [name: string]: string }) =>
   joined.replace(/\$keygate_(\w+)/g, (_, name: string) => given[name] ?? defaults[name] ?? `$keygate_${name}`);
 
 const defaults: { [name: string]: string } = {
+  credential_headers: '',
   jwt_audience: '',
   jwt_issuer: '',
   jwt_providers: '',
@@ -23,11 +24,12 @@ const defaults: { [name: string]: string } = {
 };
 
 const parse = (given: { [name: string]: string }, hasJwksUrl = false) =>
-  parseLocationSettings(joinSettings(given), hasJwksUrl);
+  parseLocationSettings(joinSettings(given), { hasJwksUrl, sentHeaders: 'x-goog-api-key,sec-websocket-protocol' });
 
 describe('parseLocationSettings', () => {
   it('reads every field, where nginx puts it', () => {
     const given = {
+      credential_headers: 'X-Goog-Api-Key, sec-websocket-protocol',
       jwt_audience: 'a,b',
       jwt_issuer: 'https://i',
       jwt_providers: ' corp, pool',
@@ -39,6 +41,7 @@ describe('parseLocationSettings', () => {
     };
     expect(parse(given)).toEqual({
       jwt: { audiences: ['a', 'b'], issuers: ['https://i'], providers: ['corp', 'pool'], leewaySeconds: 5 },
+      credentialHeaders: ['x-goog-api-key', 'sec-websocket-protocol'],
       requiredScopes: ['models', 'chat'],
       requiredScope: 'models  chat',
       hidesTokenRoute: true,
@@ -49,6 +52,20 @@ describe('parseLocationSettings', () => {
 
   it.each(['', 'abc', '-1', '1.5', '99999'])('faults the leeway %j', (jwt_leeway) => {
     expect(parse({ jwt_leeway })).toEqual({ fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' });
+  });
+
+  it.each([',', 'cookie', 'x-goog-api-key,', 'x-goog-api-key,X-Goog-Api-Key', 'authorization', 'x_key', 'x-other'])(
+    'faults the headers %j',
+    (credential_headers) => {
+      expect(parse({ credential_headers })).toHaveProperty('fault');
+    },
+  );
+
+  it('has the headers first, from where they are read before the other settings', () => {
+    expect(askedSettings[0]).toBe('credential_headers');
+    expect(furtherHeaders(joinSettings({}))).toBe('');
+    expect(furtherHeaders(joinSettings({ credential_headers: 'a,b' }))).toBe('a,b');
+    expect(furtherHeaders('')).toBe('');
   });
 
   it.each(['', 'ON', 'yes', '1'])('faults %j for on or off', (hide_token_route) => {
@@ -80,7 +97,7 @@ describe('parseLocationSettings', () => {
   });
 
   it('faults a location that nginx joins no settings for', () => {
-    expect(parseLocationSettings('', false)).toHaveProperty('fault');
+    expect(parseLocationSettings('', { hasJwksUrl: false, sentHeaders: '' })).toHaveProperty('fault');
   });
 
   it('faults a remote JWKS without issuer and audience, and takes the word any', () => {

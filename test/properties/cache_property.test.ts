@@ -12,6 +12,7 @@ import { parseKeyFile } from '../../auth/key_file.js';
 import { parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
 import { refuse, refusePrincipal, type Verdict } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
+import { further, headersOf, variablesOf, type Headers } from './credential_places.js';
 import { askNginx, openContext, shared, type Context, type FindHashed } from './njs_in_node.js';
 import { Choices, makeKeyPair, signTexts, type KeyPair } from './token_generator.js';
 
@@ -50,6 +51,7 @@ const locations = ['', 'one', 'any'].flatMap((audience) =>
   ['', 'models', 'models chat'].flatMap((scope) =>
     ['0', '5'].map((leeway) =>
       settingsOf([
+        scope === 'models' ? further : '',
         audience,
         'https://issuer.example,https://mint.example',
         leeway,
@@ -221,26 +223,6 @@ function forge(token: string, choose: Choices): string {
   return token.slice(0, at) + choose.of(['A', 'b', '.', '+']) + token.slice(at + 1);
 }
 
-type Headers = { authorization: string; xApiKey: string; apiKey: string };
-const none: Headers = { authorization: '', xApiKey: '', apiKey: '' };
-
-function headersOf(credential: string, other: string, choose: Choices): Headers {
-  if (choose.below(2) === 0) return { ...none, xApiKey: credential };
-  return choose.of<() => Headers>([
-    () => ({ ...none, authorization: `Bearer ${credential}` }),
-    () => ({ ...none, authorization: `bearer  ${credential} ` }),
-    () => ({ ...none, authorization: credential }),
-    () => ({ ...none, apiKey: ` ${credential}\t` }),
-    () => ({ ...none, xApiKey: credential, apiKey: credential }),
-    () => ({ authorization: `Bearer ${credential}`, xApiKey: credential, apiKey: '' }),
-    () => ({ authorization: `Basic ${credential}`, xApiKey: choose.of(['', credential]), apiKey: '' }),
-    () => ({ ...none, authorization: `Bearer Bearer ${credential}` }),
-    () => ({ ...none, xApiKey: `${credential}, ${choose.of(['', credential])}` }),
-    () => ({ ...none, xApiKey: credential, apiKey: other }),
-    () => ({ authorization: `Bearer ${other}`, xApiKey: credential, apiKey: '' }),
-  ])();
-}
-
 const targets = [
   ...Array.from({ length: 40 }, () => '= localhost localhost /v1/models'),
   '= localhost localhost /x/token',
@@ -342,8 +324,7 @@ interface Asked {
 
 /** Asks a context of nginx. */
 async function askContext(context: Context, asked: Asked, findHashed: FindHashed): Promise<Verdict> {
-  const { authorization, xApiKey, apiKey } = asked.headers;
-  const headers = { http_authorization: authorization, http_x_api_key: xApiKey, http_api_key: apiKey };
+  const headers = variablesOf(asked.headers);
   const given = await askNginx(
     context,
     { keygate_settings: asked.joined, keygate_target: asked.target, ...headers },
@@ -376,8 +357,12 @@ it.each([7519, 6750, 8725])(
       const bySidecar = (key: string) => (checked.bySidecar++, findHashed(key, world));
       const given = await askContext(choose.of(contexts), asked, bySidecar);
       const gate = freshGate(world, () => checked.withoutCache++);
-      const settings = parseLocationSettings(asked.joined, false) as LocationSettings;
-      const expected = await decide({ ...asked, settings, isPreflight: () => false }, gate);
+      const settings = parseLocationSettings(asked.joined, {
+        hasJwksUrl: false,
+        sentHeaders: further,
+      }) as LocationSettings;
+      const headers = settings.credentialHeaders.length > 0 ? asked.headers : { ...asked.headers, further: '' };
+      const expected = await decide({ ...asked, headers, settings, isPreflight: () => false }, gate);
       expect(given, JSON.stringify({ i, asked, nowMs: world.nowMs })).toEqual(expected);
       const outcome = expected.admitted ? expected.principal.method : expected.reason;
       seen[outcome] = (seen[outcome] ?? 0) + 1;

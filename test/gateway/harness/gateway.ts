@@ -92,9 +92,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     upstreamUrl: all.UPSTREAM_URL,
   });
   const settings = readSettings(all);
-  const rendered = renderGateway(settings, { ...facts, claims: readClaimVariables(settings) });
+  const claims = readClaimVariables(settings);
+  const rendered = renderGateway(settings, { ...facts, claims });
   if (options.conf !== undefined) {
-    makeEmbedded(rendered.files, { ...facts, claims: readClaimVariables(settings) });
+    makeEmbedded(rendered.files, { ...facts, claims, credentialHeaders: settings.credentialHeaders });
     rendered.files['nginx.conf'] = options.conf({ port, dir, facts });
   }
   for (const [path, edit] of Object.entries(options.edit ?? {})) {

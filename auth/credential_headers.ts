@@ -1,0 +1,93 @@
+// Further headers in which a credential may stand, beside Authorization, x-api-key and api-key (CREDENTIAL_HEADERS);
+// and how a browser's WebSocket brings a key: among its subprotocols (RFC 6455 section 4.1), as openai's
+// OpenAIRealtimeWebSocket does.
+
+/** The header lines that every location reads, as requests to an upstream are written. */
+export const usualHeaders = ['Authorization', 'X-Api-Key', 'Api-Key'];
+
+/** The header of a WebSocket's subprotocols; where it is among the further headers, a key may be one of them. */
+export const subprotocolHeader = 'sec-websocket-protocol';
+
+/** What CREDENTIAL_HEADERS must be, for messages. */
+export const headerNamesForm = 'at most 8 names of headers, separated by commas, that no other part of HTTP needs';
+
+const maxNames = 8;
+
+// What HTTP, nginx, the identity headers and a question to the decision server use themselves.
+function isTaken(name: string): boolean {
+  return new RegExp(
+    '^(?:authorization|x-api-key|api-key|host|connection|cookie|te|trailer|upgrade|expect|via|forwarded|origin|date|' +
+      'referer|user-agent|range|keep-alive|transfer-encoding|traceparent|tracestate|x-real-ip|x-request-id|' +
+      'x-original-url|x-rewrite-url|x-auth-(?:user|issuer|method)|remote-user|' +
+      '(?:accept|content|if|proxy|access-control|x-forwarded|x-keygate|x-claude-code|sec)(?:-.*)?)$',
+  ).test(name);
+}
+
+/**
+ * Parses a list of further headers.
+ * @param text names separated by commas, in any case; empty for none
+ * @returns the names in lower case, or undefined where the text is no such list
+ */
+export function parseHeaderNames(text: string): string[] | undefined {
+  if (text === '') return [];
+  const names = text.split(',').map((name) => name.replace(/^ +| +$/g, '').toLowerCase());
+  const isGood = (name: string, i: number) =>
+    /^[a-z][a-z0-9-]{0,63}$/.test(name) && (name === subprotocolHeader || !isTaken(name)) && names.indexOf(name) === i;
+  return names.length <= maxNames && names.every(isGood) ? names : undefined;
+}
+
+/** The nginx variable that has a header of the request, without the dollar sign. */
+export function headerVariable(name: string): string {
+  return 'http_' + name.toLowerCase().replace(/-/g, '_');
+}
+
+const keyPrefix = 'openai-insecure-api-key.';
+const maxKeptCharacters = 256; // a verdict carries them, and has to fit the buffer of ask.conf
+
+interface Subprotocols {
+  /** The keys among them. */
+  keys: string[];
+  /** The others, separated by commas. */
+  kept: string;
+}
+
+// Names of subprotocols are compared without case here: no spelling of the prefix lets a key through to the upstream.
+function readSubprotocols(value: string): Subprotocols {
+  const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/; // RFC 9110 section 5.6.2
+  const keys: string[] = [];
+  const others: string[] = [];
+  value.split(',').forEach((one) => {
+    const name = one.replace(/^[ \t]+|[ \t]+$/g, '');
+    const isKey = name.slice(0, keyPrefix.length).toLowerCase() === keyPrefix;
+    if (isKey) keys.push(name.slice(keyPrefix.length));
+    else if (token.test(name)) others.push(name);
+  });
+  return { keys, kept: others.join(', ') };
+}
+
+/**
+ * Reads the key among a WebSocket's subprotocols.
+ * @param value the header Sec-WebSocket-Protocol
+ * @returns the key; empty without a key; or the reason to refuse the request
+ */
+export function readSubprotocolKey(value: string): string | { reason: 'doubled_header' | 'subprotocols_too_long' } {
+  const { keys, kept } = readSubprotocols(value);
+  if (keys.length > 1) return { reason: 'doubled_header' };
+  if (keys.length > 0 && kept.length > maxKeptCharacters) return { reason: 'subprotocols_too_long' };
+  return keys[0] || '';
+}
+
+/** What stands for no subprotocol at all: no client can offer this name. */
+export const noSubprotocol = ',';
+
+/**
+ * The subprotocols that the upstream may choose from (RFC 6455 section 4.2.2: the answer names one that was offered).
+ * @param value the header Sec-WebSocket-Protocol
+ * @returns those without the key, `,` where nothing else was offered; empty where no key is among them, so that the
+ * header may stay as it is
+ */
+export function keepSubprotocols(value: string): string {
+  const { keys, kept } = readSubprotocols(value);
+  if (keys.length === 0) return '';
+  return kept === '' ? noSubprotocol : kept;
+}
