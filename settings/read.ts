@@ -43,6 +43,7 @@ export interface Settings {
   requireScope: string | undefined;
   /** In lower case. */
   credentialHeaders: string[];
+  oauthResource: string | undefined;
   forwardCredential: boolean;
   jwtTtlSeconds: number;
   jwtAlg: 'RS256' | 'ES256' | 'EdDSA';
@@ -185,6 +186,7 @@ function jwtSettings(given: Values, values: Filled) {
     jwtLeewaySeconds: Number(values.JWT_LEEWAY),
     requireScope: given.REQUIRE_SCOPE,
     credentialHeaders: parseHeaderNames(given.CREDENTIAL_HEADERS ?? '') ?? [],
+    oauthResource: given.OAUTH_RESOURCE,
     forwardCredential: values.FORWARD_CREDENTIAL === 'on',
     jwtTtlSeconds: Number(values.JWT_TTL),
     jwtAlg: values.JWT_ALG as Settings['jwtAlg'],

@@ -24,7 +24,15 @@ import {
   askedSource,
   ownSource,
 } from './question.js';
-import { charge, chargeLater, keepOutcome, type Outcome, type PendingCharge, type RefusedOutcome } from './outcome.js';
+import {
+  charge,
+  chargeLater,
+  keepOutcome,
+  withDetails,
+  type Outcome,
+  type PendingCharge,
+  type RefusedOutcome,
+} from './outcome.js';
 import { sendPrincipal, sendVerdict, sendRefusal } from './refusal.js';
 import { recallHere } from './verdict_cache.js';
 import { isRequestId } from '../../auth/request_id.js';
@@ -220,18 +228,18 @@ class Attempt {
   // A wrong credential counts against its sender's limit; once the limit is spent, the sender gets `rate_limited`.
   private refusal(refused: Refused): Outcome | Promise<Outcome> {
     const { question } = this;
-    const { reason, principal } = refused;
-    const { requiredScope } = question.settings;
-    if (!isFailure(reason) && reason !== 'rate_limited') return { admitted: false, reason, principal, requiredScope };
+    const { reason } = refused;
+    const outcome = withDetails(refused, question.settings);
+    if (!isFailure(reason) && reason !== 'rate_limited') return outcome;
     const limit = failureLimit(question.r, question.client());
     if (reason === 'rate_limited') return refuseSpent(refused, reason, limit);
     const spent = limit.spend();
-    if (typeof spent === 'object') return refuseLater(refused, spent, limit);
-    return spent === undefined ? refused : refuseSpent(refused, spent, limit);
+    if (typeof spent === 'object') return refuseLater(outcome, spent, limit);
+    return spent === undefined ? outcome : refuseSpent(refused, spent, limit);
   }
 }
 
-async function refuseLater(refused: Refused, spending: Promise<Spent>, limit: FailureLimit): Promise<Outcome> {
+async function refuseLater(refused: RefusedOutcome, spending: Promise<Spent>, limit: FailureLimit): Promise<Outcome> {
   const spent = await spending;
   return spent === undefined ? refused : refuseSpent(refused, spent, limit);
 }

@@ -20,6 +20,7 @@ const defaults: { [name: string]: string } = {
   hide_token_route: 'off',
   rate_limit_key: 'off',
   rate_limit_key_burst: '0',
+  oauth_resource: '',
 };
 
 const parse = (given: { [name: string]: string }, hasJwksUrl = false) =>
@@ -36,6 +37,7 @@ describe('parseLocationSettings', () => {
       hide_token_route: 'on',
       rate_limit_key: '60/m',
       rate_limit_key_burst: '20',
+      oauth_resource: 'https://api.example/mcp',
     };
     expect(parse(given)).toEqual({
       jwt: { audiences: ['a', 'b'], issuers: ['https://i'], leewaySeconds: 5 },
@@ -43,6 +45,8 @@ describe('parseLocationSettings', () => {
       requiredScopes: ['models', 'chat'],
       requiredScope: 'models  chat',
       hidesTokenRoute: true,
+      resource: 'https://api.example/mcp',
+      metadataUrl: 'https://api.example/.well-known/oauth-protected-resource/mcp',
       keyLimit: { intervalMs: 1000, burst: 20 },
     });
     expect(parse({})).toMatchObject({ requiredScopes: [], hidesTokenRoute: false, keyLimit: null });
