@@ -3,8 +3,8 @@
 // again, since the zone with its keys may have been cleared.
 
 import { decide } from '../../auth/decide.js';
-import { refusals, type Reason } from '../../auth/refusals.js';
-import { carriedOfAdmitted, carriedForAudit, type CarriedValue } from '../../auth/identity_headers.js';
+import { refusals } from '../../auth/refusals.js';
+import type { CarriedValue } from '../../auth/identity_headers.js';
 import { limitVariables } from '../../auth/limit_headers.js';
 import { refuse, type Refused, type Verdict } from '../../auth/verdict.js';
 import type { CacheLevel } from '../../monitoring/buckets.js';
@@ -25,6 +25,7 @@ import {
   ownSource,
 } from './question.js';
 import {
+  carriedOf,
   charge,
   chargeLater,
   keepOutcome,
@@ -32,6 +33,7 @@ import {
   type Outcome,
   type PendingCharge,
   type RefusedOutcome,
+  refuseSpent,
 } from './outcome.js';
 import { sendPrincipal, sendVerdict, sendRefusal } from './refusal.js';
 import { recallHere } from './verdict_cache.js';
@@ -57,10 +59,6 @@ function sendOutcome(r: NginxHTTPRequest, outcome: Outcome, subprotocols: string
   if (outcome.limit !== undefined) headersOut['X-Keygate-Limit'] = outcome.limit;
   if (subprotocols !== '') headersOut['X-Keygate-Subprotocols'] = subprotocols;
   r.return(204);
-}
-
-function carriedOf(outcome: Outcome): CarriedValue[] {
-  return outcome.admitted ? carriedOfAdmitted : carriedForAudit;
 }
 
 /**
@@ -242,10 +240,6 @@ class Attempt {
 async function refuseLater(refused: RefusedOutcome, spending: Promise<Spent>, limit: FailureLimit): Promise<Outcome> {
   const spent = await spending;
   return spent === undefined ? refused : refuseSpent(refused, spent, limit);
-}
-
-function refuseSpent({ principal }: Refused, reason: Reason, limit: FailureLimit): Outcome {
-  return { admitted: false, reason, principal, retryAfterMs: limit.retryAfterMs() };
 }
 
 // A failure of ours is not decided again: after a wait of up to 2 s, a second wait would not help.

@@ -5,7 +5,10 @@ import type { AnswerDetails } from '../../auth/answer.js';
 import type { LocationSettings } from '../../auth/location_settings.js';
 import { formatLimit } from '../../auth/limit_headers.js';
 import { retryAfterMs } from '../../auth/rate_limit.js';
+import { carriedForAudit, carriedOfAdmitted, type CarriedValue } from '../../auth/identity_headers.js';
 import { lackingScopes, refusePrincipal, type Admitted, type Refused } from '../../auth/verdict.js';
+import type { Reason } from '../../auth/refusals.js';
+import type { FailureLimit } from '../limits/failure_limit.js';
 import type { Taken } from '../limits/bucket.js';
 import type { Ask } from '../limits/lease.js';
 import { chargeRequest, chargeStore } from '../limits/principal_limit.js';
@@ -81,4 +84,14 @@ export function withDetails({ reason, principal }: Refused, settings: LocationSe
   const isLacking = reason === 'insufficient_scope' && principal !== undefined;
   const lackingScope = isLacking ? lackingScopes(principal.scopes, requiredScopes).join(' ') : '';
   return { admitted: false, reason, principal, requiredScope, lackingScope, metadataUrl };
+}
+
+/** What an answer carries of the principal of an outcome. */
+export function carriedOf(outcome: Outcome): CarriedValue[] {
+  return outcome.admitted ? carriedOfAdmitted : carriedForAudit;
+}
+
+/** Refuses a request whose sender has sent too many wrong credentials. */
+export function refuseSpent({ principal }: Refused, reason: Reason, limit: FailureLimit): Outcome {
+  return { admitted: false, reason, principal, retryAfterMs: limit.retryAfterMs() };
 }

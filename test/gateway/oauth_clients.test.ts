@@ -1,6 +1,7 @@
-// A client of MCP that has no token yet, at a real nginx: it learns from the challenge and the metadata where to get one.
+// A client of MCP that has no token yet, at a real nginx: the challenge and the metadata say where to get one.
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { extractWWWAuthenticateParams } from '@modelcontextprotocol/sdk/client/auth.js';
 import { ClientCredentialsProvider } from '@modelcontextprotocol/sdk/client/auth-extensions.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
@@ -83,7 +84,7 @@ describe.each(variants)('$name: OAUTH_RESOURCE', (variant) => {
     await upstream?.close();
   });
 
-  it('leads the client of the MCP SDK to a token with the scopes that are needed', async () => {
+  it('leads the client of the MCP SDK to a token, and to another after a 403', async () => {
     const server = await startIssuer(signer);
     const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
     const places = { [new URL(resource).origin]: gateway.url, [issuer]: server.url };
@@ -93,7 +94,11 @@ describe.each(variants)('$name: OAUTH_RESOURCE', (variant) => {
       visited.push(`${origin}${pathname}`);
       return fetchOfUndici(`${places[origin]}${pathname}`, { ...init, dispatcher });
     };
-    const authProvider = new ClientCredentialsProvider({ clientId: 'agent', clientSecret: 'secret' });
+    const authProvider = new ClientCredentialsProvider({
+      clientId: 'agent',
+      clientSecret: 'secret',
+      expectedIssuer: issuer,
+    });
     const transport = new StreamableHTTPClientTransport(new URL(resource), {
       authProvider,
       fetch: fetchThere as unknown as typeof fetch,
@@ -104,12 +109,22 @@ describe.each(variants)('$name: OAUTH_RESOURCE', (variant) => {
     await client.close();
     expect(visited).toContain(`https://mcp.example${wellKnown}/mcp`);
     expect(visited).toContain(`${issuer}/.well-known/oauth-authorization-server`);
-    expect(server.asked.map((one) => [one.get('scope'), one.get('resource')])).toEqual([
-      ['mcp tools', resource],
-      ['mcp tools', resource], // after the 403: all of them, or the next token would lack the others
-    ]);
+    // Twice, since the first token lacks a scope. This way in takes no scope from a challenge; the next test has it.
+    expect(server.asked.map((one) => one.get('resource'))).toEqual([resource, resource]);
     await server.close();
     await dispatcher.close();
+  });
+
+  it('has challenges that the MCP SDK reads: all scopes that are needed, where a token lacks one', async () => {
+    const read = async (headers: { [name: string]: string }) => {
+      const challenge = (await gateway.send('/mcp', { headers })).headers['www-authenticate'] as string;
+      return extractWWWAuthenticateParams(new Response('', { headers: { 'www-authenticate': challenge } }));
+    };
+    const resourceMetadataUrl = new URL(`https://mcp.example${wellKnown}/mcp`);
+    const needed = { resourceMetadataUrl, scope: 'mcp tools' };
+    expect(await read({})).toEqual({ ...needed, error: undefined });
+    expect(await read({ 'x-api-key': 'wrong' })).toEqual({ ...needed, error: 'invalid_token' });
+    expect(await read({ 'x-api-key': 'other-key' })).toEqual({ ...needed, error: 'insufficient_scope' });
   });
 
   it.each([wellKnown, `${wellKnown}/mcp`, `${wellKnown}?resource=x`])(
