@@ -2,6 +2,7 @@
 
 import { headerNamesForm, parseHeaderNames } from './credential_headers.js';
 import { makeLimit, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
+import { parseResource, resourceForm } from './resource_metadata.js';
 import type { TargetSettings } from './target.js';
 import type { JwtSettings } from './token_rules.js';
 
@@ -13,6 +14,10 @@ export interface LocationSettings extends TargetSettings {
   requiredScopes: string[];
   /** The required scopes as the operator wrote them, for the challenge. */
   requiredScope: string;
+  /** The identifier of the protected resource (RFC 9728); empty for none. */
+  resource: string;
+  /** Where OAuth clients find its metadata: a URL for the challenge; empty for none. */
+  metadataUrl: string;
   /** The limit of each principal that has none of its own; null for none. */
   keyLimit: RateLimit | null;
 }
@@ -31,9 +36,13 @@ export const askedSettings = [
   'hide_token_route',
   'rate_limit_key',
   'rate_limit_key_burst',
+  'oauth_resource',
 ] as const;
 
-type AskedValues = [string, string, string, string, string, string, string, string, string];
+type Texts<Names extends readonly string[]> = { -readonly [Place in keyof Names]: string };
+type AskedValues = Texts<typeof askedSettings>;
+
+const noMetadata = { url: '' };
 
 const maxScopeCharacters = 512; // a refusal names the scopes, and nginx has a single small buffer for a verdict
 
@@ -61,13 +70,15 @@ export function furtherHeaders(joined: string): string {
 export function parseLocationSettings(joined: string, around: Surroundings): LocationSettings | { fault: string } {
   const parts = joined.split('\t');
   if (parts.length !== askedSettings.length) return { fault: 'a keygate setting holds a tab' };
-  const [headers, audience, issuer, providers, leeway, scope, hidden, rate, burst] = parts as AskedValues;
+  const [headers, audience, issuer, providers, leeway, scope, hidden, rate, burst, resource] = parts as AskedValues;
   if (!/^\d{1,4}$/.test(leeway)) return { fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' };
   if (hidden !== 'on' && hidden !== 'off') return { fault: '$keygate_hide_token_route: expected on or off' };
   const credentialHeaders = parseCredentialHeaders(headers, around.sentHeaders);
   if ('fault' in credentialHeaders) return credentialHeaders;
   const keyLimit = parseKeyLimit(rate, burst);
   if (keyLimit !== null && 'fault' in keyLimit) return keyLimit;
+  const metadata = resource === '' ? noMetadata : parseResource(resource);
+  if (metadata === undefined) return { fault: `$keygate_oauth_resource: expected ${resourceForm}` };
   if (scope.length > maxScopeCharacters)
     return { fault: `$keygate_require_scope: expected at most ${maxScopeCharacters} characters` };
   if (around.hasJwksUrl && (audience === '' || issuer === '')) {
@@ -87,6 +98,8 @@ export function parseLocationSettings(joined: string, around: Surroundings): Loc
     requiredScopes: scope.split(' ').filter((one) => one !== ''),
     requiredScope: scope,
     hidesTokenRoute: hidden === 'on',
+    resource,
+    metadataUrl: metadata.url,
     keyLimit,
   };
 }

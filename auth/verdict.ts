@@ -87,6 +87,11 @@ export function isScopeToken(text: string): boolean {
   return text !== '' && text.indexOf(' ') < 0 && scopeTokens.test(text);
 }
 
+/** The required scopes that are not held. */
+export function lackingScopes(held: string[], required: string[]): string[] {
+  return required.filter((scope) => held.indexOf(scope) < 0);
+}
+
 /** Whether all required scopes are held; true where no scope is required. */
 export function holdsScopes(held: string[], required: string[]): boolean {
   return required.every((scope) => held.indexOf(scope) >= 0);

@@ -1,5 +1,6 @@
 // Settings that are good one by one and not together.
 
+import { authorizationServers } from '../auth/resource_metadata.js';
 import { makeLimit, parseRate } from '../auth/rate_limit.js';
 import { findClusterConflicts } from './cluster.js';
 import type { Values } from './table.js';
@@ -31,6 +32,10 @@ export function findConflicts(values: Values): string[] {
   }
   if (JWKS_URL !== undefined && JWT_AUDIENCE === undefined) {
     faults.push('JWT_AUDIENCE: expected the audiences to accept, or the word any, as JWKS_URL is set');
+  }
+  const { OAUTH_RESOURCE, OAUTH_SERVERS = JWT_ISSUER } = values;
+  if (OAUTH_RESOURCE !== undefined && authorizationServers(splitList(OAUTH_SERVERS)).length === 0) {
+    faults.push('OAUTH_SERVERS: expected who gives tokens, as OAUTH_RESOURCE is set and JWT_ISSUER has no https URL');
   }
   const hasJwks = JWKS_URL !== undefined || JWKS_PATH !== undefined;
   const mintIssuer = MINT_ISSUER ?? 'keygate';

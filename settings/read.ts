@@ -47,6 +47,7 @@ export interface Settings {
   requireScope: string | undefined;
   /** In lower case. */
   credentialHeaders: string[];
+  oauthResource: string | undefined;
   forwardCredential: boolean;
   jwtTtlSeconds: number;
   jwtAlg: 'RS256' | 'ES256' | 'EdDSA';
@@ -193,6 +194,7 @@ function jwtSettings(given: Values, values: Filled) {
     jwtProviders: toPath(given.JWT_PROVIDERS),
     requireScope: given.REQUIRE_SCOPE,
     credentialHeaders: parseHeaderNames(given.CREDENTIAL_HEADERS ?? '') ?? [],
+    oauthResource: given.OAUTH_RESOURCE,
     forwardCredential: values.FORWARD_CREDENTIAL === 'on',
     jwtTtlSeconds: Number(values.JWT_TTL),
     jwtAlg: values.JWT_ALG as Settings['jwtAlg'],

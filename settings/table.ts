@@ -4,6 +4,7 @@
 import { isIP } from 'node:net';
 import { headerNamesForm, parseHeaderNames } from '../auth/credential_headers.js';
 import { maxBurst, parseRate, rateForm } from '../auth/rate_limit.js';
+import { parseResource, resourceForm } from '../auth/resource_metadata.js';
 import { debianSuites } from '../nginx/versions.js';
 import { parseRedisUrl } from './redis_url.js';
 
@@ -124,6 +125,16 @@ export const table = {
     nginx: 'location',
     expected: headerNamesForm,
     isValid: (value: string) => parseHeaderNames(value) !== undefined,
+  },
+  OAUTH_RESOURCE: {
+    nginx: 'location',
+    expected: resourceForm,
+    isValid: (value: string) => parseResource(value) !== undefined,
+  },
+  OAUTH_SERVERS: {
+    nginx: 'location',
+    expected: 'https URLs separated by commas',
+    isValid: (value: string) => value.split(',').every((one) => httpsUrl.isValid(one)),
   },
   FORWARD_CREDENTIAL: { nginx: 'location', standard: 'off', ...oneOf('on', 'off') },
   JWT_TTL: { standard: '3600', ...whole(1, 31536000) },

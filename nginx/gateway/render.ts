@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseResource } from '../../auth/resource_metadata.js';
 import { requestIdPattern } from '../../auth/request_id.js';
 import type { RateLimit, Settings } from '../../settings/read.js';
 import { formatListen, renderMetrics, type MetricsFacts } from './render_metrics.js';
@@ -66,6 +67,7 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
   delete files['keygate/since_1_29_3.conf']; // or refusals would have these headers, and X-Request-Id, twice
   files['gateway/upstream.conf'] = renderUpstream(facts);
   files['gateway/to_upstream.conf'] = renderToUpstream(settings, facts);
+  files['gateway/resource.conf'] = renderResource(settings.oauthResource);
   files['gateway/pages.conf'] = renderPages(settings.corsOrigins);
   files['gateway/jwks.conf'] = renderJwks(settings, facts);
   Object.assign(files, renderMetrics(files['keygate/metrics.conf'] as string, settings, facts));
@@ -226,6 +228,12 @@ function renderPages(origins: string[]): string {
   if (origins.length === 0) return '# CORS_ORIGINS: none\n';
   const lines = origins.map((origin) => `    ${origin} $http_origin;\n`).join('');
   return `map $http_origin $keygate_page_origin {\n${lines}    default none;\n}\n`;
+}
+
+function renderResource(resource: string | undefined): string {
+  if (resource === undefined) return '# OAUTH_RESOURCE: not set\n';
+  const paths = parseResource(resource)?.paths ?? [];
+  return paths.map((path) => `location = ${path} { include keygate/resource_metadata.conf; }\n`).join('');
 }
 
 function renderJwks(settings: Settings, facts: GatewayFacts): string {

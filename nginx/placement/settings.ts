@@ -8,7 +8,7 @@ import { askedIn, quote, readPath, serverOf, type Finding, type Level } from '..
 
 /** Settings that go with a question; an operator's own question (ask.conf) sets all of them. */
 const asked: readonly string[] = askedSettings;
-const inLocations = [...asked, 'forward_credential', 'identity_headers', 'cors_preflight'];
+const inLocations = [...asked, 'forward_credential', 'oauth_servers', 'identity_headers', 'cors_preflight'];
 
 /** The value of a setting in a level; undefined where the configuration does not give it. */
 export function settingIn(level: Level, name: string, { settings, all }: Configuration): string | undefined {
@@ -93,8 +93,7 @@ function mayMatch({ modifier, path: pattern }: { modifier: string; path: string 
 }
 
 // Settings that are off unless somebody sets them: a question needs a line only where another location has one.
-const isOffAtFirst = (name: string) =>
-  name.startsWith('rate_limit_') || ['credential_headers', 'jwt_providers'].includes(name);
+const isOffAtFirst = (name: string) => /^(?:rate_limit_.*|credential_headers|jwt_providers|oauth_resource)$/.test(name);
 
 /** Finds settings that an operator's own question (ask.conf) leaves to the `set` lines of another location. */
 export function checkQuestion(level: Level, { all }: Configuration): Finding[] {

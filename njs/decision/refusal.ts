@@ -15,8 +15,10 @@ import type { RefusedOutcome } from './outcome.js';
  * sets the headers that all refusals share.
  */
 export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
-  const { reason, retryAfterMs = 1000 } = outcome;
-  const { status, headers, body } = formatRefusal(reason, { retryAfterMs }); // locations.conf adds the scopes
+  const { reason, retryAfterMs = 1000, lackingScope, metadataUrl } = outcome;
+  const requiredScope = hasRoomForScopes(outcome) ? outcome.requiredScope : undefined;
+  const details = { retryAfterMs, lackingScope, metadataUrl, requiredScope };
+  const { status, headers, body } = formatRefusal(reason, details);
   const headersOut = r.headersOut;
   for (let i = 0; i < headers.length; i++) {
     const [name, value] = headers[i] as [string, string];
@@ -28,6 +30,12 @@ export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void 
   headersOut['X-Keygate-Body'] = body;
   headersOut['X-Keygate-Reason'] = reason;
   r.return(status === 401 ? 401 : 403, ''); // without a body nginx would send a page, and close the connection
+}
+
+// Of a verdict with a principal the buffer of ask.conf has no room for the scopes. locations.conf adds them to
+// insufficient_scope, and the metadata name them to OAuth clients.
+function hasRoomForScopes({ reason, principal }: RefusedOutcome): boolean {
+  return reason !== 'insufficient_scope' && principal === undefined;
 }
 
 // Headers of a refusal that the verdict carries under names of ours (nginx/snippets/verdict.conf).

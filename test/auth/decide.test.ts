@@ -16,6 +16,8 @@ const now = 1_800_000_000;
 const settings: LocationSettings = {
   jwt: { issuers: 'any', audiences: 'any', leewaySeconds: 30 },
   credentialHeaders: [],
+  resource: '',
+  metadataUrl: '',
   requiredScopes: [],
   requiredScope: '',
   hidesTokenRoute: true,

@@ -21,6 +21,7 @@ const defaults: { [name: string]: string } = {
   hide_token_route: 'off',
   rate_limit_key: 'off',
   rate_limit_key_burst: '0',
+  oauth_resource: '',
 };
 
 const parse = (given: { [name: string]: string }, hasJwksUrl = false) =>
@@ -38,6 +39,7 @@ describe('parseLocationSettings', () => {
       hide_token_route: 'on',
       rate_limit_key: '60/m',
       rate_limit_key_burst: '20',
+      oauth_resource: 'https://api.example/mcp',
     };
     expect(parse(given)).toEqual({
       jwt: { audiences: ['a', 'b'], issuers: ['https://i'], providers: ['corp', 'pool'], leewaySeconds: 5 },
@@ -45,6 +47,8 @@ describe('parseLocationSettings', () => {
       requiredScopes: ['models', 'chat'],
       requiredScope: 'models  chat',
       hidesTokenRoute: true,
+      resource: 'https://api.example/mcp',
+      metadataUrl: 'https://api.example/.well-known/oauth-protected-resource/mcp',
       keyLimit: { intervalMs: 1000, burst: 20 },
     });
     expect(parse({})).toMatchObject({ requiredScopes: [], hidesTokenRoute: false, keyLimit: null });

@@ -78,6 +78,7 @@ const ofOurOwn = [
   'to_sidecar.conf',
   'unchanged.conf',
   'refusal.conf',
+  'resource_metadata.conf',
   'metrics_server.conf',
 ];
 const inOurServer = [

@@ -59,6 +59,7 @@ const locations = ['', 'one', 'any'].flatMap((audience) =>
         scope === '' ? 'on' : 'off',
         'off',
         '0',
+        '',
       ]),
     ),
   ),
