@@ -40,7 +40,7 @@ const allowed: { [snippet: string]: Allowed } = {
   'request_id.conf': http('map'),
   'decision_address.conf': http('upstream'),
   'decision_asker.conf': http('map'),
-  'decision_server.conf': http('js_shared_dict_zone', 'include', 'map', 'server'),
+  'decision_server.conf': http('js_shared_dict_zone', 'js_var', 'include', 'map', 'server'),
   'decision_listen.conf': server('listen'),
   'metrics.conf': http('js_shared_dict_zone', 'map', 'js_set', 'log_format', 'limit_conn_zone', 'server'),
   'count_requests.conf': server('js_engine', 'js_import'),

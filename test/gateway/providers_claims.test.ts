@@ -86,6 +86,12 @@ describeAtOnce('claims for the upstream', (variant) => {
       told: { 'x-auth-claim-email': 'al@corp.example' },
     });
     expect(await upstreamOf(gateway, '/', { 'x-api-key': 'plain', ...forged })).toEqual({ status: 200, told: {} });
+    const long = 'x'.repeat(256);
+    const names = ['email', 'https://x/level', 'plan', 'beta', 'object', 'deep', 'huge'];
+    const most = Object.fromEntries(names.map((name) => [name, long]));
+    const token = await signer.sign({ iss, sub: long, tenant: { id: long }, ...most });
+    const { status, told } = await upstreamOf(gateway, '/', { authorization: `Bearer ${token}` });
+    expect([status, ...Object.values(told)]).toEqual([200, ...Array<string>(8).fill(long)]);
   }, 60000);
 
   it('want a restart when the list changes: until then a new one is not sent, and the log says so', async () => {
