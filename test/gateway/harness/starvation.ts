@@ -1,0 +1,61 @@
+// How long a busy machine kept processes waiting for a core, by the kernel's own account (/proc/PID/schedstat): so a
+// test can say how late a program was, apart from how late the machine was.
+
+import { readFileSync } from 'node:fs';
+
+export interface Starvation {
+  /** Milliseconds that the processes of these roles waited, all together, from one time to another (Date.now). */
+  waitedMs: (roles: string[], fromMs: number, toMs: number) => number;
+  stop: () => void;
+}
+
+interface Sample {
+  atMs: number;
+  waitedMs: { [role: string]: number };
+}
+
+const everyMs = 100;
+
+/** @param roles the processes of each role at the moment; they may change */
+export function watchStarvation(roles: { [role: string]: () => number[] }): Starvation {
+  const samples: Sample[] = [];
+  const last = new Map<number, number>();
+  const sums: { [role: string]: number } = {};
+  const take = () => {
+    for (const [role, pids] of Object.entries(roles))
+      for (const pid of pids()) {
+        const waited = readWaitedMs(pid);
+        sums[role] = (sums[role] ?? 0) + Math.max(0, waited - (last.get(pid) ?? waited));
+        last.set(pid, waited);
+      }
+    samples.push({ atMs: Date.now(), waitedMs: { ...sums } });
+  };
+  take();
+  const timer = setInterval(take, everyMs);
+  const firstAfter = (ms: number) => samples.find(({ atMs }) => atMs >= ms) ?? (samples.at(-1) as Sample);
+  return {
+    waitedMs: (asked, fromMs, toMs) => {
+      const from = firstAfter(fromMs - everyMs);
+      const to = firstAfter(toMs + everyMs); // what a process waited is known when it has run again
+      return asked.reduce((sum, role) => sum + (to.waitedMs[role] ?? 0) - (from.waitedMs[role] ?? 0), 0);
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+function readWaitedMs(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
+  } catch {
+    return 0; // it has ended
+  }
+}
+
+/** The processes that a process has started. */
+export function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
