@@ -1,7 +1,7 @@
 // `npm run bench`: what Keygate costs, beside plain nginx of the same binary and beside its peers.
 // --quick: fewer and shorter rounds, and nothing is written. --burst: only thousands of requests at once.
 // --limits: only what a limit adds. --metrics: only what counting costs. --leases: limits over several nodes, with the
-// store of REDIS_URL.
+// store of REDIS_URL. --revocations: how soon all nodes of a cluster refuse, likewise.
 // --json: the figures as one line of JSON at the end.
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,6 +19,7 @@ import { measurePeers } from './peers.js';
 import { measureMetrics, sayMetrics } from './metrics.js';
 import { pause } from './processes.js';
 import { writeReport } from './report.js';
+import { measureRevocations } from './revocations.js';
 import { measureRows, type Figures } from './rows.js';
 import { formatSpread } from './spread.js';
 import { aimKnown, makeStand, say, startMs, type Scale, type Stand } from './stand.js';
@@ -31,6 +32,7 @@ const { values: options } = parseArgs({
     limits: { type: 'boolean' },
     metrics: { type: 'boolean' },
     leases: { type: 'boolean' },
+    revocations: { type: 'boolean' },
     json: { type: 'boolean' },
   },
 });
@@ -51,12 +53,13 @@ const quick: Scale = {
   streamRounds: 2,
 };
 
-if (options.leases !== true) checkWrk();
+if (options.leases !== true && options.revocations !== true) checkWrk();
 const dir = mkdtempSync(join(tmpdir(), 'keygate-bench-'));
 const stops: Stand['stops'] = [];
 try {
   const few = { ...(options.limits === true ? full : quick), freshTokens: 1 };
   if (options.leases === true) await measureLeases();
+  else if (options.revocations === true) await measureRevocations(dir, stops);
   else if (options.limits === true) sayLimits(await measureLimits(await makeStand(dir, few, stops)));
   else if (options.burst === true) sayBurst(await measureBurst(await makeStand(dir, few, stops)));
   else if (options.metrics === true) sayMetrics(await measureMetrics(await makeStand(dir, few, stops)));

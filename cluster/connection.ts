@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import type { ClusterSettings } from '../settings/cluster.js';
 import { describeStore, describeStoreFault, lostCodes, replyCode, StoreAway, StoreRefused } from './store_fault.js';
-import { askSentinels, openClient, type OpenedClient, type StoreClient } from './store_client.js';
+import { askSentinels, loadPackage, openClient, type OpenedClient, type StoreClient } from './store_client.js';
 
 export type { StoreClient };
 
@@ -89,6 +89,7 @@ class KeptConnection {
 
   async connect(): Promise<void> {
     try {
+      await loadPackage(); // is no part of the time that the store has
       const opened = await openWithin(this.settings, this.closed.signal);
       this.opened = opened;
       opened.client.on('error', (error) => this.lose(opened, describeStoreFault(error)));

@@ -101,13 +101,11 @@ async function rotate({ cluster, choose, nodes }: Admin): Promise<void> {
 
 async function revokeSigner(admin: Admin): Promise<void> {
   const { clients, choose } = admin;
-  const kids = [...clients.signers.keys()];
-  if (kids.length === 0) return;
-  const kid = choose.of(kids);
+  const used = [...clients.signers].filter(([, { revocations }]) => revocations.length === 0);
+  if (used.length === 0) return;
+  const [kid, { revocations }] = choose.of(used);
   const signed = [...clients.tokens].filter((token) => token.kid === kid);
-  const { revocations } = clients.signers.get(kid) as { revocations: Change[] };
   const revoking = revoke(admin, ['jwks', 'revoke', kid], [revocations]);
-  clients.signers.delete(kid);
   signed.forEach((token) => clients.tokens.delete(token));
   await heat(admin, signed.slice(0, 3), revoking);
 }
@@ -141,7 +139,8 @@ async function administer(admin: Admin, endMs: number): Promise<void> {
 }
 
 async function addLimited(cluster: ChaosCluster, user: string, rate: string, burst: number) {
-  const made = await cluster.keygate(0, 'key', 'new', user, '--rate', rate, '--burst', String(burst));
+  const making = () => cluster.keygate(0, 'key', 'new', user, '--rate', rate, '--burst', String(burst));
+  const made = (await making()) ?? (await making()) ?? (await making());
   if (made === undefined) throw new Error(`no key for ${user}`);
   const headers = { 'x-api-key': made.printed['key'] as string };
   const limit: RateLimit = { intervalMs: parseRate(rate) as number, burst };
@@ -195,34 +194,8 @@ describe(`five nodes in trouble (${variant.name}, REDIS_DOWN=${down}, CHAOS_SEED
           `${unkept.length}), most over a limit ${excess.join(' and ')}; ` +
           `${lateMs.length} times last admitted after a revocation, where the store was reached: median ` +
           `${quantile(lateMs, 0.5)} ms, p99 ${quantile(lateMs, 0.99)} ms, longest ${quantile(lateMs, 1)} ms; ` +
-          `${excused} excused, ${early} early`,
+          `${excused.length} excused, ${early} early\n${excused.join('\n')}`,
       );
-      if (process.env['CHAOS_FAULTS'] !== undefined) {
-        console.log(faults.join('\n'));
-        const logged = cluster.nodes.map((node) => node.errorLog().match(/lease gave status \d+/g) ?? []);
-        console.log(
-          JSON.stringify(
-            logged.map((lines) =>
-              lines.reduce<{ [line: string]: number }>((sum, line) => ({ ...sum, [line]: (sum[line] ?? 0) + 1 }), {}),
-            ),
-          ),
-        );
-        console.log(
-          unkept
-            .map(
-              ({ node, startMs, endMs }) => `${node} ${new Date(startMs).toISOString().slice(17)} ${endMs - startMs}`,
-            )
-            .join('\n'),
-        );
-        console.log(
-          outages
-            .map(
-              ({ part, fromMs, toMs }) =>
-                `${part} ${new Date(fromMs).toISOString().slice(17)} ${new Date(toMs).toISOString().slice(17)}`,
-            )
-            .join('\n'),
-        );
-      }
       expect(judged.violations).toEqual([]);
       expect(Math.max(...excess)).toBeLessThanOrEqual(0);
       expect(Object.keys(ofLimits.counts).filter((status) => !['0', '200', '429', '503'].includes(status))).toEqual([]);
@@ -239,6 +212,7 @@ describe(`five nodes in trouble (${variant.name}, REDIS_DOWN=${down}, CHAOS_SEED
       const agent = new Agent({ rejectUnauthorized: false });
       for (const node of cluster.nodes.keys())
         for (const credential of [...clients.good, ...clients.tokens, ...clients.hot]) {
+          if (credential.revocations.some(({ atMs }) => atMs === Infinity)) continue; // its command failed
           const expected = credential.revocations.length > 0 ? 401 : 200;
           const answer = await ask(cluster.nodes[node] as Gateway, { node, credential, agent });
           expect([credential.user, node, answer.status]).toEqual([credential.user, node, expected]);

@@ -49,7 +49,7 @@ export interface Judged {
   /** For each revocation and node that reached the store: how long after it the last request was admitted, in ms. */
   lateMs: number[];
   /** Admissions later than promised, by less than the machine kept the node's processes waiting. */
-  excused: number;
+  excused: string[];
   /** Answers other than 200 to credentials that were good, and not known by every node yet. */
   early: number;
   counts: { [what: string]: number };
@@ -86,10 +86,11 @@ export function isReaching({ node, startMs, endMs }: Answer, outages: Outage[]):
 
 /** Judges all answers but those about limits. */
 export function judge({ answers, outages, waitedMs }: Judging): Judged {
-  const judged: Judged = { violations: [], lateMs: [], excused: 0, early: 0, counts: {} };
+  const judged: Judged = { violations: [], lateMs: [], excused: [], early: 0, counts: {} };
   const last = new Map<Change, Map<number, number>>();
-  const tell = (what: string, { node, startMs, body }: Answer) =>
-    judged.violations.push(`${new Date(startMs).toISOString()} node ${node}: ${what} ${body.slice(0, 120)}`);
+  const describe = (what: string, { node, startMs, body }: Answer) =>
+    `${new Date(startMs).toISOString()} node ${node}: ${what} ${body.slice(0, 120)}`;
+  const tell = (what: string, answer: Answer) => judged.violations.push(describe(what, answer));
 
   function judgeAdmitted(answer: Answer, credential: Credential): void {
     const { node, startMs, user } = answer;
@@ -101,8 +102,9 @@ export function judge({ answers, outages, waitedMs }: Judging): Judged {
       last.set(revocation, ofNode.set(node, Math.max(ofNode.get(node) ?? 0, startMs - revocation.atMs)));
       if (overMs <= 0) continue;
       const waited = waitedMs(node, revocation.atMs, startMs);
-      if (overMs <= waited) judged.excused++;
-      else tell(`${credential.user} admitted ${overMs} ms too late (waited ${Math.round(waited)} ms)`, answer);
+      const what = `${credential.user} admitted ${overMs} ms too late (waited ${Math.round(waited)} ms)`;
+      if (overMs <= waited) judged.excused.push(describe(what, answer));
+      else tell(what, answer);
     }
   }
 
