@@ -82,8 +82,6 @@ function revoke(node: Node, line: string) {
   });
 }
 
-const lineOf = (name: string) => `${name}:${name}`;
-
 /** Revokes keys one after the other on nodes in turn, and prints after how long all had refused. */
 export async function measureRevocations(dir: string, stops: Stand['stops']): Promise<void> {
   const upstream = createServer((_, response) => response.end('upstream')).listen(0, '127.0.0.1');
@@ -103,7 +101,7 @@ export async function measureRevocations(dir: string, stops: Stand['stops']): Pr
   const once200 = { agent: new Agent({ rejectUnauthorized: false }), status: 200, ms: startMs };
   await Promise.all(nodes.map(({ port }) => until(port, '/health/ready', once200)));
   const names = Array.from({ length: revocations }, (_, i) => `key-${i}-${randomBytes(12).toString('hex')}`);
-  await change(nodes[0] as Node, false, (content) => ({ ...content, keys: names.map(lineOf) }));
+  await change(nodes[0] as Node, false, (content) => ({ ...content, keys: names }));
   say(`${nodeCount} nodes are ready`);
   sayTimes(await measureEach(nodes, names));
 }
@@ -121,7 +119,7 @@ async function measureEach(nodes: Node[], names: string[]): Promise<number[]> {
     await Promise.all(clients.map(({ port, agent }) => until(port, '/v1/models', { ...asking, agent, status: 200 })));
     const begunMs = performance.now();
     const refused = clients.map(({ port, agent }) => until(port, '/v1/models', { ...asking, agent, status: 401 }));
-    await revoke(nodes[i % nodeCount] as Node, lineOf(name));
+    await revoke(nodes[i % nodeCount] as Node, name);
     await Promise.all(refused);
     times.push(performance.now() - begunMs);
     if (i % 50 === 49) say(`${i + 1} revocations`);

@@ -55,8 +55,10 @@ export async function startChaosCluster(count: number, variant: Variant, down: s
   const nodes = await Promise.all(settings.map((env) => startGateway({ variant, upstream, workers: 2, env })));
   await vi.waitFor(() => haveJoined(nodes), { timeout: 90000, interval: 200 });
   const starvation = watchStarvation({
-    store: () => [store.pid(), process.pid], // this process is the network between
-    ...Object.fromEntries(nodes.map((node, i) => [String(i), () => pidsOf(node)])),
+    store: () => [store.pid()],
+    network: () => [process.pid], // the links are here
+    ...Object.fromEntries(nodes.map(({ nginx }, i) => [`nginx ${i}`, () => childrenOf(nginx.pid)])),
+    ...Object.fromEntries(nodes.map((node, i) => [`sidecar ${i}`, () => pidOfSidecar(node)])),
   });
   const faults = makeFaults({ nodes, store, links, client: await store.client() });
   return {
@@ -64,7 +66,8 @@ export async function startChaosCluster(count: number, variant: Variant, down: s
     store,
     ...faults,
     keygate: (node, ...args) => runCommand(nodes[node] as Gateway, node, { ...settings[node] }, args),
-    waitedMs: (node, fromMs, toMs) => starvation.waitedMs(['store', String(node)], fromMs, toMs),
+    waitedMs: (node, fromMs, toMs) =>
+      starvation.waitedMs(['store', 'network', `sidecar ${node}`, `nginx ${node}`], fromMs, toMs),
     stop: async () => {
       starvation.stop();
       await Promise.all(nodes.map((node) => node.stop()));
@@ -84,8 +87,8 @@ async function haveJoined(nodes: Gateway[]): Promise<void> {
   }
 }
 
-function pidsOf({ nginx, sidecar }: Gateway): number[] {
-  return [...childrenOf(nginx.pid), ...(sidecar === undefined ? [] : [sidecar.pid])];
+function pidOfSidecar({ sidecar }: Gateway): number[] {
+  return sidecar === undefined ? [] : [sidecar.pid];
 }
 
 interface Parts {

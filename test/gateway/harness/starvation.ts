@@ -4,7 +4,10 @@
 import { readFileSync } from 'node:fs';
 
 export interface Starvation {
-  /** Milliseconds that the processes of these roles waited, all together, from one time to another (Date.now). */
+  /**
+   * Milliseconds that these roles waited, one after the other, from one time to another (Date.now). Of the processes of
+   * one role, which work side by side, the one counts that waited longest.
+   */
   waitedMs: (roles: string[], fromMs: number, toMs: number) => number;
   stop: () => void;
 }
@@ -22,12 +25,15 @@ export function watchStarvation(roles: { [role: string]: () => number[] }): Star
   const last = new Map<number, number>();
   const sums: { [role: string]: number } = {};
   const take = () => {
-    for (const [role, pids] of Object.entries(roles))
-      for (const pid of pids()) {
+    for (const [role, pids] of Object.entries(roles)) {
+      const waits = pids().map((pid) => {
         const waited = readWaitedMs(pid);
-        sums[role] = (sums[role] ?? 0) + Math.max(0, waited - (last.get(pid) ?? waited));
+        const more = waited - (last.get(pid) ?? waited);
         last.set(pid, waited);
-      }
+        return more;
+      });
+      sums[role] = (sums[role] ?? 0) + Math.max(0, ...waits);
+    }
     samples.push({ atMs: Date.now(), waitedMs: { ...sums } });
   };
   take();
