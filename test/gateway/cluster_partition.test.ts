@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ClusterFacts } from '../../cluster/node.js';
 import { readSnapshot } from '../../cluster/snapshot_file.js';
-import { clusterSecret, startTestNode, stopTestNodes, until, type TestNode } from './harness/nodes.js';
-import { makePartition, type Partition } from './harness/partition.js';
+import { clusterSecret, startTestNode, stopTestNodes, until, type TestNode } from '../cluster/harness/nodes.js';
+import { makePartition, type Partition } from '../cluster/harness/partition.js';
 
 const program = join(import.meta.dirname, '../../dist/verifier.js');
 const stateDir = mkdtempSync(join(tmpdir(), 'keygate-cut-off-'));
