@@ -6,6 +6,7 @@ import type { RateLimit } from '../auth/rate_limit.js';
 import { openBudgets } from '../cluster/budgets.js';
 import { openConnection, type Connection } from '../cluster/connection.js';
 import { parseRedisUrl } from '../settings/redis_url.js';
+import { lease } from '../verifier/lease_route.js';
 import { makeNode, type SimulatedNode } from './simulated_node.js';
 import { say } from './stand.js';
 
@@ -32,11 +33,12 @@ export interface LeaseFigures {
   excess: number;
   /** The part of the requests that asked the store. */
   asked: number;
-  /** How many questions had no answer in time: the node then goes on with its share of the limit. */
+  /** How many questions had no answer in time: their requests are refused. */
   unanswered: number;
 }
 
 const seconds = 8;
+const facts = { storeUp: true, stalenessSeconds: 0, joined: true };
 
 /** Measures one load on nodes of their own. */
 async function measureLoad(connection: Connection, load: Load): Promise<LeaseFigures> {
@@ -48,11 +50,11 @@ async function measureLoad(connection: Connection, load: Load): Promise<LeaseFig
       const budgets = openBudgets({ connection, digest: (content) => content });
       return makeNode({
         now: Date.now,
-        ask: async ({ budget, want, spent, ...kept }) => {
+        ask: async (question) => {
           asked++;
-          const grant = await budgets.ask(budget, kept, { want, spent });
-          if (grant === undefined) unanswered++;
-          return grant === undefined ? { away: true, nodes: count } : { ...grant, nodes: count };
+          const answer = await lease({ facts: () => ({ ...facts, nodes: count }), budgets }, question);
+          if (!('granted' in answer)) unanswered++;
+          return answer;
         },
       });
     }),

@@ -14,8 +14,8 @@ export interface LeaseQuestion extends RateLimit {
 export interface NodeOptions {
   /** The node's wall clock, in milliseconds. */
   now: () => number;
-  /** Answers as the sidecar's route `lease` does; undefined where there is no answer. */
-  ask: (question: LeaseQuestion) => Promise<object | undefined>;
+  /** Answers as the sidecar's route `lease` does; a number is a status of nginx for no answer. */
+  ask: (question: LeaseQuestion) => Promise<object | number>;
 }
 
 export interface SimulatedNode {
@@ -98,8 +98,8 @@ export async function makeNode({ now, ask }: NodeOptions): Promise<SimulatedNode
     error: () => undefined,
     subrequest: async (_path: string, { body }: { body: string }) => {
       const answer = await ask(JSON.parse(body) as LeaseQuestion);
-      return answer === undefined
-        ? { status: 504, headersOut: {} }
+      return typeof answer === 'number'
+        ? { status: answer, headersOut: {} }
         : { status: 200, headersOut: { 'Content-Type': media }, responseText: JSON.stringify(answer) };
     },
   };

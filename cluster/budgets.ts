@@ -3,7 +3,8 @@
 
 import type { RateLimit } from '../auth/rate_limit.js';
 import { budgetScript } from './budget_script.js';
-import type { Connection } from './connection.js';
+import { within, type Connection } from './connection.js';
+import { StoreRefused } from './store_fault.js';
 
 /** What the store grants. Times are milliseconds from the moment of the answer. */
 export interface Grant {
@@ -15,12 +16,14 @@ export interface Grant {
 }
 
 export interface Budgets {
-  /**
-   * Asks for requests of a budget.
-   * @returns undefined where the store does not answer in time
-   */
-  ask: (budget: string, limit: RateLimit, wanted: Wanted) => Promise<Grant | undefined>;
+  /** Asks for requests of a budget. */
+  ask: (budget: string, limit: RateLimit, wanted: Wanted) => Promise<Granted>;
 }
+
+/**
+ * `late`: the store has not answered in time, and may be there. Undefined: it is away, or refuses.
+ */
+export type Granted = Grant | 'late' | undefined;
 
 export interface Wanted {
   /** How many requests to grant at most; 0 only looks. */
@@ -30,13 +33,13 @@ export interface Wanted {
 }
 
 export interface BudgetsOptions {
-  connection: Pick<Connection, 'runScript' | 'name'>;
+  connection: Pick<Connection, 'runScript' | 'name' | 'isAway'>;
   /** An HMAC under a key of the cluster: whoever reads the store learns no subject and no address. */
   digest: (content: string) => string;
 }
 
 interface Question extends Wanted {
-  answer: (grant: Grant | undefined) => void;
+  answer: (granted: Granted) => void;
 }
 
 interface Call {
@@ -57,16 +60,17 @@ export function openBudgets({ connection, digest }: BudgetsOptions): Budgets {
     const want = questions.reduce((sum, question) => sum + question.want, 0);
     const spent = questions.reduce((sum, question) => sum + question.spent, 0);
     const values = [limit.intervalMs * 1000, limit.burst, want, spent].map(String);
-    const answer = await within(connection.runScript(budgetScript, [key], values)).catch(() => undefined);
+    const answer = await within(connection.runScript(budgetScript, [key], values), patienceMs).catch(noAnswer);
     const grant = readGrant(answer, want);
-    const granted =
-      grant === undefined
-        ? []
-        : shareOut(
-            grant.granted,
-            questions.map((question) => question.want),
-          );
-    questions.forEach((question, i) => question.answer(grant && { ...grant, granted: granted[i] ?? 0 }));
+    if (grant === undefined) {
+      const isLate = answer === undefined && !connection.isAway();
+      return questions.forEach((question) => question.answer(isLate ? 'late' : undefined));
+    }
+    const granted = shareOut(
+      grant.granted,
+      questions.map((question) => question.want),
+    );
+    questions.forEach((question, i) => question.answer({ ...grant, granted: granted[i] as number }));
   }
 
   function callAll(): void {
@@ -108,13 +112,11 @@ function readGrant(answer: unknown, want: number): Grant | undefined {
   return { granted, retryAfterMs: retryAfter / 1000, pendingMs: pending / 1000 };
 }
 
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
+// A store that refuses the script has answered.
+function noAnswer(error: unknown): unknown {
+  return error instanceof StoreRefused ? 'refused' : undefined;
 }
 
-function within(answer: Promise<unknown>): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => resolve(undefined), patienceMs);
-    answer.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import type { ClusterSettings } from '../settings/cluster.js';
 import { describeStore, describeStoreFault, lostCodes, replyCode, StoreAway, StoreRefused } from './store_fault.js';
-import { askSentinels, openClient, type OpenedClient, type StoreClient } from './store_client.js';
+import { askSentinels, loadPackage, openClient, type OpenedClient, type StoreClient } from './store_client.js';
 
 export type { StoreClient };
 
@@ -26,6 +26,11 @@ export interface Connection {
   /** The name of a value in the store: REDIS_PREFIX and the value's own name. */
   name: (value: string) => string;
   state: () => StoreState;
+  /**
+   * Whether the store is away for sure: a connection that ended or could not be made says so. A command without an
+   * answer in time does not, until the next attempt to connect has failed too.
+   */
+  isAway: () => boolean;
   /** Waits until the first attempt to connect has ended. */
   tried: () => Promise<StoreState>;
   close: () => void;
@@ -56,6 +61,7 @@ export function openConnection(settings: ClusterSettings, options: ConnectionOpt
     runScript: (script, keys, values) => kept.runScript(script, [String(keys.length), ...keys, ...values]),
     name: (value) => kept.name(value),
     state: () => kept.state,
+    isAway: () => kept.isAway,
     tried,
     close: () => kept.close(),
   };
@@ -63,6 +69,7 @@ export function openConnection(settings: ClusterSettings, options: ConnectionOpt
 
 class KeptConnection {
   state: StoreState = { isUp: false, reason: 'not connected yet' };
+  isAway = false;
   private opened: OpenedClient | undefined;
   private timer: NodeJS.Timeout | undefined;
   private checking: NodeJS.Timeout | undefined;
@@ -88,13 +95,16 @@ class KeptConnection {
 
   async connect(): Promise<void> {
     try {
+      await loadPackage(); // is no part of the time that the store has
       const opened = await openWithin(this.settings, this.closed.signal, this.connectTimeoutMs);
       this.opened = opened;
       opened.client.on('error', (error) => this.lose(opened, describeStoreFault(error)));
       const { channel } = this.options;
       if (channel !== undefined)
         await within(opened.client.subscribe(this.name(channel.name), channel.hear), this.timeoutMs);
-      if (this.opened === opened) this.setState({ isUp: true, reason: '' });
+      if (this.opened !== opened) return;
+      this.isAway = false;
+      this.setState({ isUp: true, reason: '' });
     } catch (error) {
       this.end(describeStoreFault(error));
     }
@@ -110,7 +120,8 @@ class KeptConnection {
       const code = replyCode(error);
       if (code === 'NOSCRIPT') throw error;
       const away = code === undefined ? new StoreAway(describeStoreFault(error)) : new StoreRefused(code);
-      if (code === undefined || lostCodes.includes(code)) this.lose(opened, away.message);
+      const isLate = error instanceof StoreAway;
+      if (code === undefined || lostCodes.includes(code)) this.lose(opened, away.message, !isLate);
       throw away;
     }
   }
@@ -134,18 +145,21 @@ class KeptConnection {
     this.state = { isUp: false, reason: 'closed' };
   }
 
-  private lose(lost: OpenedClient, reason: string): void {
-    if (this.opened === lost) this.end(reason);
+  private lose(lost: OpenedClient, reason: string, isAway = true): void {
+    if (this.opened === lost) this.end(reason, isAway);
   }
 
-  // Nodes come back at moments of their own, so that a store that returns does not meet all of them at once.
-  private end(reason: string): void {
+  // Nodes come back at moments of their own, so that a store that returns does not meet all of them at once. A store
+  // that was late once is met again soon.
+  private end(reason: string, isAway = true): void {
     this.opened?.client.destroy();
     this.opened = undefined;
     if (this.closed.signal.aborted) return;
+    this.isAway = isAway;
     this.setState({ isUp: false, reason });
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.connect(), 100 + Math.random() * 400);
+    const waitMs = isAway ? 100 + Math.random() * 400 : Math.random() * 100;
+    this.timer = setTimeout(() => void this.connect(), waitMs);
   }
 
   private setState(next: StoreState): void {
@@ -159,7 +173,7 @@ class KeptConnection {
     const { opened } = this;
     if (opened === undefined) return;
     const { host, port } = await askSentinels(this.settings, AbortSignal.timeout(connectTimeoutMs));
-    if (opened.place !== `${host}:${port}`) this.lose(opened, 'the sentinels name another store now');
+    if (opened.place !== `${host}:${port}`) this.lose(opened, 'the sentinels name another store now', false);
   }
 }
 
@@ -178,8 +192,11 @@ async function openWithin(settings: ClusterSettings, closed: AbortSignal, ms: nu
   }
 }
 
-/** Waits for an answer. A process that was busy itself looks for an answer once more before it gives up. */
-function within<T>(answer: Promise<T>, ms: number): Promise<T> {
+/**
+ * Waits for an answer. A process that was busy itself looks for an answer once more before it gives up.
+ * @throws StoreAway
+ */
+export function within<T>(answer: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = () => reject(new StoreAway(`no answer within ${ms} ms`));
     const timer = setTimeout(() => setImmediate(() => setImmediate(late)), ms);

@@ -66,7 +66,10 @@ export function startNode({ settings, stateDir, ttlSeconds, log, ...given }: Nod
 
   const every = (ms: number, run: () => Promise<void>) => repeat(ms, run, (error) => tellError(limited, error));
   const whereOurs = async (run: () => Promise<void>) => (sync.isOurs() ? run() : undefined);
-  const syncing = every(syncMs, () => sync.run());
+  const syncing = every(syncMs, () => {
+    if (signers.isBehind()) signing.kick(); // a key that signs already must not wait
+    return sync.run();
+  });
   const beating = every(beatMs, () => whereOurs(() => membership.beat(sync.stamp())));
   const signing = every(signersMs, () => whereOurs(() => signers.refresh()));
   const budgets = openBudgets({ connection, digest: keys.digest });

@@ -46,6 +46,7 @@ type Known = Map<string, Signer>;
 export class Signers {
   private readonly known: Known;
   private written = '';
+  private shared: string | undefined;
 
   constructor(private readonly options: SignersOptions) {
     this.known = readKnown(options.stateDir);
@@ -60,10 +61,17 @@ export class Signers {
     const inStore = await this.readStore();
     for (const [kid, signer] of inStore)
       if (signer !== undefined && signer.untilSeconds > this.untilOf(kid)) this.known.set(kid, signer);
-    const own = readOwn(this.options.stateDir);
+    const text = readIfThere(ownJwksPath(this.options.stateDir));
+    const own = parseOwn(text);
     this.renew(own);
     await this.updateStore(inStore);
+    this.shared = text;
     this.writeFiles(own.map(({ kid }) => kid));
+  }
+
+  /** Whether this node has changed its keys since they were shared. */
+  isBehind(): boolean {
+    return this.shared !== readIfThere(ownJwksPath(this.options.stateDir));
   }
 
   private untilOf(kid: string): number {
@@ -153,8 +161,11 @@ function parseSigner(kid: string, text: string | undefined): Signer | undefined 
 // public/jwks.json is written by the sidecar and the admin command alone, as a whole.
 type OwnJwk = PublishedJwk & { kid: string };
 
-function readOwn(stateDir: string): OwnJwk[] {
-  const text = readIfThere(join(stateDir, 'public', 'jwks.json')) ?? '{"keys":[]}';
+function parseOwn(text = '{"keys":[]}'): OwnJwk[] {
   const { keys } = JSON.parse(text) as { keys: PublishedJwk[] };
   return keys.map(publishedJwk).filter((jwk): jwk is OwnJwk => jwk.kid !== undefined);
+}
+
+function ownJwksPath(stateDir: string): string {
+  return join(stateDir, 'public', 'jwks.json');
 }

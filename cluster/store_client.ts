@@ -46,9 +46,11 @@ interface Target {
   isAnonymous?: boolean;
 }
 
-// The package is loaded here: a gateway without a store does without it.
+/** Loads the package, which a gateway without a store does without; a busy machine takes long for its 19 MB. */
+export const loadPackage = () => import('@redis/client');
+
 async function makeClient(settings: ClusterSettings, target: Target) {
-  const { createClient } = await import('@redis/client');
+  const { createClient } = await loadPackage();
   const { redis } = settings;
   const names = target.isAnonymous === true ? {} : withoutUndefined({ username: redis.user, password: redis.password });
   const common = { reconnectStrategy: false as const, connectTimeout: 1000 };

@@ -1,5 +1,5 @@
-// POST /lease: how many requests of a budget this node may let pass. The answer is `{ away: true }` where the store
-// does not say.
+// POST /lease: how many requests of a budget this node may let pass. The answer is `{ away: true }` where the store is
+// away, and `{ late: true }` where it may be there and has not answered in time.
 
 import { mostLeased } from '../auth/lease.js';
 import { maxBurst, type RateLimit } from '../auth/rate_limit.js';
@@ -30,7 +30,8 @@ export async function lease(
   question: LeaseQuestion,
 ): Promise<object> {
   const { budget, intervalMs, burst, want, spent } = question;
-  const grant = await cluster?.budgets.ask(budget, { intervalMs, burst }, { want, spent });
+  const granted = await cluster?.budgets.ask(budget, { intervalMs, burst }, { want, spent });
   const nodes = cluster?.facts().nodes ?? 1;
-  return grant === undefined ? { away: true, nodes } : { ...grant, nodes };
+  if (granted === 'late') return { late: true, nodes };
+  return granted === undefined ? { away: true, nodes } : { ...granted, nodes };
 }

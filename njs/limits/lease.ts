@@ -10,7 +10,7 @@ import { nextLease, shareOf, type LeaseTerms } from '../../auth/lease.js';
 import { maxBurst, retryAfterMs, type RateLimit } from '../../auth/rate_limit.js';
 import { isAmongFirst } from '../keys/shared_state.js';
 import { steadyMs } from '../keys/steady_clock.js';
-import { askSidecar } from '../sidecar.js';
+import { askSidecarInTime } from '../sidecar.js';
 import { pendingOf, raisePending, returnRequest, takeRequest, type Taken } from './bucket.js';
 
 type Numbers = NgxSharedDict<number>;
@@ -154,19 +154,22 @@ interface Grant {
 const askSpanMs = 200; // as long as a question takes at most
 const mostAsking = 512; // each holds a JavaScript context
 
-// Returns undefined where too many requests ask, and where the store is away; then isStoreAway says so for a while.
+// Returns undefined where too many requests ask, where the answer is late, and where the store is away; then
+// isStoreAway says so for a while. While an answer is late, the store may be there, and the others may spend all of the
+// limit: so this node has no share of it.
 async function consult(r: NginxHTTPRequest, budget: Budget, want: number): Promise<Grant | undefined> {
   if (!isAmongFirst('asking', { nowMs: Date.now(), spanMs: askSpanMs, most: mostAsking })) return undefined;
   const { intervalMs, burst } = budget.terms.limit;
   const { zone, name } = budget;
   const spent = takeUntold(budget);
-  const answer = await askSidecar(r, 'lease', { budget: name, intervalMs, burst, want, spent });
+  const answer = await askSidecarInTime(r, 'lease', { budget: name, intervalMs, burst, want, spent });
+  const grant = typeof answer === 'object' ? readGrant(answer, want) : undefined;
+  if (grant === undefined && spent > 0) zone.incr(name + '=', spent, 0, keepUntoldMs);
+  if (answer === 'late') return noteSilence();
+  shared().delete('silent');
   if (answer !== undefined) noteNodes(answer);
-  const grant = answer === undefined ? undefined : readGrant(answer, want);
-  if (grant === undefined) {
-    shared().set('away', steadyMs() + awayMs, 4 * awayMs);
-    if (spent > 0) zone.incr(name + '=', spent, 0, keepUntoldMs);
-  }
+  const isLate = answer !== undefined && answer['late'] === true;
+  if (grant === undefined && !isLate) noteAway();
   return grant;
 }
 
@@ -176,8 +179,22 @@ function readGrant({ granted, pendingMs }: UnverifiedObject, want: number): Gran
 }
 
 const awayMs = 250;
+const silentMs = 1000;
+const keepSilentMs = 3000;
 const keepNodesMs = 86400000;
 const shared = () => ngx.shared.keygate_limits;
+
+function noteAway(): void {
+  shared().set('away', steadyMs() + awayMs, 4 * awayMs);
+}
+
+// A sidecar that has answered no question for a second hangs, or has no time: this node is cut off.
+function noteSilence(): undefined {
+  const nowMs = steadyMs();
+  if (shared().add('silent', nowMs, keepSilentMs)) return;
+  const sinceMs = shared().get('silent');
+  if (sinceMs !== undefined && nowMs - sinceMs >= silentMs) noteAway();
+}
 
 function isStoreAway(): boolean {
   const untilMs = shared().get('away');

@@ -51,6 +51,18 @@ const shared = (stateDir: string) =>
 const kidsOf = (stateDir: string) => shared(stateDir).map(({ kid }) => kid);
 
 describe('signing keys', () => {
+  it('that have changed since they were shared are noticed', async () => {
+    const a = await makeNode();
+    const ofA = open(a.stateDir);
+    expect(ofA.isBehind()).toBe(true);
+    await ofA.refresh();
+    expect(ofA.isBehind()).toBe(false);
+    await a.rotate();
+    expect(ofA.isBehind()).toBe(true);
+    await ofA.refresh();
+    expect(ofA.isBehind()).toBe(false);
+  });
+
   it('of each node are known to the others, their public members alone', async () => {
     const [a, b] = [await makeNode(), await makeNode()];
     const [ofA, ofB] = [open(a.stateDir), open(b.stateDir)];

@@ -1,12 +1,21 @@
 // The state of a node on its disk, which the admin command and the sidecar edit and nginx reads.
 
-import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseSnapshot } from '../../auth/snapshot.js';
 import { emptySnapshot } from '../../cluster/merge.js';
-import { editSnapshot, readSnapshot, snapshotPath } from '../../cluster/snapshot_file.js';
+import { editSnapshot, readSnapshot, restoreSnapshot, snapshotPath } from '../../cluster/snapshot_file.js';
 
 const makeStateDir = () => mkdtempSync(join(tmpdir(), 'keygate-snapshot-'));
 
@@ -20,6 +29,22 @@ describe('snapshot.json', () => {
     expect(statSync(join(stateDir, 'shared')).mode & 0o777).toBe(0o750);
     expect(readdirSync(join(stateDir, 'shared'))).toEqual(['snapshot.json']);
     expect(readSnapshot(stateDir)?.number).toBe(1);
+  });
+
+  it('leaves a folder that is there as it is, such as that of a pod, which belongs to root', async () => {
+    const stateDir = makeStateDir();
+    const folder = join(stateDir, 'shared');
+    mkdirSync(folder);
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) chownSync(folder, 0, 10500);
+    chmodSync(folder, 0o2777);
+    const before = statSync(folder);
+    await editSnapshot(stateDir, () => ({ ...emptySnapshot, number: 1 }));
+    writeFileSync(snapshotPath(stateDir), '{');
+    await restoreSnapshot(stateDir, { ...emptySnapshot, number: 2 });
+    const { mode, uid, gid } = statSync(folder);
+    expect([mode, uid, gid]).toEqual([before.mode, before.uid, before.gid]);
+    expect(statSync(snapshotPath(stateDir)).gid).toBe(before.gid); // the group of nginx reads it
   });
 
   it('reads as nginx reads it', async () => {

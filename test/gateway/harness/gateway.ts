@@ -59,6 +59,8 @@ export interface Gateway {
   upstream: TestUpstream;
   nginx: RunningNginx;
   sidecar: RunningSidecar | undefined;
+  /** Starts the sidecar again, after it was killed. */
+  startSidecar: () => Promise<void>;
   send: (path: string, sending?: Sending) => Promise<Answered>;
   errorLog: () => string;
   accessLog: () => string;
@@ -84,7 +86,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const env = { ...limitsOff, STATE_DIR: stateDir, UPSTREAM_URL: upstream.url, ...options.env };
   const all = { API_KEYS_FILE: keysFile, LISTEN_PORT: String(port), ...env };
   const socket = join(stateDir, 'run', 'verifier.sock');
-  const sidecar = options.sidecar === false ? undefined : await startSidecar({ env: all, socket });
+  let sidecar = options.sidecar === false ? undefined : await startSidecar({ env: all, socket });
   const facts = await gatewayFacts(options, {
     dir,
     stateDir,
@@ -122,7 +124,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stateDir,
     upstream,
     nginx,
-    sidecar,
+    get sidecar() {
+      return sidecar;
+    },
+    startSidecar: async () => {
+      sidecar = await startSidecar({ env: all, socket });
+    },
     send: (path, sending) => send(url, path, sending),
     errorLog: () => readFileSync(join(dir, 'error.log'), 'utf8'),
     accessLog: () => readFileSync(join(dir, 'access.log'), 'utf8'),
