@@ -10,6 +10,8 @@ export interface LocationSettings extends TargetSettings {
   requiredScopes: string[];
   /** The required scopes as the operator wrote them, for the challenge. */
   requiredScope: string;
+  /** Whether a client's certificate counts. */
+  takesCertificates: boolean;
   /** The limit of each principal that has none of its own; null for none. */
   keyLimit: RateLimit | null;
 }
@@ -26,9 +28,10 @@ export const askedSettings = [
   'hide_token_route',
   'rate_limit_key',
   'rate_limit_key_burst',
+  'client_certificates',
 ] as const;
 
-type AskedValues = [string, string, string, string, string, string, string];
+type AskedValues = [string, string, string, string, string, string, string, string];
 
 const maxScopeCharacters = 512; // a refusal names the scopes, and nginx has a single small buffer for a verdict
 
@@ -41,9 +44,11 @@ const maxScopeCharacters = 512; // a refusal names the scopes, and nginx has a s
 export function parseLocationSettings(joined: string, hasJwksUrl: boolean): LocationSettings | { fault: string } {
   const parts = joined.split('\t');
   if (parts.length !== askedSettings.length) return { fault: 'a keygate setting holds a tab' };
-  const [audience, issuer, leeway, scope, hidden, rate, burst] = parts as AskedValues;
+  const [audience, issuer, leeway, scope, hidden, rate, burst, certificates] = parts as AskedValues;
   if (!/^\d{1,4}$/.test(leeway)) return { fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' };
   if (hidden !== 'on' && hidden !== 'off') return { fault: '$keygate_hide_token_route: expected on or off' };
+  if (certificates !== 'on' && certificates !== 'off')
+    return { fault: '$keygate_client_certificates: expected on or off' };
   const keyLimit = parseKeyLimit(rate, burst);
   if (keyLimit !== null && 'fault' in keyLimit) return keyLimit;
   if (scope.length > maxScopeCharacters)
@@ -59,6 +64,7 @@ export function parseLocationSettings(joined: string, hasJwksUrl: boolean): Loca
     requiredScopes: scope.split(' ').filter((one) => one !== ''),
     requiredScope: scope,
     hidesTokenRoute: hidden === 'on',
+    takesCertificates: certificates === 'on',
     keyLimit,
   };
 }

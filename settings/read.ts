@@ -40,6 +40,8 @@ export interface Settings {
   jwtIssuer: string | undefined;
   jwtLeewaySeconds: number;
   requireScope: string | undefined;
+  clientCertificates: boolean;
+  clientCa: string | undefined;
   forwardCredential: boolean;
   jwtTtlSeconds: number;
   jwtAlg: 'RS256' | 'ES256' | 'EdDSA';
@@ -179,6 +181,8 @@ function jwtSettings(given: Values, values: Filled) {
     jwtIssuer: given.JWT_ISSUER,
     jwtLeewaySeconds: Number(values.JWT_LEEWAY),
     requireScope: given.REQUIRE_SCOPE,
+    clientCertificates: values.CLIENT_CERTIFICATES === 'on',
+    clientCa: toPath(given.CLIENT_CA),
     forwardCredential: values.FORWARD_CREDENTIAL === 'on',
     jwtTtlSeconds: Number(values.JWT_TTL),
     jwtAlg: values.JWT_ALG as Settings['jwtAlg'],

@@ -111,6 +111,8 @@ export const table = {
     expected: 'scopes separated by spaces',
     isValid: matches(/^[\x21\x23\x25\x26\x28-\x3a\x3c-\x5b\x5d-\x7a|~ ]*$/),
   },
+  CLIENT_CERTIFICATES: { nginx: 'location', standard: 'off', ...oneOf('on', 'off') },
+  CLIENT_CA: path,
   FORWARD_CREDENTIAL: { nginx: 'location', standard: 'off', ...oneOf('on', 'off') },
   JWT_TTL: { standard: '3600', ...whole(1, 31536000) },
   JWT_ALG: { standard: 'RS256', ...oneOf('RS256', 'ES256', 'EdDSA') },

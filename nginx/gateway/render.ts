@@ -65,6 +65,7 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
   files['gateway/upstream.conf'] = renderUpstream(facts);
   files['gateway/to_upstream.conf'] = renderToUpstream(settings, facts);
   files['gateway/jwks.conf'] = renderJwks(settings, facts);
+  files['gateway/client_certificates.conf'] = renderClientCertificates(settings);
   Object.assign(files, renderMetrics(files['keygate/metrics.conf'] as string, settings, facts));
   if (facts.sidecarSecret !== undefined) {
     files['keygate/sidecar_secret.conf'] = `proxy_set_header X-Keygate-Secret ${facts.sidecarSecret};\n`;
@@ -215,6 +216,13 @@ proxy_ssl_verify_depth 5;
 proxy_ssl_trusted_certificate ${settings.upstreamCa ?? facts.caFile};
 proxy_ssl_protocols TLSv1.2 TLSv1.3;
 `;
+}
+
+// Also a certificate that no authority vouches for may have an entry of its own, by its fingerprint.
+function renderClientCertificates({ clientCertificates, clientCa }: Settings): string {
+  if (!clientCertificates) return '# CLIENT_CERTIFICATES=off\n';
+  const authority = clientCa === undefined ? '' : `ssl_client_certificate ${clientCa};\nssl_verify_depth 5;\n`;
+  return `ssl_verify_client optional_no_ca;\n${authority}`;
 }
 
 function renderJwks(settings: Settings, facts: GatewayFacts): string {

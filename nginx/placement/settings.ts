@@ -96,8 +96,9 @@ function mayMatch({ modifier, path: pattern }: { modifier: string; path: string 
 export function checkQuestion(level: Level, { all }: Configuration): Finding[] {
   const isSetIn = (lines: Directive[], name: string) =>
     lines.some(({ words }) => words[0] === 'set' && words[1] === `$keygate_${name}`);
-  // A limit counts, and admits nobody: it needs a line only where another location has one.
-  const isNeeded = (name: string) => !name.startsWith('rate_limit_') || isSetIn(all, name);
+  // Off unless it is set, and needed only where another location sets it.
+  const isOptional = (name: string) => name.startsWith('rate_limit_') || name === 'client_certificates';
+  const isNeeded = (name: string) => !isOptional(name) || isSetIn(all, name);
   const missing = asked
     .filter((name) => isNeeded(name) && !isSetIn(level.lines, name))
     .map((name) => `$keygate_${name}`);

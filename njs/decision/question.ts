@@ -1,10 +1,13 @@
 // One question: what is read of a request, either from the headers that a guarded location asks with
 // (nginx/snippets/ask.conf), or with js_access from the variables of the guarded request itself.
 
+import type { PresentedCertificate } from '../../auth/certificate_verdict.js';
+import { readCertificate } from '../../auth/client_certificate.js';
 import type { CredentialHeaders } from '../../auth/credential.js';
 import type { RequestFacts } from '../../auth/decide.js';
 import { parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
 import { isUsualTarget, usualTarget } from '../../auth/target.js';
+import { parsingPlatform } from '../platform.js';
 
 /** What a verdict depends on beside the keys and the time (and a preflight's own headers). */
 export interface Asked extends CredentialHeaders {
@@ -12,6 +15,8 @@ export interface Asked extends CredentialHeaders {
   settings: string;
   /** See checkTarget; `usual` for a target that needs no further check. */
   target: string;
+  /** What nginx tells of the client's certificate (readCertificate); empty where the location takes none. */
+  certificate: string;
 }
 
 /** Where the parts of a question are. Each function reads one variable: nginx copies a value each time. */
@@ -19,6 +24,7 @@ export interface QuestionSource {
   settings: (variables: NginxVariables) => string | undefined;
   /** See checkTarget. */
   target: (variables: NginxVariables) => string | undefined;
+  certificate: (variables: NginxVariables) => string | undefined;
   /** The address that failures count against. */
   client: (variables: NginxVariables) => string | undefined;
   /** The id that the client sees. */
@@ -34,6 +40,7 @@ export interface QuestionSource {
 export const askedSource: QuestionSource = {
   settings: (variables) => variables.http_x_keygate_settings,
   target: (variables) => variables.keygate_unusual_target,
+  certificate: (variables) => variables.http_x_keygate_certificate,
   client: (variables) => variables.http_x_keygate_client,
   requestId: (variables) => variables.keygate_accepted_request_id || variables.http_x_keygate_request_id,
   preflight: (variables) => variables.http_x_keygate_preflight,
@@ -48,6 +55,7 @@ export const ownSource: QuestionSource = {
     const target = variables.keygate_target || '';
     return isUsualTarget(target) ? usualTarget : target;
   },
+  certificate: (variables) => variables.keygate_certificate,
   client: (variables) => variables.remote_addr,
   requestId: (variables) => variables.keygate_request_id,
   preflight: (variables) => variables.keygate_preflight,
@@ -55,7 +63,7 @@ export const ownSource: QuestionSource = {
   wholeTarget: (variables) => variables.keygate_target,
 };
 
-const current: Asked = { settings: '', target: '', authorization: '', xApiKey: '', apiKey: '' };
+const current: Asked = { settings: '', target: '', certificate: '', authorization: '', xApiKey: '', apiKey: '' };
 
 /**
  * Reads a question.
@@ -64,6 +72,7 @@ const current: Asked = { settings: '', target: '', authorization: '', xApiKey: '
 export function readAsked(variables: NginxVariables, source: QuestionSource): Asked {
   current.settings = source.settings(variables) || '';
   current.target = source.target(variables) || '';
+  current.certificate = source.certificate(variables) || '';
   current.authorization = variables.http_authorization || '';
   current.xApiKey = variables.http_x_api_key || '';
   current.apiKey = variables.http_api_key || '';
@@ -73,14 +82,15 @@ export function readAsked(variables: NginxVariables, source: QuestionSource): As
 /** A question whose settings are valid. */
 export class Question implements RequestFacts {
   readonly asked: Asked;
+  private readCertificate: PresentedCertificate | undefined;
 
   constructor(
     readonly r: NginxHTTPRequest,
     asked: Asked,
     private readonly given: { source: QuestionSource; settings: LocationSettings },
   ) {
-    const { settings, target, authorization, xApiKey, apiKey } = asked;
-    this.asked = { settings, target, authorization, xApiKey, apiKey }; // a copy: `asked` is filled anew
+    const { settings, target, certificate, authorization, xApiKey, apiKey } = asked;
+    this.asked = { settings, target, certificate, authorization, xApiKey, apiKey }; // a copy: `asked` is filled anew
   }
 
   get headers(): CredentialHeaders {
@@ -105,6 +115,14 @@ export class Question implements RequestFacts {
 
   requestId(): string {
     return this.given.source.requestId(this.r.variables) || '';
+  }
+
+  certificate(): PresentedCertificate | undefined {
+    const { certificate } = this.asked;
+    if (certificate === '' || !this.settings.takesCertificates) return undefined;
+    if (this.readCertificate === undefined)
+      this.readCertificate = readCertificate(certificate, Date.now() / 1000, parsingPlatform());
+    return this.readCertificate;
   }
 
   isPreflight(): boolean {

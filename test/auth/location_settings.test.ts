@@ -19,6 +19,7 @@ const defaults: { [name: string]: string } = {
   hide_token_route: 'off',
   rate_limit_key: 'off',
   rate_limit_key_burst: '0',
+  client_certificates: 'off',
 };
 
 const parse = (given: { [name: string]: string }, hasJwksUrl = false) =>
@@ -34,23 +35,31 @@ describe('parseLocationSettings', () => {
       hide_token_route: 'on',
       rate_limit_key: '60/m',
       rate_limit_key_burst: '20',
+      client_certificates: 'on',
     };
     expect(parse(given)).toEqual({
       jwt: { audiences: ['a', 'b'], issuers: ['https://i'], leewaySeconds: 5 },
       requiredScopes: ['models', 'chat'],
       requiredScope: 'models  chat',
       hidesTokenRoute: true,
+      takesCertificates: true,
       keyLimit: { intervalMs: 1000, burst: 20 },
     });
-    expect(parse({})).toMatchObject({ requiredScopes: [], hidesTokenRoute: false, keyLimit: null });
+    expect(parse({})).toMatchObject({
+      requiredScopes: [],
+      hidesTokenRoute: false,
+      takesCertificates: false,
+      keyLimit: null,
+    });
   });
 
   it.each(['', 'abc', '-1', '1.5', '99999'])('faults the leeway %j', (jwt_leeway) => {
     expect(parse({ jwt_leeway })).toEqual({ fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' });
   });
 
-  it.each(['', 'ON', 'yes', '1'])('faults %j for on or off', (hide_token_route) => {
-    expect(parse({ hide_token_route })).toEqual({ fault: '$keygate_hide_token_route: expected on or off' });
+  it.each(['', 'ON', 'yes', '1'])('faults %j for on or off', (value) => {
+    for (const name of ['hide_token_route', 'client_certificates'])
+      expect(parse({ [name]: value })).toEqual({ fault: `$keygate_${name}: expected on or off` });
   });
 
   it.each(['', '0/m', '60', 'OFF', '1/y', '60/m '])('faults the rate %j', (rate_limit_key) => {
