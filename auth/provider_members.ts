@@ -37,6 +37,19 @@ export interface ProviderEntry extends TokenRules {
   claims: ClaimPath[];
 }
 
+/**
+ * Whether the sidecar fetches a provider's keys. nginx has one set of certificate authorities for all, sends no
+ * credential, and can't verify the certificate of an IP address.
+ */
+export function isFetchedBySidecar({ jwks, issuers, ca, credential }: ProviderEntry): boolean {
+  const url = jwks === 'discover' ? issuers[0] : 'url' in jwks ? jwks.url : undefined;
+  return (
+    ca !== undefined ||
+    credential !== undefined ||
+    (url !== undefined && /^https:\/\/(?:[0-9.]+|\[.*)(?:[:/]|$)/.test(url))
+  );
+}
+
 const maxLeewaySeconds = 9999;
 const maxWildcards = 16;
 
@@ -122,7 +135,8 @@ function readUrl(value: unknown, place: Place): string | undefined {
     : expected('a URL starting with https://, without user or fragment', place);
 }
 
-function isHttpsUrl(text: string): boolean {
+/** Whether a text is a URL of https from which keys may be fetched: without user and fragment. */
+export function isHttpsUrl(text: string): boolean {
   return /^https:\/\/(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,1024})?$/.test(
     text,
   );

@@ -7,14 +7,24 @@ import { findDoubledMember, parseJsonObject } from './json.js';
 import { readProvider, type ProviderEntry } from './provider_members.js';
 
 const maxFileCharacters = 262144;
+/** The longest file, in bytes. */
+export const maxProvidersBytes = 1048576;
 const maxProviders = 64;
 const maxFaults = 100;
+
+/** Issuers that no provider may have, by the setting that names them: other keys verify their tokens. */
+export interface TakenIssuers {
+  [setting: string]: string[];
+}
 
 /**
  * Parses the text of a providers file.
  * @returns the providers, or all faults (101 lines at most), each as `PLACE: expected ...`
  */
-export function parseProviders(text: string): { providers: ProviderEntry[] } | { faults: string[] } {
+export function parseProviders(
+  text: string,
+  taken: TakenIssuers = {},
+): { providers: ProviderEntry[] } | { faults: string[] } {
   const faults: string[] = [];
   const file = { path: 'the file', faults };
   const isLong = text.length > maxFileCharacters;
@@ -29,6 +39,7 @@ export function parseProviders(text: string): { providers: ProviderEntry[] } | {
   const readList = listOf(readProvider, { max: maxProviders, what: 'providers' });
   const providers = (members && members.read('providers', readList)) || [];
   if (faults.length === 0) checkTogether(providers, faults);
+  if (faults.length === 0) checkTaken(providers, taken, faults);
   const more = faults.length - maxFaults;
   if (more > 0) faults.splice(maxFaults, faults.length, `${more} more faults`);
   return faults.length > 0 ? { faults } : { providers };
@@ -49,6 +60,16 @@ function checkTogether(providers: ProviderEntry[], faults: string[]): void {
       const place = { path: `${path}.claims[${k}]`, faults };
       if (!isFree(`claim ${nameVariable(claim)}`, claim.name))
         expected('a claim that differs from the others by a letter or a digit', place);
+    });
+  });
+}
+
+function checkTaken(providers: ProviderEntry[], taken: TakenIssuers, faults: string[]): void {
+  providers.forEach(({ issuers }, i) => {
+    issuers.forEach((issuer, k) => {
+      const owners = Object.keys(taken).filter((setting) => (taken[setting] as string[]).indexOf(issuer) >= 0);
+      const place = { path: `providers[${i}].issuer[${k}]`, faults };
+      if (owners.length > 0) expected(`another issuer than that of ${owners.join(' and ')}`, place);
     });
   });
 }

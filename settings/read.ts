@@ -39,6 +39,8 @@ export interface Settings {
   jwtAudience: string | undefined;
   jwtIssuer: string | undefined;
   jwtLeewaySeconds: number;
+  /** The file that describes identity providers. */
+  jwtProviders: string | undefined;
   requireScope: string | undefined;
   clientCertificates: boolean;
   clientCa: string | undefined;
@@ -180,6 +182,7 @@ function jwtSettings(given: Values, values: Filled) {
     jwtAudience: given.JWT_AUDIENCE,
     jwtIssuer: given.JWT_ISSUER,
     jwtLeewaySeconds: Number(values.JWT_LEEWAY),
+    jwtProviders: toPath(given.JWT_PROVIDERS),
     requireScope: given.REQUIRE_SCOPE,
     clientCertificates: values.CLIENT_CERTIFICATES === 'on',
     clientCa: toPath(given.CLIENT_CA),

@@ -106,6 +106,7 @@ export const table = {
   JWT_AUDIENCE: { nginx: 'location', ...text, expected: 'names separated by commas, or the word any' },
   JWT_ISSUER: { nginx: 'location', ...text, expected: 'issuers separated by commas, or the word any' },
   JWT_LEEWAY: { nginx: 'location', standard: '30', ...whole(0, 9999) },
+  JWT_PROVIDERS: path,
   REQUIRE_SCOPE: {
     nginx: 'location',
     expected: 'scopes separated by spaces',

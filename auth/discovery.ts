@@ -1,0 +1,29 @@
+// Where an issuer's metadata are, and what they must say to be its own: OpenID Connect Discovery sections 4.1 and 4.3,
+// RFC 8414 sections 3.1 and 3.3.
+
+import { ownMember, parseJsonObject } from './json.js';
+import { isHttpsUrl } from './provider_members.js';
+
+/**
+ * @param issuer a URL starting with https://, without query
+ * @returns the URLs of the issuer's metadata, of OpenID Connect and of OAuth, in the order in which they are tried
+ */
+export function metadataUrls(issuer: string): string[] {
+  const base = issuer.replace(/\/$/, '');
+  const [, origin = '', path = ''] = /^(https:\/\/[^/]*)(.*)$/.exec(base) || [];
+  return [`${base}/.well-known/openid-configuration`, `${origin}/.well-known/oauth-authorization-server${path}`];
+}
+
+/**
+ * Reads an issuer's metadata.
+ * @returns the URL of its keys, or why the metadata can't count, in words fit for a log
+ */
+export function readMetadata(text: string, issuer: string): { jwksUrl: string } | { fault: string } {
+  const parsed = parseJsonObject(text);
+  if ('fault' in parsed) return { fault: `metadata: ${parsed.fault}` };
+  if (ownMember(parsed.object, 'issuer') !== issuer) return { fault: `metadata: expected the issuer ${issuer}` };
+  const url = ownMember(parsed.object, 'jwks_uri');
+  return typeof url === 'string' && isHttpsUrl(url)
+    ? { jwksUrl: url }
+    : { fault: 'metadata: expected a jwks_uri that starts with https://, without user or fragment' };
+}

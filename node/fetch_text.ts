@@ -1,0 +1,80 @@
+// A text from a server of https that may be private: with certificate authorities and a credential of its own. No
+// redirect is followed, and an answer is bounded in size and time.
+
+import { readFileSync } from 'node:fs';
+import { request, type RequestOptions } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { jsonMediaType } from '../auth/answer.js';
+import { readFileText } from '../auth/file_text.js';
+import { nodePlatform } from './crypto.js';
+import { describeFault, readRegularFile } from './regular_file.js';
+
+export interface Fetch {
+  url: string;
+  /** Those of the system where there is none. */
+  caFile: string | undefined;
+  /** A file with a token (RFC 6750), which is read anew each time. */
+  credentialFile: string | undefined;
+  timeoutMs: number;
+}
+
+/** A text, or why there is none, in words fit for a log. */
+export type Fetched = { text: string } | { fault: string };
+
+const maxBytes = 131072;
+const maxTokenBytes = 16384;
+
+/** Fetches a text of UTF-8. A certificate counts for a name or for an IP address that it holds. */
+export async function fetchText({ url, caFile, credentialFile, timeoutMs }: Fetch): Promise<Fetched> {
+  const options: RequestOptions = { agent: false, rejectUnauthorized: true, headers: { accept: jsonMediaType } };
+  try {
+    if (caFile !== undefined) options.ca = readFileSync(caFile);
+  } catch (error) {
+    return { fault: `ca: ${describeFault(error)}` };
+  }
+  const token = credentialFile === undefined ? undefined : readToken(credentialFile);
+  if (typeof token === 'object') return token;
+  if (token !== undefined) options.headers = { accept: jsonMediaType, authorization: `Bearer ${token}` };
+  try {
+    return await get(url, { ...options, signal: AbortSignal.timeout(timeoutMs) });
+  } catch (error) {
+    const { name, code, message } = error as NodeJS.ErrnoException;
+    return { fault: name === 'AbortError' ? 'no answer in time' : `${code ?? ''} ${message}`.trim() };
+  }
+}
+
+function readToken(path: string): string | { fault: string } {
+  try {
+    const token = readRegularFile(path, maxTokenBytes).bytes.toString().trim();
+    return /^[\x21-\x7e]+$/.test(token) ? token : { fault: 'credential: expected a token' };
+  } catch (error) {
+    return { fault: `credential: ${describeFault(error)}` };
+  }
+}
+
+function get(url: string, options: RequestOptions): Promise<Fetched> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, options, (response) => {
+      response.once('error', reject);
+      void readAnswer(response).then((fetched) => {
+        response.destroy();
+        resolve(fetched);
+      }, reject);
+    });
+    sent.once('error', reject);
+    sent.end();
+  });
+}
+
+async function readAnswer(response: IncomingMessage): Promise<Fetched> {
+  if (response.statusCode !== 200) return { fault: `expected status 200, got ${response.statusCode}` };
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of response) {
+    parts.push(part as Buffer);
+    bytes += (part as Buffer).length;
+    if (bytes > maxBytes) return { fault: `more than ${maxBytes / 1024} KB` };
+  }
+  const content = readFileText(Buffer.concat(parts), nodePlatform);
+  return 'fault' in content ? content : { text: content.text };
+}

@@ -1,0 +1,36 @@
+// The file of JWT_PROVIDERS as Node.js programs read it; nginx reads it by itself.
+
+import { parseList } from '../auth/location_settings.js';
+import { readFileText } from '../auth/file_text.js';
+import type { ProviderEntry } from '../auth/provider_members.js';
+import { maxProvidersBytes, parseProviders } from '../auth/providers.js';
+import { nodePlatform } from '../node/crypto.js';
+import { describeFault, readRegularFile } from '../node/regular_file.js';
+import type { Settings } from './read.js';
+
+/** What a file holds, or all of its faults; `isTaken`: other keys verify the tokens of an issuer that it names. */
+export type ProvidersFile = { providers: ProviderEntry[] } | { faults: string[]; isTaken: boolean };
+
+type Named = Pick<Settings, 'jwtProviders' | 'jwtIssuer' | 'mintIssuer'>;
+
+/** Reads the file; no providers where JWT_PROVIDERS is not set. */
+export function readProvidersFile({ jwtProviders, jwtIssuer, mintIssuer }: Named): ProvidersFile {
+  if (jwtProviders === undefined) return { providers: [] };
+  const text = readText(jwtProviders);
+  if (typeof text !== 'string') return { ...text, isTaken: false };
+  const parsed = parseProviders(text);
+  if ('faults' in parsed) return { ...parsed, isTaken: false };
+  const issuers = parseList(jwtIssuer ?? '');
+  const checked = parseProviders(text, { MINT_ISSUER: [mintIssuer], JWT_ISSUER: issuers === 'any' ? [] : issuers });
+  return 'faults' in checked ? { ...checked, isTaken: true } : parsed;
+}
+
+function readText(path: string): string | { faults: string[] } {
+  try {
+    const { bytes } = readRegularFile(path, maxProvidersBytes);
+    const content = readFileText(bytes, nodePlatform);
+    return 'fault' in content ? { faults: [content.fault] } : content.text;
+  } catch (error) {
+    return { faults: [describeFault(error)] };
+  }
+}
