@@ -18,6 +18,8 @@ export interface LocationSettings extends TargetSettings {
   resource: string;
   /** Where OAuth clients find its metadata: a URL for the challenge; empty for none. */
   metadataUrl: string;
+  /** Whether a client's certificate counts. */
+  takesCertificates: boolean;
   /** The limit of each principal that has none of its own; null for none. */
   keyLimit: RateLimit | null;
 }
@@ -37,6 +39,7 @@ export const askedSettings = [
   'rate_limit_key',
   'rate_limit_key_burst',
   'oauth_resource',
+  'client_certificates',
 ] as const;
 
 type Texts<Names extends readonly string[]> = { -readonly [Place in keyof Names]: string };
@@ -70,9 +73,12 @@ export function furtherHeaders(joined: string): string {
 export function parseLocationSettings(joined: string, around: Surroundings): LocationSettings | { fault: string } {
   const parts = joined.split('\t');
   if (parts.length !== askedSettings.length) return { fault: 'a keygate setting holds a tab' };
-  const [headers, audience, issuer, providers, leeway, scope, hidden, rate, burst, resource] = parts as AskedValues;
+  const [headers, audience, issuer, providers, leeway, scope, hidden, rate, burst, resource, certificates] =
+    parts as AskedValues;
   if (!/^\d{1,4}$/.test(leeway)) return { fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' };
   if (hidden !== 'on' && hidden !== 'off') return { fault: '$keygate_hide_token_route: expected on or off' };
+  if (certificates !== 'on' && certificates !== 'off')
+    return { fault: '$keygate_client_certificates: expected on or off' };
   const credentialHeaders = parseCredentialHeaders(headers, around.sentHeaders);
   if ('fault' in credentialHeaders) return credentialHeaders;
   const keyLimit = parseKeyLimit(rate, burst);
@@ -100,6 +106,7 @@ export function parseLocationSettings(joined: string, around: Surroundings): Loc
     hidesTokenRoute: hidden === 'on',
     resource,
     metadataUrl: metadata.url,
+    takesCertificates: certificates === 'on',
     keyLimit,
   };
 }

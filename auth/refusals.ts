@@ -33,6 +33,13 @@ const invalidToken = (message: string): Refusal => ({
   message,
 });
 
+const invalidCertificate = (message: string): Refusal => ({
+  status: 401,
+  type: 'authentication_error',
+  code: 'invalid_certificate',
+  message,
+});
+
 const unavailable = (code: string, message: string): Refusal => ({
   status: 503,
   type: 'overloaded_error',
@@ -154,6 +161,13 @@ const makeTable = () =>
     // API keys.
     unknown_key: invalidKey('The API key is not valid.'),
     expired_key: invalidKey('The API key has expired.'),
+
+    // Client certificates.
+    unusable_certificate: invalidCertificate('The client certificate can not be read.'),
+    unknown_certificate: invalidCertificate(
+      'The client certificate is not known here, and no other credential was sent.',
+    ),
+    expired_certificate: invalidCertificate('The client certificate no longer holds.'),
 
     // What the credential may do.
     insufficient_scope: {

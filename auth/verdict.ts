@@ -14,16 +14,16 @@ export interface CarriedClaims {
 /** Who an admitted request acts as. */
 export interface Principal {
   /** How the credential was checked: the value of `X-Auth-Method`; empty for a preflight let through. */
-  method: 'api_key' | 'jwt' | '';
+  method: 'api_key' | 'jwt' | 'certificate' | '';
   /** The subject, encoded for a header (encodeSubject). */
   subject: string;
-  /** The token's `iss`, encoded likewise; empty for an API key. */
+  /** The token's `iss`, encoded likewise; empty for an API key and for a certificate. */
   issuer: string;
   /** Exactly the scopes written on the credential. */
   scopes: string[];
   /** The moment from which the credential no longer holds, in Unix seconds, leeway included; undefined for never. */
   expiresSeconds: number | undefined;
-  /** The id of the API key, also for a token that was minted from it; else the kid of the verifying JWK. For logs. */
+  /** The id of the entry, also for a token that was minted from it; else the kid of the verifying JWK. For logs. */
   keyId: string;
   /** How many requests the principal may send; null for any number. */
   limit: RateLimit | null;

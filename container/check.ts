@@ -47,13 +47,14 @@ function checkContainerSettings(settings: Settings, env: NodeJS.ProcessEnv): voi
   }
 }
 
-function checkFiles({ hostCertsDir, jwksPath, jwksCa, upstreamCa }: Settings): void {
+function checkFiles({ hostCertsDir, jwksPath, jwksCa, upstreamCa, clientCa }: Settings): void {
   const pair = hostCertsDir === undefined ? [] : ['copilot.crt', 'copilot.key'];
   const named = [
     ...pair.map((name) => ({ name: 'HOST_CERTS_DIR', path: join(hostCertsDir ?? '', name) })),
     { name: 'JWKS_PATH', path: jwksPath },
     { name: 'JWKS_CA', path: jwksCa },
     { name: 'UPSTREAM_CA', path: upstreamCa },
+    { name: 'CLIENT_CA', path: clientCa },
   ];
   const nginx = readers().slice(0, 1);
   for (const { name, path } of named) {

@@ -24,6 +24,9 @@ export function findConflicts(values: Values): string[] {
   if (intervalMs !== undefined && makeLimit(intervalMs, Number(RATE_LIMIT_KEY_BURST)) === undefined) {
     faults.push('RATE_LIMIT_KEY_BURST: expected no more than RATE_LIMIT_KEY gives in a year');
   }
+  if (values.CLIENT_CA !== undefined && values.CLIENT_CERTIFICATES !== 'on') {
+    faults.push('CLIENT_CA: expected to be unset, as CLIENT_CERTIFICATES is off');
+  }
   if (JWKS_URL !== undefined && JWT_ISSUER === undefined) {
     faults.push('JWT_ISSUER: expected the issuers to accept, or the word any, as JWKS_URL is set');
   }

@@ -48,6 +48,8 @@ export interface Settings {
   /** In lower case. */
   credentialHeaders: string[];
   oauthResource: string | undefined;
+  clientCertificates: boolean;
+  clientCa: string | undefined;
   forwardCredential: boolean;
   jwtTtlSeconds: number;
   jwtAlg: 'RS256' | 'ES256' | 'EdDSA';
@@ -195,6 +197,8 @@ function jwtSettings(given: Values, values: Filled) {
     requireScope: given.REQUIRE_SCOPE,
     credentialHeaders: parseHeaderNames(given.CREDENTIAL_HEADERS ?? '') ?? [],
     oauthResource: given.OAUTH_RESOURCE,
+    clientCertificates: values.CLIENT_CERTIFICATES === 'on',
+    clientCa: toPath(given.CLIENT_CA),
     forwardCredential: values.FORWARD_CREDENTIAL === 'on',
     jwtTtlSeconds: Number(values.JWT_TTL),
     jwtAlg: values.JWT_ALG as Settings['jwtAlg'],

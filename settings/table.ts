@@ -136,6 +136,8 @@ export const table = {
     expected: 'https URLs separated by commas',
     isValid: (value: string) => value.split(',').every((one) => httpsUrl.isValid(one)),
   },
+  CLIENT_CERTIFICATES: { nginx: 'location', standard: 'off', ...oneOf('on', 'off') },
+  CLIENT_CA: path,
   FORWARD_CREDENTIAL: { nginx: 'location', standard: 'off', ...oneOf('on', 'off') },
   JWT_TTL: { standard: '3600', ...whole(1, 31536000) },
   JWT_ALG: { standard: 'RS256', ...oneOf('RS256', 'ES256', 'EdDSA') },

@@ -70,6 +70,7 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
   files['gateway/resource.conf'] = renderResource(settings.oauthResource);
   files['gateway/pages.conf'] = renderPages(settings.corsOrigins);
   files['gateway/jwks.conf'] = renderJwks(settings, facts);
+  files['gateway/client_certificates.conf'] = renderClientCertificates(settings);
   Object.assign(files, renderMetrics(files['keygate/metrics.conf'] as string, settings, facts));
   if (facts.sidecarSecret !== undefined) {
     files['keygate/sidecar_secret.conf'] = `proxy_set_header X-Keygate-Secret ${facts.sidecarSecret};\n`;
@@ -234,6 +235,13 @@ function renderResource(resource: string | undefined): string {
   if (resource === undefined) return '# OAUTH_RESOURCE: not set\n';
   const paths = parseResource(resource)?.paths ?? [];
   return paths.map((path) => `location = ${path} { include keygate/resource_metadata.conf; }\n`).join('');
+}
+
+// Also a certificate that no authority vouches for may have an entry of its own, by its fingerprint.
+function renderClientCertificates({ clientCertificates, clientCa }: Settings): string {
+  if (!clientCertificates) return '# CLIENT_CERTIFICATES=off\n';
+  const authority = clientCa === undefined ? '' : `ssl_client_certificate ${clientCa};\nssl_verify_depth 5;\n`;
+  return `ssl_verify_client optional_no_ca;\n${authority}`;
 }
 
 function renderJwks(settings: Settings, facts: GatewayFacts): string {

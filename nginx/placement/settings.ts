@@ -93,7 +93,8 @@ function mayMatch({ modifier, path: pattern }: { modifier: string; path: string 
 }
 
 // Settings that are off unless somebody sets them: a question needs a line only where another location has one.
-const isOffAtFirst = (name: string) => /^(?:rate_limit_.*|credential_headers|jwt_providers|oauth_resource)$/.test(name);
+const isOffAtFirst = (name: string) =>
+  /^(?:rate_limit_.*|credential_headers|jwt_providers|oauth_resource|client_certificates)$/.test(name);
 
 /** Finds settings that an operator's own question (ask.conf) leaves to the `set` lines of another location. */
 export function checkQuestion(level: Level, { all }: Configuration): Finding[] {

@@ -43,8 +43,8 @@ export class NginxGate implements Gate {
     return this.keySet !== undefined && this.keySet.available;
   }
 
-  findKey(digest: string): KeyRecord | undefined {
-    return this.keySet === undefined ? undefined : findRecord(this.keySet, digest);
+  findKey(hash: string): KeyRecord | undefined {
+    return this.keySet === undefined ? undefined : findRecord(this.keySet, hash);
   }
 
   mayBeHashed(credential: string): boolean {
@@ -94,7 +94,7 @@ export class NginxGate implements Gate {
   }
 
   private nameOf(credential: string): string {
-    if (this.name === '') this.name = sharedName(this.question.asked.settings, credential);
+    if (this.name === '') this.name = sharedName(this.question.asked, credential);
     return this.name;
   }
 }

@@ -21,6 +21,7 @@ const settings: LocationSettings = {
   requiredScopes: [],
   requiredScope: '',
   hidesTokenRoute: true,
+  takesCertificates: false,
   keyLimit: null,
 };
 const record: KeyRecord = { subject: 'bob', scopes: ['models'], expiresSeconds: null, keyId: 'f', limit: null };
@@ -30,6 +31,7 @@ const request = (credential: string, changed: Partial<RequestFacts> = {}): Reque
   target: '= localhost:5000 localhost /v1/models',
   settings,
   isPreflight: () => false,
+  certificate: () => undefined,
   ...changed,
 });
 
@@ -161,6 +163,41 @@ describe('decide', () => {
     expect(await decide(request('wrong', { isPreflight: () => true }), gate())).toEqual(refuse('unknown_key'));
   });
 
+  const certificate = { thumbprint: 'T'.repeat(43), verifiedSubject: undefined, endSeconds: now + 60 };
+  const certified = (credential: string, changed: Partial<RequestFacts> = {}) =>
+    request(credential, { certificate: () => certificate, ...changed });
+  const findCertified = (hash: string) =>
+    hash === `x509:${certificate.thumbprint}` || hash === nodePlatform.sha256('good') ? record : undefined;
+
+  it('goes by the certificate of a client only where the client has sent no credential', async () => {
+    const one = gate({ findKey: findCertified, mayBeHashed: () => false });
+    const verdict = decide(certified(''), one);
+    expect(verdict).toMatchObject({ admitted: true, principal: { method: 'certificate', expiresSeconds: now + 60 } });
+    expect(one.remembered).toEqual([{ credential: '', cost: 'nothing', verdict }]);
+    expect(decide(certified('good'), one)).toMatchObject({ principal: { method: 'api_key' } });
+    expect(decide(certified('wrong'), one)).toEqual(refuse('unknown_key'));
+    const basic = { headers: { authorization: 'Basic eDp5', xApiKey: '', apiKey: '', further: '' } };
+    expect(decide(certified('', basic), one)).toEqual(refuse('unsupported_scheme'));
+  });
+
+  it('asks of a certificate what it asks of a key: a scope, and where there is none, the limit of the location', () => {
+    const one = gate({ findKey: findCertified });
+    const keyLimit = { intervalMs: 1000, burst: 1 };
+    expect(decide(certified('', { settings: { ...settings, keyLimit } }), one)).toMatchObject({
+      principal: { limit: keyLimit },
+    });
+    const scoped = { settings: { ...settings, requiredScopes: ['chat'] } };
+    expect(decide(certified('', scoped), one)).toMatchObject({ reason: 'insufficient_scope' });
+  });
+
+  it('lets a preflight through whatever the certificate, and names who has a good one', () => {
+    const preflight = { isPreflight: () => true };
+    expect(decide(certified('', preflight), gate())).toMatchObject({ admitted: true, principal: { subject: '' } });
+    expect(decide(certified('', preflight), gate({ findKey: findCertified }))).toMatchObject({
+      principal: { subject: 'bob' },
+    });
+  });
+
   it.each([
     ['doubled_header', 'good, good'],
     ['malformed_credential', 'go od'],
@@ -235,5 +272,9 @@ describe('decide', () => {
     const verdict = await decide(request(token), one);
     expect(verdict).toMatchObject({ admitted: true, principal: { method: 'jwt', keyId: 'k' } });
     expect(one.remembered).toEqual([{ credential: token, cost: 'signature', verdict }]);
+    const short = { ...certificate, endSeconds: now + 30 };
+    expect(await decide(request(token, { certificate: () => short }), one)).toMatchObject({
+      principal: { method: 'jwt', expiresSeconds: now + 30 },
+    });
   });
 });

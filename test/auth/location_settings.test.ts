@@ -22,6 +22,7 @@ const defaults: { [name: string]: string } = {
   rate_limit_key: 'off',
   rate_limit_key_burst: '0',
   oauth_resource: '',
+  client_certificates: 'off',
 };
 
 const parse = (given: { [name: string]: string }, hasJwksUrl = false) =>
@@ -40,6 +41,7 @@ describe('parseLocationSettings', () => {
       rate_limit_key: '60/m',
       rate_limit_key_burst: '20',
       oauth_resource: 'https://api.example/mcp',
+      client_certificates: 'on',
     };
     expect(parse(given)).toEqual({
       jwt: { audiences: ['a', 'b'], issuers: ['https://i'], providers: ['corp', 'pool'], leewaySeconds: 5 },
@@ -49,9 +51,15 @@ describe('parseLocationSettings', () => {
       hidesTokenRoute: true,
       resource: 'https://api.example/mcp',
       metadataUrl: 'https://api.example/.well-known/oauth-protected-resource/mcp',
+      takesCertificates: true,
       keyLimit: { intervalMs: 1000, burst: 20 },
     });
-    expect(parse({})).toMatchObject({ requiredScopes: [], hidesTokenRoute: false, keyLimit: null });
+    expect(parse({})).toMatchObject({
+      requiredScopes: [],
+      hidesTokenRoute: false,
+      takesCertificates: false,
+      keyLimit: null,
+    });
   });
 
   it.each(['', 'abc', '-1', '1.5', '99999'])('faults the leeway %j', (jwt_leeway) => {
@@ -72,8 +80,9 @@ describe('parseLocationSettings', () => {
     expect(furtherHeaders('')).toBe('');
   });
 
-  it.each(['', 'ON', 'yes', '1'])('faults %j for on or off', (hide_token_route) => {
-    expect(parse({ hide_token_route })).toEqual({ fault: '$keygate_hide_token_route: expected on or off' });
+  it.each(['', 'ON', 'yes', '1'])('faults %j for on or off', (value) => {
+    for (const name of ['hide_token_route', 'client_certificates'])
+      expect(parse({ [name]: value })).toEqual({ fault: `$keygate_${name}: expected on or off` });
   });
 
   it.each(['', '0/m', '60', 'OFF', '1/y', '60/m '])('faults the rate %j', (rate_limit_key) => {

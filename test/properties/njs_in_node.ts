@@ -87,6 +87,7 @@ export type FindHashed = (credential: string) => KeyRecord | undefined;
 export interface Variables {
   keygate_settings: string;
   keygate_target: string;
+  keygate_certificate: string;
   http_authorization: string;
   http_x_api_key: string;
   http_api_key: string;
