@@ -3,9 +3,9 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseResource } from '../../auth/resource_metadata.js';
 import { requestIdPattern } from '../../auth/request_id.js';
 import type { RateLimit, Settings } from '../../settings/read.js';
+import { renderClientCertificates, renderPages, renderResource } from './render_clients.js';
 import { formatListen, renderMetrics, type MetricsFacts } from './render_metrics.js';
 import { bundles, fillBodies, snippetFiles, type SnippetFacts } from '../snippet_files.js';
 
@@ -222,26 +222,6 @@ proxy_ssl_verify_depth 5;
 proxy_ssl_trusted_certificate ${settings.upstreamCa ?? facts.caFile};
 proxy_ssl_protocols TLSv1.2 TLSv1.3;
 `;
-}
-
-// Without a pattern, which would overwrite captures. nginx compares the values without case.
-function renderPages(origins: string[]): string {
-  if (origins.length === 0) return '# CORS_ORIGINS: none\n';
-  const lines = origins.map((origin) => `    ${origin} $http_origin;\n`).join('');
-  return `map $http_origin $keygate_page_origin {\n${lines}    default none;\n}\n`;
-}
-
-function renderResource(resource: string | undefined): string {
-  if (resource === undefined) return '# OAUTH_RESOURCE: not set\n';
-  const paths = parseResource(resource)?.paths ?? [];
-  return paths.map((path) => `location = ${path} { include keygate/resource_metadata.conf; }\n`).join('');
-}
-
-// Also a certificate that no authority vouches for may have an entry of its own, by its fingerprint.
-function renderClientCertificates({ clientCertificates, clientCa }: Settings): string {
-  if (!clientCertificates) return '# CLIENT_CERTIFICATES=off\n';
-  const authority = clientCa === undefined ? '' : `ssl_client_certificate ${clientCa};\nssl_verify_depth 5;\n`;
-  return `ssl_verify_client optional_no_ca;\n${authority}`;
 }
 
 function renderJwks(settings: Settings, facts: GatewayFacts): string {

@@ -50,14 +50,11 @@ const otherCredentials = [
 ];
 
 const certificates = certificateTexts(startMs);
-const unset: { [name: string]: string } = {
-  hide_token_route: 'off',
-  rate_limit_key: 'off',
-  rate_limit_key_burst: '0',
-  client_certificates: 'off',
-};
+const off = ['hide_token_route', 'rate_limit_key', 'client_certificates'];
 const settingsOf = (given: { [name: string]: string }) =>
-  askedSettings.map((name) => given[name] ?? unset[name] ?? '').join('\t');
+  askedSettings
+    .map((name) => given[name] ?? (off.includes(name) ? 'off' : name.endsWith('burst') ? '0' : ''))
+    .join('\t');
 const locations = ['', 'one', 'any'].flatMap((audience) =>
   ['', 'models', 'models chat'].flatMap((scope) =>
     ['0', '5'].map((leeway) =>

@@ -73,6 +73,7 @@ export async function openContext(isQuickJs: boolean): Promise<Context> {
   const files = [
     'decision/ask.ts',
     'decision/question.ts',
+    'keys/generation.ts',
     'keys/key_set.ts',
     'keys/shared_state.ts',
     'keys/watched_file.ts',
