@@ -113,8 +113,13 @@ export interface PublishedJwk extends PublicMembers {
   use: 'sig';
 }
 
+interface Names {
+  kid?: string | undefined;
+  alg?: string | undefined;
+}
+
 /** Makes the public half of a signing key, to be published. */
-export function publishedJwk(jwk: PublicMembers & { kid?: string; alg?: string }): PublishedJwk {
+export function publishedJwk(jwk: PublicMembers & Names): PublishedJwk {
   const { kid, alg } = jwk;
   return Object.assign(publicMembers(jwk), { kid, alg, use: 'sig' as const });
 }

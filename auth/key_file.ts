@@ -45,7 +45,7 @@ export function parseKeyFile(text: string, platform: Platform): KeyFile {
     if ('problem' in parsed) file.problems.push({ line: i + 1, problem: parsed.problem });
     else addEntry(file, seen, parsed);
   }
-  shareLimits(file);
+  shareLimits(file.entries).forEach(({ warning }) => file.warnings.push(warning));
   const withoutId = file.entries.filter((entry) => entry.kind === 'bcrypt' && entry.id === '').length;
   if (withoutId > manyWithoutId) {
     file.warnings.push({
@@ -56,24 +56,30 @@ export function parseKeyFile(text: string, platform: Platform): KeyFile {
   return file;
 }
 
-// Lines of one name share one budget, so they have one limit: the lowest of them, also for a line without rate=.
-function shareLimits(file: KeyFile): void {
+/**
+ * Gives lines of one name one limit, since they share one budget: the lowest of them, also for a line without rate=.
+ * @returns a warning for each entry whose own limit was another, with the entry's place in the list
+ */
+export function shareLimits(entries: KeyEntry[]): { index: number; warning: LineProblem }[] {
   const lowest = Object.create(null) as { [name: string]: RateLimit };
   let count = 0;
-  file.entries.forEach(({ name, limit }) => {
+  entries.forEach(({ name, limit }) => {
     const known = lowest[name];
     if (name === '' || limit === null || (known !== undefined && !isLower(limit, known))) return;
     lowest[name] = limit;
     count++;
   });
-  if (count === 0) return;
-  file.entries.forEach((entry) => {
+  const lowered: { index: number; warning: LineProblem }[] = [];
+  if (count === 0) return lowered;
+  entries.forEach((entry, index) => {
     const shared = lowest[entry.name];
     const { line, limit } = entry;
     if (shared === undefined || (limit !== null && !isLower(shared, limit))) return;
-    file.warnings.push({ line, problem: 'another line of the same name has a lower limit, which counts for both' });
+    const problem = 'another line of the same name has a lower limit, which counts for both';
+    lowered.push({ index, warning: { line, problem } });
     entry.limit = shared;
   });
+  return lowered;
 }
 
 function isLower(one: RateLimit, other: RateLimit): boolean {
@@ -149,16 +155,4 @@ function plaintextEntry(key: string, platform: Platform): KeyEntry {
     text: key,
     line: 0,
   };
-}
-
-/**
- * Names a generation of API keys after the content of all sources.
- * @param sources `fileDigest`: SHA-256 of the file's bytes, empty for no file
- * @returns 22 characters that change when any source changes
- */
-export function keysGeneration(
-  sources: { apiKey: string; apiKeys: string; fileDigest: string },
-  platform: Platform,
-): string {
-  return platform.sha256([sources.apiKey, sources.apiKeys, sources.fileDigest].join('\n')).slice(0, 22);
 }

@@ -1,6 +1,7 @@
 // `npm run bench`: what Keygate costs, beside plain nginx of the same binary and beside its peers.
 // --quick: fewer and shorter rounds, and nothing is written. --burst: only thousands of requests at once.
-// --limits: only what a limit adds. --metrics: only what counting costs.
+// --limits: only what a limit adds. --metrics: only what counting costs. --cluster: only what being a node of a cluster
+// adds. With the store of REDIS_URL: --leases: limits over several nodes; --revocations: how soon all nodes refuse.
 // --json: the figures as one line of JSON at the end.
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -8,8 +9,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureBurst, sayBurst } from './burst.js';
+import { measureCluster, sayCluster } from './cluster.js';
 import { compare, type Comparison, type Subject } from './comparison.js';
 import { measureFlood, sayFlood } from './flood.js';
+import { measureLeases } from './leases.js';
 import { measureLimits, sayLimits } from './limits.js';
 import { checkWrk } from './load.js';
 import { measureMemory, sayMemory } from './memory.js';
@@ -17,6 +20,7 @@ import { measurePeers } from './peers.js';
 import { measureMetrics, sayMetrics } from './metrics.js';
 import { pause } from './processes.js';
 import { writeReport } from './report.js';
+import { measureRevocations } from './revocations.js';
 import { measureRows, type Figures } from './rows.js';
 import { formatSpread } from './spread.js';
 import { aimKnown, makeStand, say, startMs, type Scale, type Stand } from './stand.js';
@@ -28,6 +32,9 @@ const { values: options } = parseArgs({
     burst: { type: 'boolean' },
     limits: { type: 'boolean' },
     metrics: { type: 'boolean' },
+    cluster: { type: 'boolean' },
+    leases: { type: 'boolean' },
+    revocations: { type: 'boolean' },
     json: { type: 'boolean' },
   },
 });
@@ -48,12 +55,15 @@ const quick: Scale = {
   streamRounds: 2,
 };
 
-checkWrk();
+if (options.leases !== true && options.revocations !== true) checkWrk();
 const dir = mkdtempSync(join(tmpdir(), 'keygate-bench-'));
 const stops: Stand['stops'] = [];
 try {
-  const few = { ...(options.limits === true ? full : quick), freshTokens: 1 };
-  if (options.limits === true) sayLimits(await measureLimits(await makeStand(dir, few, stops)));
+  const few = { ...(options.limits === true || options.cluster === true ? full : quick), freshTokens: 1 };
+  if (options.leases === true) await measureLeases();
+  else if (options.revocations === true) await measureRevocations(dir, stops);
+  else if (options.limits === true) sayLimits(await measureLimits(await makeStand(dir, few, stops)));
+  else if (options.cluster === true) sayCluster(await measureCluster(await makeStand(dir, few, stops)));
   else if (options.burst === true) sayBurst(await measureBurst(await makeStand(dir, few, stops)));
   else if (options.metrics === true) sayMetrics(await measureMetrics(await makeStand(dir, few, stops)));
   else await run(await makeStand(dir, options.quick === true ? quick : full, stops));

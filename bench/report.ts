@@ -34,6 +34,7 @@ const titles: { [name: string]: string } = {
   guard_tcp_cached: 'Keygate, known credential, decision server over TCP',
   es5_cached: 'Keygate, known credential, old engine',
   access_cached: 'Keygate, known credential, js_access (guard_access.conf)',
+  cluster_cached: 'Keygate, known credential, node of a cluster (REDIS_URL)',
   apikey_first: 'Keygate, first use of a $sha256$ key',
   rs256_fresh: 'Keygate, first use of an RS256 token',
   rs256_elsewhere: 'Keygate, RS256 token known to another worker',

@@ -1,6 +1,7 @@
 // The rows of the main table: what a known, a new and a forged credential cost, each beside plain nginx.
 
 import { findFreePort } from '../launcher/facts.js';
+import { startClustered } from './cluster.js';
 import { compare, type Aim, type Comparison, type Subject, type Trial } from './comparison.js';
 import { withoutSignature } from './credentials.js';
 import { runWrk } from './load.js';
@@ -32,6 +33,7 @@ async function measureKnown(stand: Stand, guard: Subject, measure: Measure): Pro
   const overTcp = await start('guard_tcp', gate({ decisionAddress }));
   const access = await start('access', gate({ entry: 'access' }));
   const old = await start('es5', gate({ engine: 'njs' }));
+  const node = await startClustered(stand);
   const crowded = await start('crowded', gate());
   await pause(startMs);
   const aim = aimKnown(stand);
@@ -43,6 +45,7 @@ async function measureKnown(stand: Stand, guard: Subject, measure: Measure): Pro
   await measure('guard_after_crowd', crowded, known);
   await measure('access_cached', access, known);
   await measure('es5_cached', old, known);
+  await measure('cluster_cached', node, known);
 }
 
 async function measureFresh(stand: Stand, guard: Subject, measure: Measure): Promise<void> {

@@ -35,6 +35,7 @@ function bundleSources() {
     'njs',
     'monitoring',
     'nginx',
+    'cluster',
     'verifier',
     'cli',
     'node',

@@ -8,8 +8,8 @@ import { followWays } from './ways.js';
 
 const root = join(import.meta.dirname, '..');
 const sourceFolders =
-  'auth njs monitoring nginx verifier cli node settings launcher stand_in container build bench'.split(' ');
-const gatewayTests = /^test\/(?:gateway|launcher|compose|docs|properties|browser)\//; // they run the whole, and mirror no source
+  'auth njs monitoring nginx cluster verifier cli node settings launcher stand_in container build bench'.split(' ');
+const gatewayTests = /^test\/(?:gateway|launcher|compose|deploy|docs|properties|browser)\//; // they run the whole, and mirror no source
 
 /** Sizes of the sources under some folders. */
 export function measure(base, folders) {

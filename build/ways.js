@@ -41,12 +41,20 @@ export const ways = {
       ...counting,
       'refreshMinting',
       'refreshLocal',
-      'refreshDenials',
+      'refreshDenied',
+      'lookAtSnapshot',
+      'findSnapshot',
+      'leaveOutRevoked',
       'forgetFetchTimes',
       'readTrustedKeys',
       'chooseMintIssuer',
       'verifySignature',
     ],
+    snippets: ['http.conf', 'decision_server.conf'],
+  },
+  'a change of the snapshot of a cluster': {
+    from: ['njs/keys/load_keys.ts refreshKeys'],
+    without: [...counting, 'lookAtKeyFile', 'readTrustedKeys', 'verifySignature'],
     snippets: ['http.conf', 'decision_server.conf'],
   },
   'npm start': {
@@ -65,7 +73,10 @@ export const ways = {
 export function followWays() {
   const config = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile).config;
   const { fileNames, options } = ts.parseJsonConfigFileContent(
-    { ...config, include: ['auth', 'njs', 'monitoring', 'verifier', 'settings', 'nginx', 'node', 'launcher', 'cli'] },
+    {
+      ...config,
+      include: ['auth', 'njs', 'monitoring', 'cluster', 'verifier', 'settings', 'nginx', 'node', 'launcher', 'cli'],
+    },
     ts.sys,
     root,
   );

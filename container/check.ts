@@ -7,13 +7,14 @@ import { readSettings, type Settings } from '../settings/read.js';
 import { checkNames } from '../settings/unknown_names.js';
 import { writeAtomically } from '../node/state_files.js';
 import { configurationDir, containerEngine, containerVersions, fileMode } from './facts.js';
+import { findShortName, readPod } from './pod.js';
 import { findUnreadable, readers } from './readable.js';
 import { runOnce } from './run_once.js';
 import { Fault } from '../node/fault.js';
 
 function check(env: NodeJS.ProcessEnv): void {
   checkNames(env); // docker-compose.yml gives this container all names of .env, and no GitHub token
-  checkSecret(env['API_KEY_FILE']);
+  for (const name of ['API_KEY_FILE', 'CLUSTER_SECRET_FILE', 'REDIS_PASSWORD_FILE']) checkSecret(name, env[name]);
   const settings = readSettings(env);
   checkContainerSettings(settings, env);
   checkFiles(settings);
@@ -24,12 +25,12 @@ function check(env: NodeJS.ProcessEnv): void {
 }
 
 // Called before readSettings, whose fault would not name the owner of the file.
-function checkSecret(path: string | undefined): void {
+function checkSecret(name: string, path: string | undefined): void {
   const fault = path ? findUnreadable(path, readers()) : undefined;
-  if (fault !== undefined) throw new Fault(`API_KEY_FILE: ${fault}`);
+  if (fault !== undefined) throw new Fault(`${name}: ${fault}`);
 }
 
-/** Checks settings that only Docker has, or that have another name there. */
+/** Checks settings that only containers have, or that have another name there. */
 function checkContainerSettings(settings: Settings, env: NodeJS.ProcessEnv): void {
   if (env['HOST_API_KEYS_FILE'] && !settings.isApiKeysFileNamed) {
     throw new Fault('API_KEYS_FILE: expected API_KEYS_FILE_HOST in its place, a file of the host');
@@ -38,6 +39,8 @@ function checkContainerSettings(settings: Settings, env: NodeJS.ProcessEnv): voi
   const needs =
     settings.authEntry === 'access' ? checkJsAccess({ njsVersion: containerVersions.njs, engine }) : undefined;
   if (needs !== undefined) throw new Fault(`AUTH_ENTRY: expected auto or auth_request: access ${needs}`);
+  const shortName = readPod(env).isOwnResolver ? findShortName(settings.upstreamUrl) : undefined;
+  if (shortName !== undefined) throw new Fault(shortName);
   const accountType = env['ACCOUNT_TYPE'] || 'individual';
   if (!['individual', 'business', 'enterprise'].includes(accountType)) {
     throw new Fault('ACCOUNT_TYPE: expected one of individual, business, enterprise');

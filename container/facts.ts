@@ -1,7 +1,6 @@
 // What is where in the containers. docker-compose.yml and the Dockerfiles name the same paths.
 
 import { createHash } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { CertificateFiles } from '../launcher/certificate.js';
 import { sharedFacts } from '../launcher/facts.js';
@@ -9,8 +8,7 @@ import type { GatewayFacts } from '../nginx/gateway/render.js';
 import type { Engine } from '../nginx/versions.js';
 import type { Settings } from '../settings/read.js';
 import { loadSecret } from '../node/state_files.js';
-
-const maxWorkers = 8; // of some 20 MB each; the container's memory is limited, however many cores the host has
+import type { PodFacts } from './pod.js';
 
 /** Where `check` and `setup` write what nginx finds in /etc/nginx. */
 export const configurationDir = '/etc/keygate/nginx';
@@ -34,8 +32,14 @@ export function chooseUpstream(settings: Settings, hasCopilot: boolean): string 
   return settings.upstreamUrl ?? (hasCopilot ? 'http://copilot-api:4141' : 'http://demo-upstream:8080');
 }
 
+export interface Found {
+  certificate: CertificateFiles;
+  upstreamUrl: string;
+  pod: PodFacts;
+}
+
 /** The facts of the nginx container. */
-export function containerFacts(settings: Settings, certificate: CertificateFiles, upstreamUrl: string): GatewayFacts {
+export function containerFacts(settings: Settings, { certificate, upstreamUrl, pod }: Found): GatewayFacts {
   return {
     ...sharedFacts(settings, certificate, upstreamUrl),
     runDir: '/tmp',
@@ -49,10 +53,11 @@ export function containerFacts(settings: Settings, certificate: CertificateFiles
     errorLog: 'stderr',
     accessLog: '/dev/stdout',
     isProbed: true,
-    metricsAddress: '0.0.0.0', // Compose publishes no such port: other containers alone can ask
-    metricsHosts: ['nginx', 'keygate'],
-    workers: String(Math.min(availableParallelism(), maxWorkers)),
-    resolver: '127.0.0.11', // Docker's own name server
+    metricsAddress: settings.listenAddress, // Compose publishes no such port: other containers alone can ask
+    metricsHosts: ['nginx', 'keygate', ...pod.metricsHosts],
+    isCertificateMoving: pod.isReloadedOnChange,
+    workers: String(pod.workers),
+    resolver: pod.resolver,
     isUpstreamMoving: isServiceName(new URL(upstreamUrl).hostname),
     caFile: '/etc/ssl/certs/ca-certificates.crt',
   };

@@ -14,11 +14,22 @@ type DemoKey = ReturnType<typeof prepareDemoKey>;
 /** @throws Fault when the key file can't be used, or there is a GitHub token and no key */
 export function prepareKeys(settings: Settings, hasCopilot: boolean): DemoKey {
   const { apiKeysFile, isApiKeysFileNamed } = settings;
-  const name = isApiKeysFileNamed ? 'API_KEYS_FILE_HOST' : 'API_KEYS_DIR_HOST';
+  const name = nameOfSource(settings);
   if (isApiKeysFileNamed) checkReadable(name, apiKeysFile);
   const demoKey = prepare({ ...settings, githubToken: hasCopilot ? 'set' : undefined });
   checkReadable(name, apiKeysFile);
   return demoKey;
+}
+
+// A file of a folder is a pod's: API_KEYS_FILE names it there. Compose mounts the file of API_KEYS_FILE_HOST by itself.
+function nameOfSource({ apiKeysFile, isApiKeysFileNamed }: Settings): string {
+  if (!isApiKeysFileNamed) return 'API_KEYS_DIR_HOST';
+  return isMountedAlone(apiKeysFile) ? 'API_KEYS_FILE_HOST' : 'API_KEYS_FILE';
+}
+
+function isMountedAlone(file: string): boolean {
+  const found = statSync(file, { throwIfNoEntry: false });
+  return found !== undefined && found.dev !== statSync(dirname(file)).dev;
 }
 
 function checkReadable(name: string, file: string): void {
@@ -43,7 +54,7 @@ function prepare(settings: Settings): DemoKey {
 
 /** Says what the operator types next. */
 export function announceKeys(settings: Settings, demoKey: DemoKey, env: NodeJS.ProcessEnv): void {
-  if (settings.isApiKeysFileNamed) {
+  if (nameOfSource(settings) === 'API_KEYS_FILE_HOST') {
     console.log(
       'hint: the file of API_KEYS_FILE_HOST can not be changed from here, and what replaces it is not seen before ' +
         'a restart: API_KEYS_DIR_HOST mounts a folder',

@@ -8,6 +8,7 @@ import { readSettings } from '../settings/read.js';
 import { writeAtomically } from '../node/state_files.js';
 import { chooseUpstream, configurationDir, containerFacts, fileMode } from './facts.js';
 import { announceKeys, prepareKeys } from './keys.js';
+import { readPod } from './pod.js';
 import { runOnce } from './run_once.js';
 import { findUnusableSources } from '../launcher/sources.js';
 import { findCertificate } from '../launcher/certificate.js';
@@ -15,9 +16,10 @@ import { findCertificate } from '../launcher/certificate.js';
 async function setUp(env: NodeJS.ProcessEnv): Promise<void> {
   const hasCopilot = (env['COPILOT_API'] ?? '') !== '';
   const settings = readSettings(env);
+  const pod = readPod(env);
   const demoKey = prepareKeys(settings, hasCopilot);
   const upstreamUrl = chooseUpstream(settings, hasCopilot);
-  const facts = containerFacts(settings, await findCertificate(settings), upstreamUrl);
+  const facts = containerFacts(settings, { certificate: await findCertificate(settings), upstreamUrl, pod });
   const { files } = renderGateway(settings, facts);
   for (const [path, content] of Object.entries(files)) {
     writeAtomically(join(configurationDir, path), content, fileMode);

@@ -25,8 +25,8 @@ export function prepareDemoKey(
   const others = withoutDemoKey(before);
   const { entries } = parseKeyFile(others, nodePlatform);
   const hasOwnKeys = entries.length > 0;
-  const hasKeys =
-    hasOwnKeys || settings.isApiKeysFileNamed || settings.apiKey !== undefined || settings.apiKeys !== undefined;
+  const isGiven = settings.isApiKeysFileNamed || settings.apiKey !== undefined || settings.apiKeys !== undefined;
+  const hasKeys = hasOwnKeys || isGiven || settings.cluster !== undefined; // a cluster's keys are in its snapshot
   if (settings.githubToken !== undefined && !hasKeys) {
     throw new Fault(`GITHUB_TOKEN is set but no API key is: make one with \`${newKeyCommand}\`, then start again`);
   }

@@ -11,6 +11,8 @@ export type StatusFacts = Omit<Status, 'status' | 'problems'>;
 export interface FileFacts {
   /** Whether the key file can't be read or used. */
   isKeyFileFaulty: boolean;
+  /** Whether the snapshot of a cluster can't be read or used, or is not there yet. */
+  isSnapshotFaulty: boolean;
   /** Whether the deny list can't be read or used. */
   isDenyListFaulty: boolean;
   /** Since a worker last looked at the files; null where none has. */
@@ -46,6 +48,7 @@ function findProblems(facts: StatusFacts, files: FileFacts): Problem[] {
     judgeKeys(facts, files),
     judgeJwks(facts),
     judgeSidecar(facts),
+    judgeCluster(facts),
     judgeRates(facts),
     judgeCertificate(facts),
     judgeZones(facts),
@@ -54,11 +57,13 @@ function findProblems(facts: StatusFacts, files: FileFacts): Problem[] {
 }
 
 function judgeKeys({ components, keys }: StatusFacts, files: FileFacts): Problem[] {
-  const { isKeyFileFaulty, isDenyListFaulty, checkedAgeSeconds } = files;
+  const { isKeyFileFaulty, isSnapshotFaulty, isDenyListFaulty, checkedAgeSeconds } = files;
   const problems: Problem[] = [];
   if (components.keys === 'failing')
     problems.push(failing('No API key can be checked: no key file could be used, and no earlier keys are in use.'));
   else if (isKeyFileFaulty) problems.push(degraded('The key file can not be used: the keys from before stay in use.'));
+  if (isSnapshotFaulty)
+    problems.push(degraded('The snapshot of the cluster can not be used: what its nodes shared before stays in use.'));
   if (isDenyListFaulty)
     problems.push(degraded('The deny list can not be used: only the refusals from before stay in force.'));
   if (checkedAgeSeconds === null || checkedAgeSeconds > checkedWithinSeconds) {
@@ -84,6 +89,18 @@ function judgeSidecar({ components, sidecar }: StatusFacts): Problem[] {
   if (!sidecar.needed || (sidecar.up && components.verifier === 'ok')) return [];
   const said = sidecar.up ? 'says that it can not use the keys' : 'does not answer';
   return [degraded(`The sidecar ${said}: new bcrypt keys are not admitted, and POST /token fails.`)];
+}
+
+const staleSeconds = 5; // a node compares twice a second
+
+function judgeCluster({ cluster }: StatusFacts): Problem[] {
+  if (cluster === null) return [];
+  const { storeUp, stalenessSeconds, joined } = cluster;
+  if (!joined) return [failing('This node has not joined its cluster yet, so it has no API keys.')];
+  const since = formatAge(stalenessSeconds);
+  if (!storeUp) return [degraded(`The store of the cluster is away: changes of ${since} may be missing here.`)];
+  if (stalenessSeconds <= staleSeconds) return [];
+  return [degraded(`This node has not been equal to the store for ${since}: the sidecar's log says why.`)];
 }
 
 // Shares, with a least number: on a quiet gateway a single failure is no state.

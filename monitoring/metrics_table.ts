@@ -86,6 +86,12 @@ const sidecarMetrics: Metric[] = [
   counter('tokens_minted_total', [], 'Tokens that the sidecar has minted since its start.'),
 ];
 
+const clusterMetrics: Metric[] = [
+  gauge('cluster_store_up', [], 'Whether the store that the nodes share answers.'),
+  gauge('cluster_staleness_seconds', [], 'Seconds since this node knew for sure that it has the newest revocations.'),
+  gauge('cluster_nodes', [], 'Nodes of the cluster that live, this one included.'),
+];
+
 const machineMetrics = [
   gauge('zone_bytes', ['zone'], 'Size of a zone of shared memory.'),
   gauge('zone_used_bytes', ['zone'], 'Bytes of the pages in use in a zone of shared memory.'),
@@ -102,5 +108,6 @@ export const metricsTable: readonly Metric[] = requestMetrics.concat(
   keyMetrics,
   sourceMetrics,
   sidecarMetrics,
+  clusterMetrics,
   machineMetrics,
 );

@@ -28,6 +28,18 @@ export interface JwksStatus {
   faulty: boolean;
 }
 
+/** How this node of a cluster is, as the sidecar tells. */
+export interface ClusterStatus {
+  /** Whether the store answers. */
+  storeUp: boolean;
+  /** Since the node last knew for sure that it has the newest keys and revocations. */
+  stalenessSeconds: number;
+  /** Nodes that live, this one included. */
+  nodes: number;
+  /** A node that has not joined yet has no keys. */
+  joined: boolean;
+}
+
 export interface ZoneStatus {
   zone: string;
   bytes: number;
@@ -59,6 +71,8 @@ export interface Status {
   jwks: JwksStatus[];
   /** `needed`: there are bcrypt keys, or tokens are minted; without these the sidecar is optional. */
   sidecar: { up: boolean; needed: boolean; queue: number; minted: number };
+  /** Null without REDIS_URL, and while the sidecar has not answered yet. */
+  cluster: ClusterStatus | null;
   connections: { active: number; reading: number; writing: number; waiting: number } | null;
   certificateExpires: number | null;
   zones: ZoneStatus[];
@@ -104,6 +118,9 @@ const makeShape = (): Shape => ({
     },
     jwks: { list: { members: { source: 'text', keys: 'number', ageSeconds: age(), faulty: 'boolean' } } },
     sidecar: { members: { up: 'boolean', needed: 'boolean', queue: 'number', minted: 'number' } },
+    cluster: {
+      orNull: { members: { storeUp: 'boolean', stalenessSeconds: 'number', nodes: 'number', joined: 'boolean' } },
+    },
     connections: { orNull: numbers(['active', 'reading', 'writing', 'waiting']) },
     certificateExpires: age(),
     zones: { list: { members: { zone: 'text', bytes: 'number', used: 'number' } } },

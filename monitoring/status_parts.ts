@@ -30,7 +30,7 @@ export function describeParts(status: Status): Part[] {
       `${formatNoun(sidecar.minted, 'token')} minted`,
     ]),
   ];
-  return parts.concat(describeCertificate(status));
+  return parts.concat(describeCluster(status), describeCertificate(status));
 }
 
 function part(name: string, condition: Condition, facts: string[]): Part {
@@ -42,6 +42,14 @@ function describeSidecar({ sidecar, components }: Status, facts: string[]): Part
   if (!sidecar.up && !sidecar.needed) return { name, condition: 'ok', word: 'not in use', facts: [] };
   if (!sidecar.up) return { name, condition: 'failing', word: 'down', facts };
   return { name, condition: components.verifier, word: components.verifier === 'ok' ? 'up' : 'faulty', facts };
+}
+
+function describeCluster({ cluster }: Status): Part[] {
+  if (cluster === null) return [];
+  const { storeUp, stalenessSeconds, nodes, joined } = cluster;
+  const facts = [formatNoun(nodes, 'node'), `newest ${formatAgo(stalenessSeconds)}`];
+  if (!joined) return [{ name: 'Cluster', condition: 'failing', word: 'not joined', facts }];
+  return [{ name: 'Cluster', condition: storeUp ? 'ok' : 'degraded', word: storeUp ? 'up' : 'store away', facts }];
 }
 
 function describeCertificate({ certificateExpires, now }: Status): Part[] {

@@ -54,7 +54,7 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   change('decision_server.conf', /"~PLAIN_PATH"/, () => `"~${plainPath}"`);
   change('decision_server.conf', /"~PLAIN_ID"/g, () => `"~${plainIdPattern}"`);
   change('decision_server.conf', /"~TRACEPARENT"/, () => `"~${traceparent}"`);
-  change('sidecar.conf', /SIDECAR_MEDIA_TYPE/, sidecarMediaType);
+  change('to_sidecar.conf', /SIDECAR_MEDIA_TYPE/, sidecarMediaType);
   for (const name of ['decision_server.conf', 'metrics.conf', 'count_requests.conf']) {
     change(name, /js_engine qjs;/, `js_engine ${engine};`);
   }

@@ -30,6 +30,7 @@ interface NgxGlobalShared {
   readonly keygate_state: NgxSharedDict<string>;
   readonly keygate_keys_a: NgxSharedDict<string>;
   readonly keygate_keys_b: NgxSharedDict<string>;
+  readonly keygate_sources: NgxSharedDict<string>;
   readonly keygate_verdicts: NgxSharedDict<string>;
   readonly keygate_refused: NgxSharedDict<string>;
   readonly keygate_budgets: NgxSharedDict<number>;

@@ -16,15 +16,25 @@ export async function askSidecar(
   route: string,
   question: object,
 ): Promise<UnverifiedObject | undefined> {
+  const answer = await askSidecarInTime(r, route, question);
+  return answer === 'late' ? undefined : answer;
+}
+
+/** Like askSidecar, for those to whom a sidecar that is late is not one that is gone. */
+export async function askSidecarInTime(
+  r: NginxHTTPRequest,
+  route: string,
+  question: object,
+): Promise<UnverifiedObject | 'late' | undefined> {
   // Without a body of its own, a subrequest of a POST waits for the client's.
   const reply = await r.subrequest('/_keygate_sidecar/' + route, {
     method: 'POST',
     body: JSON.stringify(question),
   });
   const answer = readReply(reply);
-  if (answer === undefined)
-    r.error('keygate: verifier_unavailable: ' + route + ' gave status ' + reply.status + hintAbout(reply));
-  return answer;
+  if (answer !== undefined) return answer;
+  r.error('keygate: verifier_unavailable: ' + route + ' gave status ' + reply.status + hintAbout(reply));
+  return reply.status === 504 ? 'late' : undefined;
 }
 
 // A location can't undo these directives of its server.

@@ -20,8 +20,8 @@ export async function editLocked(path: string, change: (text: string) => string 
   const target = followLinks(path);
   const giveBack = await takeLock(`${target}.lock`);
   try {
-    const text = readBefore(target);
-    const after = await change(text ?? '');
+    const text = readBefore(target) ?? '';
+    const after = await change(text);
     if (after !== text) replace(target, after);
   } finally {
     giveBack();

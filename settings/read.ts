@@ -5,11 +5,12 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { chooseMintIssuer } from '../auth/location_settings.js';
 import { parseEnvironmentKeys } from '../auth/key_file.js';
-import { makeLimit, parseRate } from '../auth/rate_limit.js';
 import { Fault } from '../node/fault.js';
 import type { SidecarPlace } from '../node/ask_sidecar.js';
 import { nodePlatform } from '../node/crypto.js';
 import type { DebianRelease, Engine } from '../nginx/versions.js';
+import { readCluster, type ClusterSettings } from './cluster.js';
+import { findConflicts, splitList } from './conflicts.js';
 import { fromFiles, nginxVariable, parseListen, table, type Setting, type SettingName, type Values } from './table.js';
 
 export interface RateLimit {
@@ -60,6 +61,8 @@ export interface Settings {
   /** Whether METRICS_PORT was set; the default port may be taken by another program. */
   isMetricsPortNamed: boolean;
   githubToken: string | undefined;
+  /** What several nodes share, and how to reach it; undefined without REDIS_URL. */
+  cluster: ClusterSettings | undefined;
   /** Where the sidecar listens: VERIFIER_LISTEN or VERIFIER_SOCKET. */
   sidecar: SidecarPlace;
   /** What nginx gets, by the names of its variables. */
@@ -126,6 +129,7 @@ function toSettings(given: Values, named: Pick<Settings, 'isMetricsPortNamed'>):
     ...named,
     ...startSettings(given, values),
     ...limitSettings(given, values),
+    cluster: readCluster(given),
     stateDir,
     apiKey: given.API_KEY,
     apiKeys: given.API_KEYS,
@@ -211,39 +215,4 @@ function nginxVariables(values: Values): { [name: string]: string } {
   const rows = Object.entries(table) as [SettingName, Setting][];
   const ofNginx = rows.filter(([, row]) => row.nginx !== undefined);
   return Object.fromEntries(ofNginx.map(([name]) => [nginxVariable(name), values[name] ?? '']));
-}
-
-const meetsLoopback = /^(?:127\.0\.0\.1|0\.0\.0\.0|::)$/;
-
-/** @returns a line for each conflict */
-export function findConflicts(values: Values): string[] {
-  const faults: string[] = [];
-  const { JWKS_URL, JWKS_PATH, JWT_ISSUER, JWT_AUDIENCE, MINT_ISSUER } = values;
-  const { LISTEN_ADDRESS = '', LISTEN_PORT, METRICS_PORT } = values;
-  if (METRICS_PORT !== undefined && METRICS_PORT === LISTEN_PORT && meetsLoopback.test(LISTEN_ADDRESS)) {
-    faults.push('METRICS_PORT: expected another port than LISTEN_PORT, or off');
-  }
-  const { RATE_LIMIT_KEY = 'off', RATE_LIMIT_KEY_BURST } = values;
-  const intervalMs = parseRate(RATE_LIMIT_KEY);
-  if (intervalMs !== undefined && makeLimit(intervalMs, Number(RATE_LIMIT_KEY_BURST)) === undefined) {
-    faults.push('RATE_LIMIT_KEY_BURST: expected no more than RATE_LIMIT_KEY gives in a year');
-  }
-  if (JWKS_URL !== undefined && JWT_ISSUER === undefined) {
-    faults.push('JWT_ISSUER: expected the issuers to accept, or the word any, as JWKS_URL is set');
-  }
-  if (JWKS_URL !== undefined && JWT_AUDIENCE === undefined) {
-    faults.push('JWT_AUDIENCE: expected the audiences to accept, or the word any, as JWKS_URL is set');
-  }
-  const hasJwks = JWKS_URL !== undefined || JWKS_PATH !== undefined;
-  const mintIssuer = MINT_ISSUER ?? 'keygate';
-  if (hasJwks && splitList(JWT_ISSUER).includes(mintIssuer)) {
-    faults.push(`MINT_ISSUER: expected another issuer than those of JWT_ISSUER, whose tokens other keys verify`);
-  }
-  return faults;
-}
-
-/** The parts of a comma-separated list, without empty ones. */
-export function splitList(text: string | undefined): string[] {
-  const parts = (text ?? '').split(',').map((one) => one.trim());
-  return parts.filter((one) => one !== '');
 }

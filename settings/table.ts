@@ -4,6 +4,7 @@
 import { isIP } from 'node:net';
 import { maxBurst, parseRate, rateForm } from '../auth/rate_limit.js';
 import { debianSuites } from '../nginx/versions.js';
+import { parseRedisUrl } from './redis_url.js';
 
 export interface Setting {
   /** The default, as it would be written; undefined where there is none. */
@@ -54,6 +55,12 @@ const upstreamUrl = {
 const httpsUrl = {
   expected: 'an absolute URL starting with https://, without user or fragment',
   isValid: (value: string) => isPlainUrl(value, ['https:']),
+};
+
+const redisUrl = {
+  expected:
+    'redis://HOST:PORT, rediss://HOST:PORT, unix:///PATH, redis-sentinel://HOST:PORT,HOST:PORT#NAME or rediss-sentinel',
+  isValid: (value: string) => !unsafe.test(value) && parseRedisUrl(value) !== undefined,
 };
 
 function isPlainUrl(value: string, protocols: string[]): boolean {
@@ -127,6 +134,23 @@ export const table = {
   },
   CORS_PREFLIGHT: { nginx: 'http', standard: 'deny', ...oneOf('deny', 'pass') },
   STATE_DIR: { standard: '.keygate', ...path },
+  REDIS_URL: redisUrl,
+  REDIS_USER: key,
+  REDIS_PASSWORD: key,
+  REDIS_CA: path,
+  REDIS_CERT: path,
+  REDIS_KEY: path,
+  REDIS_PREFIX: {
+    standard: 'keygate',
+    expected: '1 to 64 letters, digits and . _ : -',
+    isValid: matches(/^[\w.:-]{1,64}$/),
+  },
+  REDIS_DOWN: { nginx: 'http', standard: 'share', ...oneOf('share', 'closed') },
+  CLUSTER_SECRET_FILE: path,
+  NODE_NAME: {
+    expected: '1 to 64 letters, digits and . _ -',
+    isValid: matches(/^[\w.-]{1,64}$/),
+  },
   NGINX_RUNTIME: { standard: 'auto', ...oneOf('auto', 'system', ...Object.keys(debianSuites)) },
   JS_ENGINE: { standard: 'auto', ...oneOf('auto', 'qjs', 'njs') },
   AUTH_ENTRY: { standard: 'auto', ...oneOf('auto', 'access', 'auth_request') },
@@ -155,7 +179,7 @@ export function nginxVariable(name: SettingName): string {
 }
 
 /** Settings whose value may come from a file that NAME_FILE names. */
-export const fromFiles: SettingName[] = ['API_KEY', 'GITHUB_TOKEN'];
+export const fromFiles: SettingName[] = ['API_KEY', 'GITHUB_TOKEN', 'REDIS_USER', 'REDIS_PASSWORD'];
 
 /** Settings that only docker-compose.yml reads, or that name a file for it (docs/docker.md). */
 export const containerSettings = [
@@ -177,3 +201,6 @@ export const containerSettings = [
   'GRAFANA_IMAGE',
   'GRAFANA_PORT',
 ];
+
+/** What a pod sets for its containers (docs/kubernetes.md); Docker Compose sets none of them. */
+export const podSettings = ['NAME_SERVER', 'NGINX_WORKERS', 'METRICS_HOSTS', 'RELOAD_ON_CHANGE'];

@@ -1,11 +1,11 @@
 // Which names are misspelt settings: a misspelt REQUIRE_SCOPE must not leave a gateway open.
 
 import { SettingsError } from './read.js';
-import { containerSettings, fromFiles, table } from './table.js';
+import { containerSettings, fromFiles, podSettings, table } from './table.js';
 
 /** Names with these prefixes are meant for Keygate. */
 const prefixes =
-  /^(?:KEYGATE_|API_KEY|KEYS_|JWKS_|JWT_|MINT_|REQUIRE_|FORWARD_|BCRYPT_|RATE_LIMIT|TRUSTED_PROX|CORS_|VERIFIER_|UPSTREAM_|HOST_CERTS|AUTH_ENTRY|JS_ENGINE|NGINX_RUNTIME|METRICS_PORT|STATE_DIR)/;
+  /^(?:KEYGATE_|API_KEY|KEYS_|JWKS_|JWT_|MINT_|REQUIRE_|FORWARD_|BCRYPT_|RATE_LIMIT|TRUSTED_PROX|CORS_|VERIFIER_|UPSTREAM_|HOST_CERTS|AUTH_ENTRY|JS_ENGINE|NGINX_|METRICS_|NAME_SERVER|RELOAD_ON_|STATE_DIR|REDIS_|CLUSTER_|NODE_NAME)/;
 
 export interface UnknownNames {
   /** A line for each name that is a letter (a long name: two) away from a setting that is not set. */
@@ -20,7 +20,8 @@ export interface UnknownNames {
  * @param fileNames the names in the settings file: there a misspelling counts whatever it begins with
  */
 export function findUnknownNames(env: NodeJS.ProcessEnv, fileNames: string[] = []): UnknownNames {
-  const known = [...Object.keys(table), ...containerSettings, ...fromFiles.map((name) => `${name}_FILE`)];
+  const ofFiles = fromFiles.map((name) => `${name}_FILE`);
+  const known = [...Object.keys(table), ...containerSettings, ...podSettings, ...ofFiles];
   const found: UnknownNames = { faults: [], warnings: [] };
   const names = Object.keys(env).filter((name) => prefixes.test(name) || fileNames.includes(name));
   for (const name of new Set(names)) {

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unpackNginx, unpackPackage } from '../nginx/runtime/unpack_nginx.js';
+import { storeCommand, storeKinds } from './cluster/harness/store_server.js';
 import { portsDirVariable } from './gateway/harness/free_port.js';
 
 export default async function setup(): Promise<() => void> {
@@ -16,6 +17,8 @@ export default async function setup(): Promise<() => void> {
   await unpackNginx('trixie');
   for (const suite of ['forky', 'trixie'] as const) unpackPackage(suite, 'libfaketime');
   for (const name of ['prometheus', 'promtool']) unpackPackage('forky', name);
+  for (const kind of storeKinds) storeCommand(kind);
+  unpackPackage('trixie', 'kubectl');
   const portsDir = mkdtempSync(join(tmpdir(), 'keygate-ports-'));
   process.env[portsDirVariable] = portsDir;
   return () => rmSync(portsDir, { recursive: true });

@@ -5,14 +5,20 @@ import { createConnection } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
+import { startNode, type NodeOptions } from '../cluster/node.js';
+import { openClusterKeys } from '../cluster/seal.js';
+import { snapshotPath } from '../cluster/snapshot_file.js';
 import { explainError } from '../node/fault.js';
-import { loadSecret, verifierSecretPath } from '../node/state_files.js';
+import { loadSecret, readIfThere, verifierSecretPath, writeAtomically } from '../node/state_files.js';
+import type { ClusterSettings } from '../settings/cluster.js';
 import { readSettings, SettingsError, type Settings } from '../settings/read.js';
 import { openBcryptPool } from './bcrypt/bcrypt_pool.js';
 import { makeCheckKey } from './keys/check_key.js';
-import { openKeyStore } from './keys/key_store.js';
+import { openKeyStore, type KeyStore } from './keys/key_store.js';
+import type { Log } from './keys/watched_file.js';
 import { openLastUsed } from './last_used.js';
 import { buildServer, patienceMs, type Sidecar } from './server.js';
+import { dropDeniedKeys } from './signing/denied_keys.js';
 import { ensureSigningKey, openSigningKeys } from './signing/signing_keys.js';
 
 async function start(settings: Settings): Promise<void> {
@@ -28,7 +34,7 @@ async function start(settings: Settings): Promise<void> {
     keys: { current: () => Promise.resolve(undefined) },
     checkKey: makeCheckKey(pool),
     signingKey: openSigningKeys(stateDir, settings.jwtTtlSeconds),
-    entrySecret: loadSecret(join(stateDir, 'public', 'entry_secret'), 0o640),
+    entrySecret: openEntrySecret(settings),
     mintIssuer: settings.mintIssuer,
     mintAudience: firstAudience(settings.jwtAudience),
     maxTtlSeconds: settings.jwtTtlSeconds,
@@ -36,23 +42,62 @@ async function start(settings: Settings): Promise<void> {
     lastUsed: openLastUsed(stateDir, (text) => server.log.warn(text)),
     measured: pool.measured,
     minted: 0,
+    cluster: undefined,
   };
   const stream = openLog(process.argv.slice(2));
   const server: FastifyInstance = buildServer(sidecar, { level: 'info', base: { name: 'keygate-verifier' }, stream });
-  sidecar.keys = openKeyStore({
-    path: settings.apiKeysFile,
-    apiKey: settings.apiKey ?? '',
-    apiKeys: settings.apiKeys ?? '',
-    maxStaleSeconds: settings.keysMaxStaleSeconds,
-    log: server.log,
-  });
+  sidecar.keys = openKeys(settings, sidecar.entrySecret, server.log);
+  const node = settings.cluster && startNode(nodeOptions(settings, settings.cluster, server));
+  sidecar.cluster = node;
   endWith(async () => {
+    await node?.close();
     await server.close();
     await pool.close();
     sidecar.lastUsed.flush();
   });
   await listen(server, settings);
   repeat(sidecar, (text) => server.log.error(text));
+}
+
+function openKeys(settings: Settings, entrySecret: string, log: Log): KeyStore {
+  return openKeyStore({
+    path: settings.apiKeysFile,
+    snapshotPath: settings.cluster && snapshotPath(settings.stateDir),
+    apiKey: settings.apiKey ?? '',
+    apiKeys: settings.apiKeys ?? '',
+    entrySecret,
+    maxStaleSeconds: settings.keysMaxStaleSeconds,
+    log,
+  });
+}
+
+// Without a cluster, a secret of this gateway's own.
+function openEntrySecret({ stateDir, cluster }: Settings): string {
+  const path = join(stateDir, 'public', 'entry_secret');
+  if (cluster === undefined) return loadSecret(path, 0o640);
+  const { entrySecret } = openClusterKeys(cluster);
+  if (readIfThere(path)?.trim() !== entrySecret) writeAtomically(path, `${entrySecret}\n`, 0o640);
+  return entrySecret;
+}
+
+function nodeOptions(settings: Settings, cluster: ClusterSettings, { log }: FastifyInstance): NodeOptions {
+  return {
+    settings: cluster,
+    stateDir: settings.stateDir,
+    ttlSeconds: settings.jwtTtlSeconds,
+    onSnapshot: ({ denied }) =>
+      void dropDenied(settings, denied, log).catch((error: Error) => log.error(error.message)),
+    log: {
+      info: (text) => log.info(text),
+      warn: (text) => log.warn(text),
+      error: (text) => log.error(text),
+    },
+  };
+}
+
+async function dropDenied(settings: Settings, denied: string[], log: FastifyInstance['log']): Promise<void> {
+  const kids = await dropDeniedKeys(settings.stateDir, settings.jwtAlg, denied);
+  if (kids.length > 0) log.warn(`signing keys taken out, as the cluster has revoked them: ${kids.join(', ')}`);
 }
 
 function repeat(sidecar: Sidecar, log: (text: string) => void): void {

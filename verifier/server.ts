@@ -4,6 +4,7 @@
 import { timingSafeEqual, createHash } from 'node:crypto';
 import fastify, { LogController, type FastifyInstance } from 'fastify';
 import { type KeyEntry, type KeyRecord, entryFingerprint, recordOf, sidecarMediaType } from '../auth/key_record.js';
+import type { ClusterNode } from '../cluster/node.js';
 import type { CheckKey, KeyCheck } from './keys/check_key.js';
 import type { KeyStore } from './keys/key_store.js';
 import type { LoadedKeys } from './keys/loaded_keys.js';
@@ -12,6 +13,7 @@ import type { LastUsed } from './last_used.js';
 import { mintToken, parseTokenRequest } from './signing/minting.js';
 import { nodePlatform } from '../node/crypto.js';
 import { checkSignature } from './signature_route.js';
+import { lease, leaseSchema, type LeaseQuestion } from './lease_route.js';
 import type { SigningKey } from './signing/signing_keys.js';
 
 export interface Sidecar {
@@ -28,6 +30,8 @@ export interface Sidecar {
   measured: () => BcryptMeasured;
   /** Tokens minted since the start. */
   minted: number;
+  /** Undefined without REDIS_URL. */
+  cluster: Pick<ClusterNode, 'facts' | 'budgets'> | undefined;
 }
 
 interface Question {
@@ -68,10 +72,14 @@ export function buildServer(sidecar: Sidecar, logger: boolean | object): Fastify
   server.post('/verify', { schema: { body: questionSchema } }, (request) => verify(sidecar, request.body as Question));
   server.post('/token', { schema: { body: questionSchema } }, (request) => token(sidecar, request.body as Question));
   server.post('/signature', (request) => checkSignature(request.body));
+  server.post('/lease', { schema: { body: leaseSchema } }, (request) =>
+    lease(sidecar.cluster, request.body as LeaseQuestion),
+  );
   server.post('/health', async () => {
     const keys = await sidecar.keys.current('');
     const signing = (await sidecar.signingKey()) !== undefined;
-    return { status: 'ok', generation: keys?.generation ?? '', nginxGeneration, signing };
+    const cluster = sidecar.cluster?.facts();
+    return { status: 'ok', generation: keys?.generation ?? '', nginxGeneration, signing, cluster };
   });
   server.post('/metrics', async (request) => answerMetrics(sidecar, (request.body ?? {}) as MetricsQuestion));
   return server;
@@ -88,7 +96,7 @@ function answerMetrics(sidecar: Sidecar, question: MetricsQuestion): object {
   const { lastUsed, minted } = sidecar;
   lastUsed.note(question.lastUsed);
   const { queue, counts, sum } = sidecar.measured();
-  const facts = { queue, counts, sum, minted };
+  const facts = { queue, counts, sum, minted, cluster: sidecar.cluster?.facts() };
   return question.wantsLastUsed === true ? { ...facts, lastUsed: lastUsed.times() } : facts;
 }
 

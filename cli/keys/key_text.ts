@@ -4,7 +4,7 @@ import { readFileText, type FileText } from '../../auth/file_text.js';
 import { maxKeyFileBytes } from '../../auth/key_file.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { Fault } from '../../node/fault.js';
-import { describeFault, readRegularFile } from '../../node/regular_file.js';
+import { describeFault, readRegularFile, readText } from '../../node/regular_file.js';
 
 /**
  * @returns the file's text, or why its content is no text
@@ -18,6 +18,14 @@ export function readKeyContent(file: string): FileText {
       throw new Fault(`there is no key file ${file}`, 'make a key with: keygate key new NAME');
     throw new Fault(`can't use ${file}: ${describeFault(error)}`);
   }
+}
+
+/**
+ * @returns empty where there is no key file
+ * @throws Fault when it can't be used
+ */
+export function readKeyTextIfThere(file: string): string {
+  return readText(file, maxKeyFileBytes);
 }
 
 /** @throws Fault when there is no key file, or it can't be used */

@@ -1,57 +1,8 @@
-// `keygate key revoke`: takes lines out of the key file, and says what may still let their holder in.
+// Which lines of a key file go with a name, and with them its keys.
 
-import type { Command } from 'commander';
-import { parseEnvironmentKeys } from '../../auth/key_file.js';
-import { readSettings, type Settings } from '../../settings/read.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { readKeyText } from './key_text.js';
-import type { AdminChange, AdminChanges } from '../audit/admin_events.js';
-import { editAudited } from '../audit/audited_edit.js';
-import { exitCodes, print } from '../output.js';
-import { describeUptake, waitForUptake } from './uptake.js';
-import { Fault } from '../../node/fault.js';
 import type { KeyEntry } from '../../auth/key_record.js';
 import { parseKeyLine } from '../../auth/key_line.js';
-
-/** Revokes the keys of a name, or all of them. */
-export async function revokeKeys(
-  name: string | undefined,
-  options: { all?: boolean },
-  command: Command,
-): Promise<void> {
-  if ((name === undefined) === (options.all !== true)) {
-    command.error('error: give a name, or --all', { exitCode: exitCodes.usage });
-  }
-  const settings = readSettings(process.env);
-  const file = settings.apiKeysFile;
-  readKeyText(file); // throws where there is no key file
-  let done: Revocation | undefined;
-  const audited = await editAudited(file, settings.stateDir, (text) => {
-    done = revokeLines(text, name);
-    if (done.revoked + done.unusable === 0)
-      throw new Fault(
-        `no key ${name === undefined ? '' : `of ${name} `}in ${file}`,
-        'keygate key list shows what is there',
-      );
-    const changes = done.removed.map((one): AdminChange => ({ event: 'key_revoke', ...one, file }));
-    return { text: done.text, changes: changes as AdminChanges };
-  });
-  const { revoked, unusable, hashes } = done as unknown as Revocation;
-  const uptake = await waitForUptake(settings);
-  const lines = [`${revoked} revoked.`];
-  if (unusable > 0) lines.push(`${unusable} that could not be used taken out too.`);
-  const stays = isInEnvironment(settings, hashes);
-  if (stays) lines.push('WARNING: the same key stands in API_KEY or API_KEYS and is good as long as it does.');
-  print(command, { revoked, unusable, file, uptake, inEnvironment: stays, audited }, [
-    ...lines,
-    describeUptake(uptake),
-  ]);
-}
-
-function isInEnvironment({ apiKey, apiKeys }: Settings, hashes: Set<string>): boolean {
-  const { entries } = parseEnvironmentKeys(apiKey ?? '', apiKeys ?? '', nodePlatform);
-  return entries.some((entry) => hashes.has(entry.hash));
-}
 
 export interface Revocation {
   /** The file's text without the lines. */
@@ -85,12 +36,13 @@ interface Line {
  * Takes the lines of a name out, also lines that can't be used. Lines of other names with the same key go too: they
  * would count as soon as the earlier line is gone.
  * @param name whose lines; undefined for every line but comments
+ * @param others hashes of keys that go wherever they stand
  */
-export function revokeLines(text: string, name: string | undefined): Revocation {
+export function revokeLines(text: string, name: string | undefined, others: Iterable<string> = []): Revocation {
   const lines = text.split('\n').map(readLine);
   const isNamed = ({ raw, parsed }: Line) =>
     parsed !== undefined && (name === undefined || nameOf(raw, parsed) === name);
-  const hashes = new Set(lines.filter(isNamed).flatMap(({ parsed }) => hashOf(parsed)));
+  const hashes = new Set([...others, ...lines.filter(isNamed).flatMap(({ parsed }) => hashOf(parsed))]);
   const isDoomed = (line: Line) => isNamed(line) || hashOf(line.parsed).some((hash) => hashes.has(hash));
   const doomed = lines.filter(isDoomed);
   const revoked = doomed.filter(({ parsed }) => hashOf(parsed).length > 0).length;

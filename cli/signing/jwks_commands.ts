@@ -3,10 +3,15 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { calculateJwkThumbprint, type JWK } from 'jose';
+import { parseJwks } from '../../auth/jwk.js';
+import { maxKeyFileBytes } from '../../auth/key_file.js';
+import { sharedJwksPath } from '../../cluster/signers.js';
+import { nodePlatform } from '../../node/crypto.js';
+import { readText } from '../../node/regular_file.js';
 import { readSettings, type Settings } from '../../settings/read.js';
 import { activate, addNext, publishSeconds, removeKey } from '../../verifier/signing/key_rotation.js';
 import { makeSigningKey, readSigningKeys, type SigningAlgorithm } from '../../verifier/signing/stored_keys.js';
-import { deniedPath, denyLine } from '../denied_file.js';
+import { denyLine } from '../denied_file.js';
 import { changeSigningKeys } from './change_signing_keys.js';
 import { print } from '../output.js';
 import { Fault } from '../../node/fault.js';
@@ -63,16 +68,33 @@ async function activateSoon(settings: Settings, kid: string): Promise<boolean> {
 
 async function revoke(kid: string, _: object, command: Command): Promise<void> {
   const settings = readSettings(process.env);
-  const isTakenOut = await changeSigningKeys(settings, async (before) => {
-    if (!before.some((key) => key.jwk.kid === kid))
-      throw new Fault(`there is no key ${kid}`, 'keygate jwks list shows those there are');
+  const isOwn = readSigningKeys(settings.stateDir).some((key) => key.jwk.kid === kid);
+  if (!isOwn && !isOfOtherNode(settings, kid))
+    throw new Fault(`there is no key ${kid}`, 'keygate jwks list shows those there are');
+  const isTakenOut = !isOwn || (await takeOut(settings, kid));
+  const { said, ...denied } = await denyLine(settings, `kid:${kid}`, (file) => ({ event: 'jwks_deny', kid, file }));
+  const { published } = denied;
+  const facts = {
+    revoked: kid,
+    audited: isTakenOut && denied.audited,
+    ...(published === undefined ? {} : { published }),
+  };
+  print(command, facts, [`${kid} is no longer trusted; its tokens are refused within a second.`, ...said]);
+}
+
+// Its node takes it out as soon as it hears of the denial, and signs with another.
+function isOfOtherNode({ cluster, stateDir }: Settings, kid: string): boolean {
+  if (cluster === undefined) return false;
+  const parsed = parseJwks(readText(sharedJwksPath(stateDir), maxKeyFileBytes), nodePlatform);
+  return !('fault' in parsed) && parsed.keys.some((key) => key.kid === kid);
+}
+
+function takeOut(settings: Settings, kid: string): Promise<boolean> {
+  return changeSigningKeys(settings, async (before) => {
     const keys = await removeKey(before, kid, { nowSeconds: nowSeconds(), alg: settings.jwtAlg });
     const signing = keys.find(({ state }) => state === 'active')?.jwk.kid ?? null;
     return { keys, changes: [{ event: 'jwks_revoke', kid, signing_kid: signing }] };
   });
-  const isDenied = await denyLine(settings, `kid:${kid}`, { event: 'jwks_deny', kid, file: deniedPath(settings) });
-  const audited = isTakenOut && isDenied;
-  print(command, { revoked: kid, audited }, [`${kid} is no longer trusted; its tokens are refused within a second.`]);
 }
 
 async function importFile(file: string, _: object, command: Command): Promise<void> {

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { parseKeyId } from '../../auth/credential.js';
-import { entryFingerprint, recordOf } from '../../auth/key_record.js';
+import { entryFingerprint, recordOf, type KeyEntry } from '../../auth/key_record.js';
 import { maxKeyFileBytes, parseKeyFile } from '../../auth/key_file.js';
 import { parseJwks } from '../../auth/jwk.js';
 import type { Jwk } from '../../auth/algorithms.js';
@@ -11,11 +11,13 @@ import { parseToken } from '../../auth/jwt.js';
 import { parseList } from '../../auth/location_settings.js';
 import { refusals } from '../../auth/refusals.js';
 import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
+import { sharedJwksPath } from '../../cluster/signers.js';
 import { readSettings, type Settings } from '../../settings/read.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { readText } from '../../node/regular_file.js';
 import { publicJwksPath } from '../../verifier/signing/stored_keys.js';
-import { deniedPath, denyLine, readDenied } from '../denied_file.js';
+import { denyLine, readDenied } from '../denied_file.js';
+import { readSources } from '../keys/key_sources.js';
 import { explainClaims } from './explain_claims.js';
 import { print } from '../output.js';
 import { readSecret } from '../secret_input.js';
@@ -39,10 +41,10 @@ export function addTokenCommands(program: Command): void {
 async function revoke(jti: string, _: object, command: Command): Promise<void> {
   refuseCredential(jti);
   const settings = readSettings(process.env);
-  const path = deniedPath(settings);
-  const audited = await denyLine(settings, `jti:${jti}`, { event: 'token_revoke', jti, file: path });
-  print(command, { revoked: jti, file: path, audited }, [
-    `The token ${jti} is refused within a second; it stands in ${path}.`,
+  const { said, ...denied } = await denyLine(settings, `jti:${jti}`, (file) => ({ event: 'token_revoke', jti, file }));
+  print(command, { revoked: jti, ...denied }, [
+    `The token ${jti} is refused within a second; it stands in ${denied.file}.`,
+    ...said,
   ]);
 }
 
@@ -79,10 +81,11 @@ async function inspect(_: object, command: Command): Promise<void> {
 }
 
 function trustedKeys(settings: Settings): TrustedKeys {
-  const minting = readJwks(publicJwksPath(settings.stateDir));
+  const ofOthers = settings.cluster === undefined ? [] : readJwks(sharedJwksPath(settings.stateDir));
+  const minting = [...readJwks(publicJwksPath(settings.stateDir)), ...ofOthers];
   const denied = readDenied(settings);
   const secret = readText(join(settings.stateDir, 'public', 'entry_secret'), maxKeyFileBytes).trim();
-  const { entries } = parseKeyFile(readText(settings.apiKeysFile, maxKeyFileBytes), nodePlatform);
+  const entries = readEntries(settings);
   return {
     minting: minting.length === 0 ? undefined : { issuer: settings.mintIssuer, keys: minting },
     local: settings.jwksPath === undefined ? [] : readJwks(settings.jwksPath),
@@ -97,6 +100,12 @@ function trustedKeys(settings: Settings): TrustedKeys {
       return entry && recordOf(entry, fingerprint);
     },
   };
+}
+
+function readEntries(settings: Settings): KeyEntry[] {
+  if (settings.cluster !== undefined)
+    return readSources(settings).flatMap(({ keys, isRevoked }) => keys.entries.filter((one) => !isRevoked(one)));
+  return parseKeyFile(readText(settings.apiKeysFile, maxKeyFileBytes), nodePlatform).entries;
 }
 
 function readJwks(path: string): Jwk[] {

@@ -129,6 +129,7 @@ function renderSettings(snippet: string, settings: Settings, facts: GatewayFacts
   const values: { [variable: string]: string } = {
     ...settings.nginxVariables,
     keygate_state_dir: facts.stateDir,
+    keygate_cluster: settings.cluster === undefined ? 'off' : 'on',
     keygate_hide_token_route: 'on', // copilot-api's own /token returns its GitHub token
     keygate_identity_headers: 'drop',
     keygate_sidecar: facts.sidecarAddress,

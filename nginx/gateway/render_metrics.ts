@@ -11,6 +11,8 @@ export interface MetricsFacts {
   metricsHosts?: string[];
   /** The certificate that nginx loads. */
   certificate: string;
+  /** nginx loads it anew by itself: when it ends is not known then. */
+  isCertificateMoving?: boolean;
 }
 
 /** An address and a port, as `listen` takes them. */
@@ -29,13 +31,14 @@ export function renderMetrics(snippet: string, settings: Settings, facts: Metric
     const off = '# METRICS_PORT=off\n';
     return { 'gateway/metrics.conf': off, 'gateway/count_requests.conf': off };
   }
-  const { metricsAddress, metricsHosts = [], certificate } = facts;
+  const { metricsAddress, metricsHosts = [], certificate, isCertificateMoving = false } = facts;
+  const expires = isCertificateMoving ? undefined : certificateEnd(certificate);
   return {
     'keygate/metrics.conf': snippet
       .replaceAll('listen 127.0.0.1:9145', `listen ${formatListen(metricsAddress, metricsPort)}`)
       .replace('server_name localhost', ['server_name localhost', ...metricsHosts].join(' ')),
     'gateway/metrics.conf': `include keygate/metrics.conf;
-js_var $keygate_certificate_expires "${certificateEnd(certificate) ?? ''}";
+js_var $keygate_certificate_expires "${expires ?? ''}";
 access_log /dev/null keygate_nothing if=$keygate_counted; # writes nothing: the variable is empty
 `,
     'gateway/count_requests.conf': 'include keygate/count_requests.conf;\n',

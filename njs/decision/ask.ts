@@ -3,14 +3,14 @@
 // again, since the zone with its keys may have been cleared.
 
 import { decide } from '../../auth/decide.js';
-import { refusals } from '../../auth/refusals.js';
+import { refusals, type Reason } from '../../auth/refusals.js';
 import { carriedOfAdmitted, carriedForAudit, type CarriedValue } from '../../auth/identity_headers.js';
 import { limitVariables } from '../../auth/limit_headers.js';
 import { refuse, type Refused, type Verdict } from '../../auth/verdict.js';
 import type { CacheLevel } from '../../monitoring/buckets.js';
 import { readGeneration, maxPolls, mayWait, pause, pollEveryMs } from '../keys/shared_state.js';
 import { oneLine } from '../platform.js';
-import { failureLimit, isFailure } from '../limits/failure_limit.js';
+import { failureLimit, isFailure, type FailureLimit, type Spent } from '../limits/failure_limit.js';
 import { noteRequest } from './audit.js';
 import { countDecision } from './count_decision.js';
 import { NginxGate } from './gate.js';
@@ -23,7 +23,7 @@ import {
   askedSource,
   ownSource,
 } from './question.js';
-import { charge, type Outcome, type RefusedOutcome } from './outcome.js';
+import { charge, chargeLater, keepOutcome, type Outcome, type PendingCharge, type RefusedOutcome } from './outcome.js';
 import { sendPrincipal, sendVerdict, sendRefusal } from './refusal.js';
 import { recallHere } from './verdict_cache.js';
 import { isRequestId } from '../../auth/request_id.js';
@@ -87,28 +87,53 @@ function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome): void {
   r.decline();
 }
 
-/** Decides about a request and answers it, without a promise where no signature and no sidecar is needed. */
+/** Decides about a request and answers it, without a promise where nothing must be asked. */
 export function decideAndAnswer(r: NginxHTTPRequest, source: QuestionSource, answer: Answer): void | Promise<void> {
-  let outcome: Outcome | Promise<void>;
-  let level: CacheLevel = 'none';
+  let outcome: Outcome | Promise<Outcome> | PendingCharge;
+  let attempt: RefusedOutcome | Attempt | undefined;
   try {
     const variables = r.variables; // each `r.variables` makes an object
     const asked = readAsked(variables, source);
     const remembered = recallHere(asked, readGeneration());
     if (remembered !== undefined) {
       outcome = charge(remembered, variables, source);
-      level = 'context';
     } else {
-      const attempt = begin(asked, { r, variables, source, answer });
+      attempt = begin(asked, { r, variables, source });
       outcome = 'reason' in attempt ? attempt : attempt.decide();
-      if (!('reason' in attempt)) level = attempt.level();
     }
   } catch (e) {
     outcome = noDecision(r, source.requestId(r.variables) || '', e);
   }
-  if (!('admitted' in outcome)) return outcome;
+  if (!('admitted' in outcome)) return answerLater({ r, source, answer, attempt }, outcome);
   answer(r, outcome);
-  countDecision(outcome, level, 0);
+  countDecision(outcome, levelOf(attempt), 0);
+}
+
+interface Answering {
+  r: NginxHTTPRequest;
+  source: QuestionSource;
+  answer: Answer;
+  /** Undefined where this context knew the verdict. */
+  attempt: RefusedOutcome | Attempt | undefined;
+}
+
+async function answerLater(asking: Answering, waiting: Promise<Outcome> | PendingCharge): Promise<void> {
+  const { r, source, answer, attempt } = asking;
+  const startedMs = Date.now();
+  let outcome: Outcome;
+  try {
+    outcome = await ('ask' in waiting ? chargeLater(r, waiting, source) : waiting);
+  } catch (e) {
+    outcome = noDecision(r, source.requestId(r.variables) || '', e);
+  }
+  answer(r, outcome);
+  countDecision(outcome, levelOf(attempt), Math.max(0, Date.now() - startedMs));
+}
+
+/** Which cache knew the verdict. */
+function levelOf(attempt: RefusedOutcome | Attempt | undefined): CacheLevel {
+  if (attempt === undefined) return 'context';
+  return 'reason' in attempt ? 'none' : attempt.level();
 }
 
 function noDecision(r: NginxHTTPRequest, requestId: string, e: unknown): Outcome {
@@ -120,17 +145,16 @@ interface Asking {
   r: NginxHTTPRequest;
   variables: NginxVariables;
   source: QuestionSource;
-  answer: Answer;
 }
 
-function begin(asked: Asked, { r, variables, source, answer }: Asking): RefusedOutcome | Attempt {
+function begin(asked: Asked, { r, variables, source }: Asking): RefusedOutcome | Attempt {
   const settings = parseSettings(asked.settings, variables);
   if ('fault' in settings) {
     const id = source.requestId(variables);
     r.error(`keygate: location_not_configured (request id ${id}): ${settings.fault}`);
     return refuse('location_not_configured');
   }
-  return new Attempt(new Question(r, asked, { source, settings }), answer);
+  return new Attempt(new Question(r, asked, { source, settings }));
 }
 
 /**
@@ -140,17 +164,13 @@ function begin(asked: Asked, { r, variables, source, answer }: Asking): RefusedO
 class Attempt {
   private number = 0;
   private gate: NginxGate | undefined;
-  private startedMs = 0;
 
-  constructor(
-    private readonly question: Question,
-    private readonly answer: Answer,
-  ) {}
+  constructor(private readonly question: Question) {}
 
-  decide(): Outcome | Promise<void> {
+  decide(): Outcome | Promise<Outcome> {
     const isEarly = readGeneration() === undefined;
     const verdict = isEarly ? this.reachOnceThereAreKeys() : this.reach();
-    return 'admitted' in verdict ? this.settle(verdict) : this.decideLater(verdict);
+    return 'admitted' in verdict ? this.settle(verdict) : this.settleLater(verdict);
   }
 
   private reach(): Verdict | Promise<Verdict> {
@@ -169,19 +189,10 @@ class Attempt {
     return this.reach();
   }
 
-  private async decideLater(waiting: Promise<Verdict>): Promise<void> {
-    const { r } = this.question;
-    if (this.startedMs === 0) this.startedMs = Date.now();
-    let outcome: Outcome | Promise<void>;
-    try {
-      const verdict = await waiting;
-      outcome = this.settle(verdict);
-    } catch (e) {
-      outcome = noDecision(r, this.question.requestId(), e);
-    }
-    if (!('admitted' in outcome)) return outcome;
-    this.answer(r, outcome);
-    countDecision(outcome, this.level(), Math.max(0, Date.now() - this.startedMs));
+  private async settleLater(waiting: Promise<Verdict>): Promise<Outcome> {
+    const verdict = await waiting;
+    const settled = this.settle(verdict);
+    return 'admitted' in settled ? keepOutcome(settled) : settled;
   }
 
   /** Which cache knew the verdict. */
@@ -189,23 +200,37 @@ class Attempt {
     return this.gate !== undefined && this.gate.isRecalled ? 'shared' : 'none';
   }
 
-  private settle(verdict: Verdict): Outcome | Promise<void> {
+  private settle(verdict: Verdict): Outcome | Promise<Outcome> {
     const { gate, number } = this;
     const isOver = gate === undefined || number >= maxAttempts || !haveKeysChanged(verdict, gate.generation);
     if (!isOver) return this.decide();
-    return verdict.admitted ? charge(verdict, this.question.r.variables, this.question.source) : this.refusal(verdict);
+    if (!verdict.admitted) return this.refusal(verdict);
+    const { r, source } = this.question;
+    const charged = charge(verdict, r.variables, source);
+    return 'ask' in charged ? chargeLater(r, charged, source) : charged;
   }
 
   // A wrong credential counts against its sender's limit; once the limit is spent, the sender gets `rate_limited`.
-  private refusal(refused: Refused): Outcome {
+  private refusal(refused: Refused): Outcome | Promise<Outcome> {
     const { question } = this;
     const { reason, principal } = refused;
     const { requiredScope } = question.settings;
     if (!isFailure(reason) && reason !== 'rate_limited') return { admitted: false, reason, principal, requiredScope };
-    const limit = failureLimit(question.r.variables, question.client());
-    if (reason !== 'rate_limited' && limit.spend()) return refused;
-    return { admitted: false, reason: 'rate_limited', principal, retryAfterMs: limit.retryAfterMs() };
+    const limit = failureLimit(question.r, question.client());
+    if (reason === 'rate_limited') return refuseSpent(refused, reason, limit);
+    const spent = limit.spend();
+    if (typeof spent === 'object') return refuseLater(refused, spent, limit);
+    return spent === undefined ? refused : refuseSpent(refused, spent, limit);
   }
+}
+
+async function refuseLater(refused: Refused, spending: Promise<Spent>, limit: FailureLimit): Promise<Outcome> {
+  const spent = await spending;
+  return spent === undefined ? refused : refuseSpent(refused, spent, limit);
+}
+
+function refuseSpent({ principal }: Refused, reason: Reason, limit: FailureLimit): Outcome {
+  return { admitted: false, reason, principal, retryAfterMs: limit.retryAfterMs() };
 }
 
 // A failure of ours is not decided again: after a wait of up to 2 s, a second wait would not help.

@@ -52,8 +52,9 @@ export class NginxGate implements Gate {
 
   async checkHashedKey(credential: string): Promise<Verdict> {
     const { r } = this.question;
-    const limit = failureLimit(r.variables, this.question.client());
-    if (limit.isSpent()) return refuse('rate_limited');
+    const limit = failureLimit(r, this.question.client());
+    const spent = await limit.check();
+    if (spent !== undefined) return refuse(spent);
     const namesEntry = parseKeyId(credential) !== ''; // the sidecar has another queue for keys with an id
     if (!namesEntry && isQueueFull()) return refuse('verifier_busy');
     const generation = this.keySet === undefined ? '' : this.keySet.generation;
@@ -62,7 +63,7 @@ export class NginxGate implements Gate {
     if (answer === undefined || verdict === undefined) return refuse('verifier_unavailable');
     if (!namesEntry) noteQueue(verdict, answer['queueFull'] === true);
     // The key took too long to check: if such a key did not count, a client could keep every thread busy.
-    if (answer['spends'] === true) limit.spend();
+    if (answer['spends'] === true) await limit.spend();
     if (answer['generation'] !== generation) this.isUncertain = true;
     return verdict;
   }

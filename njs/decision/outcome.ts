@@ -5,7 +5,9 @@ import type { AnswerDetails } from '../../auth/answer.js';
 import { formatLimit } from '../../auth/limit_headers.js';
 import { retryAfterMs } from '../../auth/rate_limit.js';
 import { refusePrincipal, type Admitted, type Refused } from '../../auth/verdict.js';
-import { chargeRequest } from '../limits/principal_limit.js';
+import type { Taken } from '../limits/bucket.js';
+import type { Ask } from '../limits/lease.js';
+import { chargeRequest, chargeStore } from '../limits/principal_limit.js';
 import type { QuestionSource } from './question.js';
 
 /** The verdict on a request, and the details for its answer. */
@@ -21,24 +23,53 @@ export interface RefusedOutcome extends Refused, AnswerDetails {
   limit?: string;
 }
 
+/** A charge about which the store of a cluster must be asked. */
+export interface PendingCharge {
+  verdict: Admitted;
+  ask: Ask;
+}
+
 // Filled anew for each request: engines take longer to make an object than to fill it.
 const charged: AdmittedOutcome & { limit: string } = { admitted: true, principal: undefined as never, limit: '' };
 
 /**
  * Charges an admitted request to its principal, where the principal has a limit.
- * @returns an outcome that the next call may fill anew
+ * @returns an outcome that the next call may fill anew, or what chargeLater needs
  */
-export function charge(admitted: Admitted, variables: NginxVariables, source: QuestionSource): Outcome {
+export function charge(admitted: Admitted, variables: NginxVariables, source: QuestionSource): Outcome | PendingCharge {
   const { principal } = admitted;
   const { limit, budget } = principal;
   if (limit === null) return admitted;
   charged.principal = principal;
   charged.limit = source.charged(variables) || '';
   if (charged.limit !== '') return charged;
-  const taken = chargeRequest(budget, limit);
+  const taken = chargeRequest(budget, limit, variables);
   if (taken === undefined) return refusePrincipal('limits_unavailable', principal);
+  return 'want' in taken ? { verdict: admitted, ask: taken } : outcomeOf(taken, variables, source);
+}
+
+/** Charges a request that `charge` could not. */
+export async function chargeLater(
+  r: NginxHTTPRequest,
+  { verdict, ask }: PendingCharge,
+  source: QuestionSource,
+): Promise<Outcome> {
+  const { principal } = verdict;
+  const taken = await chargeStore(r, ask);
+  if (taken === undefined) return refusePrincipal('limits_unavailable', principal);
+  charged.principal = principal;
+  return keepOutcome(outcomeOf(taken, r.variables, source));
+}
+
+/** Copies an outcome that has to outlast a wait: meanwhile another request fills the outcome of `charge` anew. */
+export function keepOutcome(outcome: Outcome): Outcome {
+  return outcome === charged ? Object.assign({}, charged) : outcome;
+}
+
+function outcomeOf(taken: Taken, variables: NginxVariables, source: QuestionSource): Outcome {
+  const { principal } = charged;
   charged.limit = formatLimit(taken, source.wholeTarget(variables) || '', Date.now());
   if (taken.isAdmitted) return charged;
-  const waitMs = retryAfterMs(limit, taken.pendingMs);
+  const waitMs = retryAfterMs(taken.limit, taken.pendingMs);
   return { admitted: false, reason: 'key_rate_limited', principal, limit: charged.limit, retryAfterMs: waitMs };
 }

@@ -2,7 +2,7 @@
 
 import { currentKeySet } from './key_set.js';
 import { isFaulty } from './source_faults.js';
-import { jwksSources, readDenials, readStoredJwks, type JwksSource, type StoredJwks } from './trusted_keys.js';
+import { jwksSources, readAllDenials, readStoredJwks, type JwksSource, type StoredJwks } from './trusted_keys.js';
 
 /** ok: works; degraded: works with what was good before; failing: can't work. */
 export type Condition = 'ok' | 'degraded' | 'failing';
@@ -11,19 +11,19 @@ export type Condition = 'ok' | 'degraded' | 'failing';
 export function conditionOfKeys(): Condition {
   const keySet = currentKeySet();
   if (keySet === undefined || !keySet.available) return 'failing';
-  return isFaulty('keys') || isFaulty('denied') ? 'degraded' : 'ok';
+  return isFaulty('keys') || isFaulty('snapshot') || isFaulty('denied') ? 'degraded' : 'ok';
 }
 
 function conditionOfJwks(name: JwksSource): Condition {
   const stored: StoredJwks = readStoredJwks(name);
-  if (!stored.configured || name === 'minting') return isFaulty(name) ? 'degraded' : 'ok';
+  if (!stored.configured || name === 'minting' || name === 'shared') return isFaulty(name) ? 'degraded' : 'ok';
   if (stored.keys === undefined) return 'failing';
   return isFaulty(name) ? 'degraded' : 'ok';
 }
 
 /** Whether no source has a JWK. */
 export function hasNoJwks(): boolean {
-  return jwksSources.every((name) => readStoredJwks(name).keys === undefined);
+  return jwksSources.every((name) => (readStoredJwks(name).keys || []).length === 0);
 }
 
 /** @returns the worst of some conditions */
@@ -35,5 +35,5 @@ export function worstOf(conditions: Condition[]): Condition {
 /** The condition of the JWKs of all sources, and of the deny list. */
 export function conditionOfAllJwks(): Condition {
   const sets = jwksSources.map(conditionOfJwks);
-  return worstOf(readDenials() === undefined ? sets.concat('failing') : sets);
+  return worstOf(readAllDenials() === undefined ? sets.concat('failing') : sets);
 }

@@ -1,7 +1,7 @@
 // Which API keys are counted one by one: the first 1,000 ids of the set in use. All others count as `other`, so that
 // the number of series is bounded.
 
-import { count, counters, countLost } from '../counters.js';
+import { count, counters, countIn, countLost } from '../counters.js';
 import { keepText, readText } from '../texts.js';
 
 /** Counts a request of an API key: under its id where the id is counted by itself, else under `other`. */
@@ -10,8 +10,8 @@ export function countKey(keyId: string, isRefused: boolean): void {
   if (dictionary === undefined) return;
   const name = `k|${keyId}` as const;
   const isCounted = dictionary.has(name);
-  count(isCounted ? name : 'k|other', 1);
-  if (isRefused) count(isCounted ? `x|${keyId}` : 'x|other', 1);
+  countIn(dictionary, isCounted ? name : 'k|other', 1);
+  if (isRefused) countIn(dictionary, isCounted ? `x|${keyId}` : 'x|other', 1);
 }
 
 const maxKeys = 1000;

@@ -107,6 +107,10 @@ export interface StoringKeys {
   nowMs: number;
   /** @returns whether no newer content has been read; called when no other worker can be storing a set */
   isLatest: () => boolean;
+  /** Called once the set is complete, before it comes into use; false: what belongs to it does not fit. */
+  keepSources: () => boolean;
+  /** Whether the set may be used: none of its sources is too old. */
+  isUsable: boolean;
 }
 
 /**
@@ -131,12 +135,13 @@ export function storeKeySet(entries: KeyEntry[], storing: StoringKeys): 'stored'
       if (keyId === undefined) return 'full';
       keyIds.push(keyId);
     }
+    if (!storing.keepSources()) return 'full';
     const keySet: KeySet = {
       zone,
       generation: storing.generation,
       entries: entries.length,
       hashedWithoutId,
-      available: true,
+      available: storing.isUsable,
     };
     writeState('keys', JSON.stringify(keySet));
     trackKeys(keyIds);

@@ -2,20 +2,22 @@
 // uses an incomplete set.
 
 import { chooseMintIssuer } from '../../auth/location_settings.js';
-import { reportFault, type Source } from './source_faults.js';
+import { refreshDenied } from './denials.js';
+import { isClustered } from './key_files.js';
+import { forgetLastGood } from './last_good.js';
+import { reportFault, recover, type Source } from './source_faults.js';
 import { forgetFile, readIfChanged, rejectContent, type FileReading } from './watched_file.js';
 import { tickSteadyClock } from './steady_clock.js';
 import { counters, reserveCounters } from '../counters.js';
 import { log, oneLine } from '../platform.js';
-import { refreshDenials } from './load_denials.js';
 import { refreshKeys } from './load_keys.js';
 import { clearState, clockToleranceMs, readState, switchGeneration, writeState } from './shared_state.js';
 import { forgetFetchTimes } from './remote_jwks.js';
 import { describeConsequence, storeJwksText } from './store_jwks.js';
-import { jwksSources, readStoredJwks } from './trusted_keys.js';
+import { jwksSources, noCluster, readStoredJwks } from './trusted_keys.js';
 
-const files = ['keys', 'entry_secret', 'minting', 'local', 'denied'];
-const maxBytes = 1048576; // of a set of JWKs
+const files = ['keys', 'snapshot', 'entry_secret', 'minting', 'shared', 'local', 'denied'];
+const maxBytes = 1048576; // for every file of JWKs
 const apartMs = 150; // several servers may include the snippet: within this time only the first run does the work
 
 /** Checks every file once. */
@@ -29,9 +31,10 @@ export function refresh(session: NginxPeriodicSession): void {
   const variables = session.variables;
   const areNew = startAnewWithOtherSources(variables);
   guard('keys', nowMs, () => refreshKeys(variables, nowMs, areNew));
-  guard('minting', nowMs, () => refreshMinting(variables, nowMs));
+  guard('minting', nowMs, () => refreshMinting('minting', variables, nowMs));
+  if (isClustered(variables)) guard('shared', nowMs, () => refreshMinting('shared', variables, nowMs));
   guard('local', nowMs, () => refreshLocal(variables, nowMs));
-  guard('denied', nowMs, () => refreshDenials(variables, nowMs));
+  guard('denied', nowMs, () => refreshDenied(variables, nowMs));
   switchGeneration();
 }
 
@@ -47,8 +50,9 @@ function guard(source: Source, nowMs: number, refreshOne: () => void): void {
 // Shared memory outlives a reload: keys from a file or URL that is no longer configured must not be used.
 function startAnewWithOtherSources(variables: NginxVariables): boolean {
   const { keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url } = variables;
+  const cluster = isClustered(variables) ? 'cluster' : '';
   const areCounted = counters() === undefined ? '' : 'counted'; // with metrics on, each key's counter is made anew
-  const named = [keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url, areCounted];
+  const named = [keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url, areCounted, cluster];
   const sources = JSON.stringify(named.concat(mintIssuer(variables)));
   if (readState('sources') === sources) return false;
   writeState('sources', sources);
@@ -56,6 +60,7 @@ function startAnewWithOtherSources(variables: NginxVariables): boolean {
   checkAtStart(variables);
   files.forEach(forgetFile);
   jwksSources.forEach((name) => clearState(`problems:${name}`));
+  startAnewInCluster(variables);
   clearState('minting');
   clearState('local');
   clearState('denied');
@@ -67,6 +72,19 @@ function startAnewWithOtherSources(variables: NginxVariables): boolean {
   writeState('remote_url', keygate_jwks_url || '');
   writeState('remote', JSON.stringify({ configured: Boolean(keygate_jwks_url) }));
   return true;
+}
+
+// A node that joins a cluster, or leaves it, keeps nothing of what the snapshot said.
+function startAnewInCluster(variables: NginxVariables): void {
+  forgetLastGood();
+  clearState('shared');
+  if (isClustered(variables)) {
+    clearState('shared_denied');
+    clearState('entry_secret');
+    return;
+  }
+  writeState('shared_denied', noCluster);
+  recover('shared');
 }
 
 // Warns of faults in the configuration that neither nginx nor a request would show, once for each configuration.
@@ -88,21 +106,23 @@ function checkAtStart(variables: NginxVariables): void {
   }
 }
 
-// The sidecar makes its keys when it first starts, so a missing file is no fault.
-function refreshMinting(variables: NginxVariables, nowMs: number): void {
+const mintingFiles = { minting: 'public/jwks.json', shared: 'shared/jwks.json' };
+
+// The sidecar makes its keys when it first starts, and those of other nodes come later: a missing file is no fault.
+function refreshMinting(name: 'minting' | 'shared', variables: NginxVariables, nowMs: number): void {
   const issuer = mintIssuer(variables);
-  const path = `${variables.keygate_state_dir}/public/jwks.json`;
-  const reading = takeJwksUp('minting', readIfChanged({ path, name: 'minting', maxBytes }, nowMs), issuer);
+  const path = `${variables.keygate_state_dir}/${mintingFiles[name]}`;
+  const reading = takeJwksUp(name, readIfChanged({ path, name, maxBytes }, nowMs), issuer);
   if (reading.found !== 'unusable') return;
   const isMissing = reading.why === 'ENOENT';
   if (!isMissing)
-    reportFault('minting', `public/jwks.json of the sidecar: ${reading.why}${describeConsequence('minting')}`, nowMs);
-  if (readState('minting') === undefined)
-    writeState('minting', JSON.stringify(isMissing ? { configured: true } : { configured: true, issuer }));
+    reportFault(name, `${mintingFiles[name]} of the sidecar: ${reading.why}${describeConsequence(name)}`, nowMs);
+  if (readState(name) === undefined)
+    writeState(name, JSON.stringify(isMissing ? { configured: true } : { configured: true, issuer }));
 }
 
 // Content without a usable key counts as damaged.
-function takeJwksUp(name: 'minting' | 'local', reading: FileReading, issuer?: string): FileReading {
+function takeJwksUp(name: 'minting' | 'shared' | 'local', reading: FileReading, issuer?: string): FileReading {
   if (reading.found !== 'changed') return reading;
   const fault = storeJwksText(name, reading.text, issuer);
   return fault === undefined ? reading : rejectContent(name, fault);

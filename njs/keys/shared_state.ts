@@ -14,7 +14,10 @@ export type StateName =
   | 'minting'
   | 'local'
   | 'remote'
+  | 'shared'
   | 'denied'
+  | 'shared_denied'
+  | `last_good:${string}`
   | 'hmac_secret'
   | 'entry_secret'
   | 'sources'
@@ -86,7 +89,7 @@ export function readGeneration(): string | undefined {
   return readState('generation');
 }
 
-const parts: StateName[] = ['keys', 'minting', 'local', 'remote', 'denied'];
+const parts: StateName[] = ['keys', 'minting', 'shared', 'local', 'remote', 'denied', 'shared_denied'];
 
 /**
  * Makes a new generation of the sets that are stored now. No generation is used twice, not even for the same content. A
@@ -122,16 +125,31 @@ export const maxPolls = maxWaitMs / pollEveryMs;
 const maxWaiting = 32; // requests of each worker
 
 /**
- * Counts a request among the waiting requests. The counts belong to spans of time and expire, so a request whose client
- * goes away need not be counted out.
+ * Counts a request among those that wait for a JWKS.
  * @returns false when too many requests wait
  */
 export function mayWait(nowMs: number): boolean {
+  return isAmongFirst('waiting', { nowMs, spanMs: maxWaitMs, most: maxWaiting });
+}
+
+interface Span {
+  nowMs: number;
+  spanMs: number;
+  /** How many requests of this worker may begin to wait in two spans. */
+  most: number;
+}
+
+/**
+ * Counts a request that begins to wait. The counts belong to spans of time and expire, so a request whose client goes
+ * away need not be counted out.
+ * @returns whether it is among the first of this span and the one before
+ */
+export function isAmongFirst(kind: string, { nowMs, spanMs, most }: Span): boolean {
   const budgets = ngx.shared.keygate_budgets;
-  const span = Math.floor(nowMs / maxWaitMs);
-  const name = (number: number) => `waiting:${ngx.worker_id}:${number}`;
+  const span = Math.floor(nowMs / spanMs);
+  const name = (number: number) => `${kind}:${ngx.worker_id}:${number}`;
   const earlier = (budgets.get(name(span - 1)) as number | undefined) || 0;
-  return earlier + budgets.incr(name(span), 1, 0, 3 * maxWaitMs) <= maxWaiting;
+  return earlier + budgets.incr(name(span), 1, 0, 3 * spanMs) <= most;
 }
 
 /** Resolves after so many milliseconds. */

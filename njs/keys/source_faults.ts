@@ -5,7 +5,7 @@ import { log } from '../platform.js';
 import { ageMs, clearState, readState, writeState } from './shared_state.js';
 
 /** What may be at fault. */
-export type Source = 'keys' | 'minting' | 'local' | 'remote' | 'denied';
+export type Source = 'keys' | 'snapshot' | 'minting' | 'shared' | 'local' | 'remote' | 'denied';
 
 const everyMs = 60000;
 const anotherMs = 5000; // a fault with another text is logged sooner

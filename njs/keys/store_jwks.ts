@@ -7,7 +7,12 @@ import { recover } from './source_faults.js';
 import { readState, writeState } from './shared_state.js';
 import { readStoredJwks, type JwksSource, type StoredJwks } from './trusted_keys.js';
 
-const sources = { minting: 'public/jwks.json of the sidecar', local: 'JWKS_PATH', remote: 'JWKS_URL' };
+const sources = {
+  minting: 'public/jwks.json of the sidecar',
+  shared: 'shared/jwks.json of the sidecar',
+  local: 'JWKS_PATH',
+  remote: 'JWKS_URL',
+};
 const shownProblems = 20;
 
 /**
@@ -22,7 +27,8 @@ export function storeJwksText(name: JwksSource, text: string, issuer?: string): 
     .concat(parsed.warnings)
     .map((one) => `key ${one.index + 1} (kid ${one.kid || 'none'}): ${one.problem}`);
   logProblems(name, problems.slice(0, shownProblems).join('; '));
-  if (parsed.keys.length === 0) return 'no usable key';
+  const mayBeEmpty = name === 'shared' && parsed.problems.length === 0; // no other node of the cluster mints
+  if (parsed.keys.length === 0 && !mayBeEmpty) return 'no usable key';
   const stored: StoredJwks = { configured: true, keys: parsed.keys };
   if (issuer !== undefined) stored.issuer = issuer;
   writeState(name, JSON.stringify(stored));

@@ -1,4 +1,4 @@
-// The JWKs to trust, by source: our own minting keys, JWKS_PATH, JWKS_URL; and what is denied. Stored as JSON by
+// The JWKs to trust, by source: minting keys, JWKS_PATH, JWKS_URL; and what is denied. Stored as JSON by
 // refresh.ts and remote_jwks.ts, parsed once per context and generation.
 
 import type { Jwk } from '../../auth/algorithms.js';
@@ -23,10 +23,10 @@ export interface StoredDenials {
   isAbsent?: boolean;
 }
 
-/** Where JWKs come from: our own minting keys, JWKS_PATH, JWKS_URL. */
-export type JwksSource = 'minting' | 'local' | 'remote';
+/** Where JWKs come from: our own minting keys, those of the other nodes of a cluster, JWKS_PATH, JWKS_URL. */
+export type JwksSource = 'minting' | 'shared' | 'local' | 'remote';
 
-export const jwksSources: JwksSource[] = ['minting', 'local', 'remote'];
+export const jwksSources: JwksSource[] = ['minting', 'shared', 'local', 'remote'];
 
 // Parsed once per context and generation.
 const latest: { generation: string; trusted: TrustedKeys | undefined } = { generation: '', trusted: undefined };
@@ -42,11 +42,11 @@ export function readTrustedKeys(generation: string): TrustedKeys {
 }
 
 function parseSets(generation: string): TrustedKeys {
-  const minting = readStoredJwks('minting');
+  const minting = readMintingKeys();
   const local = readStoredJwks('local');
   const remote = readStoredJwks('remote');
-  const denied = readDenials();
-  const { jtis, kids } = denied || { jtis: {}, kids: {} };
+  const denials = readAllDenials();
+  const lists = denials || [];
   const lacks = (set: StoredJwks) => set.configured && set.keys === undefined;
   const usableKeySet = () => {
     const keySet = readKeySet(generation);
@@ -57,9 +57,9 @@ function parseSets(generation: string): TrustedKeys {
     local: local.keys || [],
     remote: remote.configured ? remote.keys || [] : undefined,
     lacksJwks: lacks(local) || lacks(remote),
-    hasDenyList: denied !== undefined,
-    isDeniedKid: (kid: string) => has(kids, kid),
-    isDeniedJti: (jti: string) => has(jtis, jti),
+    hasDenyList: denials !== undefined,
+    isDeniedKid: (kid: string) => isDenied(kid, lists),
+    isDeniedJti: (jti: string) => lists.some(({ jtis }) => has(jtis, jti)),
     hasEntries: () => usableKeySet() !== undefined,
     findEntry: (fingerprint: string) => {
       const keySet = usableKeySet();
@@ -78,8 +78,39 @@ export function readStoredJwks(name: JwksSource): StoredJwks {
   return text === undefined ? { configured: false } : (JSON.parse(text) as StoredJwks);
 }
 
-/** @returns what is denied, or undefined while no list could be read */
-export function readDenials(): StoredDenials | undefined {
-  const text = readState('denied');
-  return text === undefined ? undefined : (JSON.parse(text) as StoredDenials);
+/**
+ * The keys that verify minted tokens: our own, and those of the other nodes of a cluster. A kid counts once, as ours.
+ * @returns no issuer while it is not known, and no keys while none could be loaded
+ */
+export function readMintingKeys(): Pick<StoredJwks, 'issuer' | 'keys'> {
+  const ours = readStoredJwks('minting');
+  const others = readStoredJwks('shared');
+  if (others.keys === undefined) return ours;
+  const keys = ours.keys || [];
+  const added = others.keys.filter(({ kid }) => !keys.some((key) => key.kid === kid));
+  const issuer = ours.issuer === undefined ? others.issuer : ours.issuer;
+  return issuer === undefined ? {} : { issuer, keys: keys.concat(added) };
+}
+
+/** In the place of what a snapshot denies. */
+export const noCluster = 'off';
+
+/** @returns what a list denies, or undefined while it could not be read */
+export function readDenials(name: 'denied' | 'shared_denied'): StoredDenials | undefined {
+  const text = readState(name);
+  return text === undefined || text === noCluster ? undefined : (JSON.parse(text) as StoredDenials);
+}
+
+/** @returns all that is denied, or undefined while a list could not be read */
+export function readAllDenials(): StoredDenials[] | undefined {
+  const listed = readDenials('denied');
+  if (listed === undefined) return undefined;
+  if (readState('shared_denied') === noCluster) return [listed];
+  const shared = readDenials('shared_denied');
+  return shared === undefined ? undefined : [listed, shared];
+}
+
+/** Whether the deny lists name a key. */
+export function isDenied(kid: string | undefined, denials: StoredDenials[]): boolean {
+  return kid !== undefined && denials.some(({ kids }) => has(kids, kid));
 }

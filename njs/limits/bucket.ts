@@ -65,7 +65,21 @@ export function pendingOf(zone: Numbers, name: string, limit: RateLimit): number
   return fullAtMs === undefined ? 0 : Math.max(0, fullAtMs - bucket.nowMs);
 }
 
-// Returns undefined where another worker has changed the bucket meanwhile.
+/** Gives a request back that was taken from a bucket and did not pass. */
+export function returnRequest(zone: Numbers, name: string, limit: RateLimit): void {
+  const { keepMs } = open(zone, name, limit);
+  zone.incr(name, -limit.intervalMs, steadyMs() + limit.intervalMs, keepMs);
+}
+
+/** Empties a bucket so far that it is full again after `pendingMs` at the earliest. */
+export function raisePending(zone: Numbers, name: string, { limit, pendingMs }: LimitState): void {
+  const { keepMs } = open(zone, name, limit);
+  const fullAtMs = steadyMs() + pendingMs;
+  const before = zone.get(name);
+  if (pendingMs > 0 && (before === undefined || before < fullAtMs)) zone.set(name, fullAtMs, keepMs);
+}
+
+// Reads the clock anew. Returns undefined where another worker has changed the bucket meanwhile.
 function tryToTake(bucket: Bucket): Taken | undefined {
   bucket.nowMs = steadyMs();
   const before = read(bucket);

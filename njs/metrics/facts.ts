@@ -68,7 +68,7 @@ export function wasFetched(): boolean | undefined {
   return fetches.slice(-2) === 'ok';
 }
 
-const sources: Source[] = ['keys', 'minting', 'local', 'remote', 'denied'];
+const sources: Source[] = ['keys', 'snapshot', 'minting', 'shared', 'local', 'remote', 'denied'];
 
 /** @returns each source of keys and whether it is at fault */
 export function readFaults(): { source: Source; faulty: boolean }[] {
@@ -79,6 +79,7 @@ const zoneNames = [
   'keygate_state',
   'keygate_keys_a',
   'keygate_keys_b',
+  'keygate_sources',
   'keygate_verdicts',
   'keygate_refused',
   'keygate_budgets',

@@ -33,6 +33,7 @@ const json = (variables: NginxVariables, nowMs: number): string => JSON.stringif
 function readStatus(variables: NginxVariables, nowMs: number): Status {
   return judgeStatus(collectStatus(variables, nowMs), {
     isKeyFileFaulty: isFaulty('keys'),
+    isSnapshotFaulty: isFaulty('snapshot'),
     isDenyListFaulty: isFaulty('denied'),
     checkedAgeSeconds: readKeyFacts(nowMs).checkedAgeSeconds,
   });

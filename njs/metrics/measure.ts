@@ -25,6 +25,7 @@ export function measure(variables: NginxVariables, nowMs: number): Measured {
     measureKeys(totals, nowMs),
     measureSources(totals, nowMs),
     measureSidecar(),
+    measureCluster(),
     measureMachine(variables, totals),
   );
 }
@@ -112,6 +113,17 @@ function measureSidecar(): Measured {
     keygate_bcrypt_queue_length: [one(queue)],
     keygate_bcrypt_seconds: counts.length === 0 ? [] : [{ labels: [], value: { counts, sum } }],
     keygate_tokens_minted_total: [one(minted)],
+  };
+}
+
+// Nobody knows the age of what a sidecar told that does not answer.
+function measureCluster(): Measured {
+  const { up, cluster } = readSidecarFacts();
+  if (!up || cluster === null) return {};
+  return {
+    keygate_cluster_store_up: [one(cluster.storeUp ? 1 : 0)],
+    keygate_cluster_staleness_seconds: [one(cluster.stalenessSeconds)],
+    keygate_cluster_nodes: [one(cluster.nodes)],
   };
 }
 

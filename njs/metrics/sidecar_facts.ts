@@ -3,6 +3,7 @@
 
 import { isJsonObject, type UnverifiedObject } from '../../auth/json.js';
 import { bcryptBounds } from '../../monitoring/buckets.js';
+import type { ClusterStatus } from '../../monitoring/status.js';
 import { counters } from '../counters.js';
 import { countedKeys } from '../keys/counted_keys.js';
 import { forgetText, keepText, readText } from '../texts.js';
@@ -13,9 +14,11 @@ export interface SidecarFacts {
   counts: number[];
   sum: number;
   minted: number;
+  /** Null without a cluster. */
+  cluster: ClusterStatus | null;
 }
 
-const unknown: SidecarFacts = { up: false, queue: 0, counts: [], sum: 0, minted: 0 };
+const unknown: SidecarFacts = { up: false, queue: 0, counts: [], sum: 0, minted: 0, cluster: null };
 
 /** @returns what the sidecar told last */
 export function readSidecarFacts(): SidecarFacts {
@@ -57,11 +60,18 @@ export function takeAnswer(question: MetricsQuestion, answer: UnverifiedObject |
   if (question.wantsLastUsed && isJsonObject(answer['lastUsed'])) restoreLastUsed(answer['lastUsed']);
 }
 
-function readFacts({ queue, counts, sum, minted }: UnverifiedObject): SidecarFacts | undefined {
+function readFacts({ queue, counts, sum, minted, cluster }: UnverifiedObject): SidecarFacts | undefined {
   if (typeof queue !== 'number' || typeof sum !== 'number' || typeof minted !== 'number') return undefined;
   const isCounts = Array.isArray(counts) && counts.length === bcryptBounds.length + 1;
   if (!isCounts || !counts.every((one) => typeof one === 'number')) return undefined;
-  return { up: true, queue, counts: counts as number[], sum, minted };
+  return { up: true, queue, counts: counts as number[], sum, minted, cluster: readCluster(cluster) };
+}
+
+function readCluster(value: unknown): ClusterStatus | null {
+  if (!isJsonObject(value)) return null;
+  const { storeUp, stalenessSeconds, nodes, joined } = value;
+  if (typeof stalenessSeconds !== 'number' || typeof nodes !== 'number') return null;
+  return { storeUp: storeUp === true, stalenessSeconds, nodes, joined: joined === true };
 }
 
 function forgetSent(sent: Times): void {

@@ -18,7 +18,7 @@ export function collectStatus(variables: NginxVariables, nowMs: number): Omit<St
   const totals = readTotals();
   const { version, nginx, njs, engine } = readVersions(variables);
   const { count, unusable, ageSeconds } = readKeyFacts(nowMs);
-  const { up, queue, minted } = readSidecarFacts();
+  const { up, queue, minted, cluster } = readSidecarFacts();
   const connections = readConnections(variables);
   const certificateExpires = readCertificateEnd(variables);
   return {
@@ -35,6 +35,7 @@ export function collectStatus(variables: NginxVariables, nowMs: number): Omit<St
     keys: { count, unusable, ageSeconds, used: listUsedKeys(totals) },
     jwks: readJwksFacts(nowMs),
     sidecar: { up, needed: isSidecarNeeded(), queue, minted },
+    cluster,
     connections: connections === undefined ? null : connections,
     certificateExpires: certificateExpires === undefined ? null : certificateExpires,
     zones: readZones(),

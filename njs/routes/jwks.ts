@@ -3,7 +3,7 @@
 import { jsonMediaType } from '../../auth/answer.js';
 import { publishedJwk } from '../../auth/algorithms.js';
 import { sendRouteRefusal } from '../decision/refusal.js';
-import { readStoredJwks } from '../keys/trusted_keys.js';
+import { isDenied, readAllDenials, readMintingKeys } from '../keys/trusted_keys.js';
 
 /** Answers with the keys that verify our own tokens. */
 export function jwks(r: NginxHTTPRequest): void {
@@ -11,7 +11,8 @@ export function jwks(r: NginxHTTPRequest): void {
     sendRouteRefusal(r, { admitted: false, reason: 'method_not_allowed', allow: 'GET, HEAD' });
     return;
   }
-  const keys = readStoredJwks('minting').keys || [];
+  const denials = readAllDenials() || [];
+  const keys = (readMintingKeys().keys || []).filter(({ kid }) => !isDenied(kid, denials));
   r.headersOut['Content-Type'] = jsonMediaType;
   r.headersOut['Cache-Control'] = 'public, max-age=300';
   r.return(200, JSON.stringify({ keys: keys.map(publishedJwk) }));

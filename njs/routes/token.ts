@@ -51,10 +51,9 @@ async function mint(r: NginxHTTPRequest): Promise<Outcome> {
   const chosen = chooseCredential(readAsked(variables, askedSource));
   const presented = typeof chosen === 'string' ? readCredential(chosen) : chosen;
   if ('reason' in presented) return refuse(presented.reason);
-  const limit = failureLimit(variables, askedSource.client(variables) || '');
-  if (!limit.spend()) {
-    return { admitted: false, reason: 'rate_limited', retryAfterMs: limit.retryAfterMs() };
-  }
+  const limit = failureLimit(r, askedSource.client(variables) || '');
+  const spent = await limit.spend();
+  if (spent !== undefined) return { admitted: false, reason: spent, retryAfterMs: limit.retryAfterMs() };
   const { credential, tokenParts } = presented;
   if (tokenParts !== undefined) return refuse('token_not_accepted');
   const keySet = readKeySet(readGeneration() || '');

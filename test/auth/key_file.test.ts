@@ -1,7 +1,7 @@
 // An admin whose key file has lines that can not be used.
 
 import { describe, expect, it } from 'vitest';
-import { keysGeneration, parseEnvironmentKeys, parseKeyFile } from '../../auth/key_file.js';
+import { parseEnvironmentKeys, parseKeyFile } from '../../auth/key_file.js';
 import { nodePlatform } from '../../node/crypto.js';
 
 const hash = (key: string) => nodePlatform.sha256(key);
@@ -135,14 +135,5 @@ describe('parseEnvironmentKeys', () => {
     const { entries, problems } = parseEnvironmentKeys(key, '', nodePlatform);
     expect(entries).toEqual([]);
     expect(problems).toEqual([{ line: 0, problem: expect.stringMatching(/^API_KEY: /) as string }]);
-  });
-});
-
-describe('keysGeneration', () => {
-  it('changes with each source', () => {
-    const base = { apiKey: 'a', apiKeys: 'b', fileDigest: 'c' };
-    const all = [base, { ...base, apiKey: 'x' }, { ...base, apiKeys: 'x' }, { ...base, fileDigest: 'x' }];
-    expect(new Set(all.map((sources) => keysGeneration(sources, nodePlatform))).size).toBe(4);
-    expect(keysGeneration(base, nodePlatform)).toMatch(/^[\w-]{22}$/);
   });
 });

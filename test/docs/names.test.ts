@@ -11,7 +11,14 @@ import { adminEvents } from '../../cli/audit/admin_events.js';
 import { keyAttributes } from '../../auth/key_line.js';
 import { debianSuites } from '../../nginx/versions.js';
 import { variants } from '../gateway/harness/variants.js';
-import { containerSettings, nginxVariable, table, type Setting, type SettingName } from '../../settings/table.js';
+import {
+  containerSettings,
+  nginxVariable,
+  podSettings,
+  table,
+  type Setting,
+  type SettingName,
+} from '../../settings/table.js';
 import { filledSnippets } from '../nginx/filled_snippets.js';
 
 const root = join(import.meta.dirname, '../..');
@@ -45,6 +52,10 @@ describe('names', () => {
     for (const name of dockerSettings) expect(read('docker-compose.yml')).toContain(name);
   });
 
+  it('lists the settings of a pod in docs/kubernetes.md', () => {
+    expect(all(read('docs/kubernetes.md'), /^\| `([A-Z_]+)` +\|/gm)).toEqual([...podSettings].sort());
+  });
+
   it('has the lists that `npm run format` makes of docs/settings.md', () => {
     const docs = read('docs/settings.md');
     expect(fillReadme(read('README.md'), docs)).toBe(read('README.md'));
@@ -62,6 +73,7 @@ describe('names', () => {
     const rows = Object.entries(table) as [SettingName, Setting][];
     const given = rows.filter(([, { nginx }]) => nginx !== undefined).map(([name]) => nginxVariable(name));
     const onlyInNginx = [
+      'keygate_cluster',
       'keygate_hide_token_route',
       'keygate_identity_headers',
       'keygate_sidecar',

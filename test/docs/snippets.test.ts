@@ -71,7 +71,14 @@ const allowed: { [snippet: string]: Allowed } = {
   'decision_secret.conf': location('proxy_set_header'),
 };
 
-const ofOurOwn = ['ask.conf', 'to_decision.conf', 'unchanged.conf', 'refusal.conf', 'metrics_server.conf'];
+const ofOurOwn = [
+  'ask.conf',
+  'to_decision.conf',
+  'to_sidecar.conf',
+  'unchanged.conf',
+  'refusal.conf',
+  'metrics_server.conf',
+];
 const inOurServer = [
   'decision_server.conf',
   'decision_listen.conf',
@@ -79,6 +86,7 @@ const inOurServer = [
   'metrics.conf',
   'metrics_server.conf',
   'sidecar.conf',
+  'to_sidecar.conf',
 ];
 
 describe('snippets', () => {

@@ -40,6 +40,10 @@ interface Place {
 
 const place = (file: string, before: string | RegExp, after: string): Place => ({ file, before, after });
 
+const markImports = `
+import type { AdminChanges } from '../audit/admin_events.js';
+import { editAudited } from '../audit/audited_edit.js';
+`;
 const markFile = `
 async function markFile(_: object, command: Command): Promise<void> {
   const { apiKeysFile: file, stateDir } = readSettings(process.env);
@@ -123,7 +127,8 @@ const walks: { [change: string]: Place[] } = {
       "  key.command('list')",
       "  key.command('mark').description('mark the file').action(markFile);\n  key.command('list')",
     ),
-    place('cli/keys/key_commands.ts', 'function readKeyFile(', `${markFile}\nfunction readKeyFile(`),
+    place('cli/keys/key_commands.ts', 'function listKeys(', `${markFile}\nfunction listKeys(`),
+    place('cli/keys/key_commands.ts', '\n\n/** Adds the commands', `${markImports}\n/** Adds the commands`),
     place('cli/audit/admin_events.ts', '  token_revoke: [', "  key_mark: ['file'],\n  token_revoke: ["),
     place('docs/admin.md', '    keygate key list', '    keygate key mark\n    keygate key list'),
     place('docs/admin.md', '| `token_revoke`', '| `key_mark` | `key mark` | the mark | `file` |\n| `token_revoke`'),
@@ -233,7 +238,7 @@ describe('a command that would change a file without a line in the audit log', (
   it('is refused by the compiler without an event', () => {
     change([], () => false);
     const file = join(copy, 'cli/denied_file.ts');
-    writeFileSync(file, readFileSync(file, 'utf8').replace('changes: [change]', 'changes: []'));
+    writeFileSync(file, readFileSync(file, 'utf8').replace('changes: [change(file)]', 'changes: []'));
     const { isGood, said } = check();
     cpSync(join(root, 'cli/denied_file.ts'), file);
     expect({ isGood, said }).toMatchObject({

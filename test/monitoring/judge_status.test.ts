@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { judgeStatus, type FileFacts, type StatusFacts } from '../../monitoring/judge_status.js';
+import type { ClusterStatus } from '../../monitoring/status.js';
 import { healthyFacts, healthyFiles, makeRates, now } from './statuses.js';
 
 const none = () => 0;
@@ -20,6 +21,10 @@ const rates = (requests: number, failed: number, refused = 0) => ({
     () => refused,
     () => failed,
   ),
+});
+
+const cluster = (facts: Partial<ClusterStatus>): Partial<StatusFacts> => ({
+  cluster: { storeUp: true, stalenessSeconds: 0.4, nodes: 3, joined: true, ...facts },
 });
 
 describe('a status', () => {
@@ -52,6 +57,18 @@ describe('a status', () => {
       {},
       'The sidecar says that it can not use the keys',
     ],
+    [
+      'a store that is away',
+      cluster({ storeUp: false, stalenessSeconds: 65 }),
+      {},
+      'The store of the cluster is away: changes of 1 min',
+    ],
+    [
+      'a snapshot that stays old',
+      cluster({ stalenessSeconds: 6 }),
+      {},
+      'This node has not been equal to the store for 6 s',
+    ],
     ['1 % of 5xx', rates(10, 0.1), {}, '30 of the 3,000 requests of the last 5 minutes ended in a 5xx answer.'],
     ['half refused', rates(1, 0, 0.5), {}, '150 of the 300 requests of the last 5 minutes were refused.'],
     ['a certificate with 13 days left', certificate(13 * 86400), {}, 'The certificate expires in 13 d, on 2026-12-11.'],
@@ -65,6 +82,7 @@ describe('a status', () => {
   it.each<[string, Partial<StatusFacts>, Partial<FileFacts>, string]>([
     ['keys that can not be checked', components({ keys: 'failing' }), { isKeyFileFaulty: true }, 'No API key can be'],
     ['tokens that can not be checked', components({ jwks: 'failing' }), {}, 'Tokens can not be checked'],
+    ['a node that has not joined', cluster({ joined: false }), {}, 'This node has not joined its cluster yet'],
     ['half of all answers 5xx', rates(1, 0.5), {}, '150 of the 300 requests of the last 5 minutes ended in a 5xx'],
     ['an expired certificate', certificate(-3700), {}, 'The certificate expired 1 h 1 min ago, on 2026-11-28.'],
   ])('is failing by %s', (_, facts, files, sentence) => {
@@ -77,6 +95,7 @@ describe('a status', () => {
     ['files looked at ten seconds ago', {}, { checkedAgeSeconds: 10 }],
     ['a zone filled to 85 %', zone(850), {}],
     ['a certificate with 14 days left', certificate(14 * 86400), {}],
+    ['a node of a cluster', cluster({ stalenessSeconds: 5 }), {}],
     ['no certificate', { certificateExpires: null }, {}],
     ['less than 1 % of 5xx', rates(10, 0.09), {}],
     ['less than half refused', rates(1, 0, 0.49), {}],

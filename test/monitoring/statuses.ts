@@ -6,7 +6,12 @@ import type { Status } from '../../monitoring/status.js';
 /** The time of all of them: 2026-11-28 03:30:12 UTC. */
 export const now = 1795836612;
 
-export const healthyFiles: FileFacts = { isKeyFileFaulty: false, isDenyListFaulty: false, checkedAgeSeconds: 0 };
+export const healthyFiles: FileFacts = {
+  isKeyFileFaulty: false,
+  isSnapshotFaulty: false,
+  isDenyListFaulty: false,
+  checkedAgeSeconds: 0,
+};
 
 /** Sixty samples; each value may change over time. */
 export function makeRates(
@@ -60,6 +65,7 @@ export const healthyFacts: StatusFacts = {
     { source: 'remote', keys: 3, ageSeconds: 210, faulty: false },
   ],
   sidecar: { up: true, needed: true, queue: 0, minted: 518 },
+  cluster: null,
   connections: { active: 31, reading: 0, writing: 9, waiting: 22 },
   certificateExpires: now + 61 * 86400,
   zones: [
@@ -132,9 +138,10 @@ export const failingStatus: Status = judgeStatus(
       { source: 'remote', keys: 40, ageSeconds: 91000, faulty: true },
     ],
     sidecar: { up: false, needed: true, queue: 64, minted: 0 },
+    cluster: { storeUp: false, stalenessSeconds: 305, nodes: 12, joined: false },
     connections: { active: 2048, reading: 12, writing: 1800, waiting: 236 },
     certificateExpires: now - 200000,
     zones: healthyFacts.zones.map((zone) => ({ ...zone, used: Math.floor(zone.bytes * 0.91) })),
   },
-  { isKeyFileFaulty: true, isDenyListFaulty: true, checkedAgeSeconds: 305 },
+  { isKeyFileFaulty: true, isSnapshotFaulty: true, isDenyListFaulty: true, checkedAgeSeconds: 305 },
 );

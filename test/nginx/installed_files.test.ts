@@ -43,7 +43,7 @@ describe('installedFiles', () => {
       expect(files[name], name).not.toMatch(/^\s*(?:include|js_import \w+ from) (?!\/)/m);
     }
     expect(files['decision_server.conf']).toContain(`js_import keygate from ${dir}/keygate.js;`);
-    expect(files['sidecar.conf']).toContain(`include ${dir}/sidecar_secret.conf*;`);
+    expect(files['to_sidecar.conf']).toContain(`include ${dir}/sidecar_secret.conf*;`);
   });
 
   it.each(['/keygate', '/auth/v1'])('puts every route under the prefix %s', (prefix) => {

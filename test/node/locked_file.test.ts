@@ -32,6 +32,11 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 const append = (text: string) => editLocked(file, (before) => before + text);
 
 describe('editLocked', () => {
+  it('makes no file where there is none and nothing to write', async () => {
+    await append('');
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
   it.runIf(process.getuid?.() === 0)('keeps owner and mode, whatever the umask', async () => {
     writeFileSync(file, 'a\n');
     chownSync(file, 1234, 4321);

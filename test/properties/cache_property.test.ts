@@ -159,6 +159,8 @@ function takeUp(world: World, context: Context): void {
     platform: nodePlatform,
     nowMs: world.nowMs,
     isLatest: () => true,
+    keepSources: () => true,
+    isUsable: true,
   };
   expect(context.storeKeySet(world.entries, storing)).toBe('stored');
   if (!world.isAvailable) context.retireKeySet();
@@ -166,6 +168,7 @@ function takeUp(world: World, context: Context): void {
   context.writeState('minting', JSON.stringify(minting));
   context.writeState('local', JSON.stringify({ configured: true, keys: world.local.map(jwkOf) }));
   context.writeState('denied', JSON.stringify(world.denied));
+  context.writeState('shared_denied', 'off');
   context.switchGeneration();
 }
 

@@ -1,6 +1,6 @@
 // An evaluator whose settings are wrong.
 
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -72,6 +72,9 @@ describe('readSettings', () => {
     ['VERIFIER_LISTEN', ['127.0.0.1:8081', '[::1]:8081'], ['8081', 'verifier:8081', '127.0.0.1:99999', '127.0.0.1']],
     ['BCRYPT_THREADS', ['1', '256'], ['0', '257']],
     ['METRICS_PORT', ['off', '1', '65535'], ['on', '0', '65536', 'OFF']],
+    ['REDIS_PREFIX', ['keygate', 'a:b'], ['a b', 'a{b}', 'x'.repeat(65)]],
+    ['REDIS_DOWN', ['share', 'closed'], ['open', 'SHARE']],
+    ['NODE_NAME', ['node-1', 'a.example'], ['a b', 'a/b']],
   ])('checks %s', (name, good, bad) => {
     const others: { [name: string]: string } = name === 'JWKS_URL' ? { JWT_ISSUER: 'any', JWT_AUDIENCE: 'any' } : {};
     for (const value of good) expect(faultsOf({ ...others, [name]: value }), value).toEqual([]);
@@ -109,6 +112,22 @@ describe('readSettings', () => {
     expect(readSettings({}).isMetricsPortNamed).toBe(false);
     expect(readSettings({ METRICS_PORT: '9145' }).isMetricsPortNamed).toBe(true);
     expect(readSettings({ METRICS_PORT: 'off' }).metricsPort).toBe('off');
+  });
+
+  it('asks for a secret of 32 bytes where a store is set', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'keygate-'));
+    const [short, long] = [join(dir, 'short'), join(dir, 'long')];
+    writeFileSync(short, `${'x'.repeat(31)}\n`);
+    writeFileSync(long, `${'x'.repeat(32)}\n`);
+    const redis = { REDIS_URL: 'redis://127.0.0.1', NODE_NAME: 'a' };
+    expect(faultsOf(redis).join()).toMatch(/^CLUSTER_SECRET_FILE: expected a file with 32 random bytes or more/);
+    expect(faultsOf({ ...redis, CLUSTER_SECRET_FILE: short })).toHaveLength(1);
+    expect(faultsOf({ ...redis, CLUSTER_SECRET_FILE: join(dir, 'none') })).toHaveLength(1);
+    expect(faultsOf({ ...redis, CLUSTER_SECRET_FILE: long })).toEqual([]);
+    expect(faultsOf({ ...redis, CLUSTER_SECRET_FILE: long, REDIS_KEY: '/k' })).toHaveLength(1);
+    expect(readSettings({ ...redis, CLUSTER_SECRET_FILE: long }).cluster).toMatchObject({ nodeName: 'a' });
+    expect(readSettings({}).cluster).toBeUndefined();
+    rmSync(dir, { recursive: true });
   });
 
   it('refuses a burst that the rate does not give in a year, as a location does', () => {

@@ -12,6 +12,7 @@ describe('findUnknownNames', () => {
     ['API_KEY_S', 'API_KEYS'],
     ['TRUSTED_PROXYES', 'TRUSTED_PROXIES'],
     ['API_KEYS_FIEL_HOST', 'API_KEYS_FILE_HOST'],
+    ['NGINX_WORKER', 'NGINX_WORKERS'],
   ])('finds that %s is to be %s', (name, meant) => {
     expect(findUnknownNames({ [name]: 'x' })).toEqual({
       faults: [`${name}: no such setting: expected ${meant}`],

@@ -40,6 +40,8 @@ beforeAll(async () => {
       path: keysFile,
       apiKey: '',
       apiKeys: 'environment-key',
+      snapshotPath: undefined,
+      entrySecret: 'secret',
       maxStaleSeconds: 3600,
       log: silent,
     }),
@@ -53,6 +55,7 @@ beforeAll(async () => {
     lastUsed: openLastUsed(dir, () => undefined),
     measured: pool.measured,
     minted: 0,
+    cluster: undefined,
   };
   server = buildServer(sidecar, false);
   await server.listen({ path: socketPath });

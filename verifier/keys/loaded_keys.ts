@@ -1,10 +1,11 @@
-// One set of API keys as the sidecar looks them up: from the file and from the environment.
+// One set of API keys as the sidecar looks them up: from the environment, the key file and the snapshot of a cluster.
 
 import { createHash } from 'node:crypto';
-import { keysGeneration, parseEnvironmentKeys, parseKeyFile, type LineProblem } from '../../auth/key_file.js';
+import { gatherKeys, keysGeneration, type PlacedProblem } from '../../auth/key_sources.js';
 import type { KeyEntry } from '../../auth/key_record.js';
+import { parseSnapshot, type Snapshot } from '../../auth/snapshot.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { textOf } from '../../node/regular_file.js';
+import { FileFault, textOf } from '../../node/regular_file.js';
 
 /** One loaded set; never changed once made. */
 export interface LoadedKeys {
@@ -14,41 +15,70 @@ export interface LoadedKeys {
   hashedWithoutId: KeyEntry[];
 }
 
-export interface KeySources {
-  apiKey: string;
-  apiKeys: string;
-  /** Undefined for no file. */
-  fileBytes: Buffer | undefined;
+/** A file's content, and SHA-256 of its bytes. */
+export interface Digested<Content> {
+  content: Content;
+  digest: string;
 }
 
-/** Names the content of the sources as nginx does. */
-export function generationOf({ apiKey, apiKeys, fileBytes }: KeySources): string {
-  const fileDigest = fileBytes === undefined ? '' : createHash('sha256').update(fileBytes).digest('base64url');
-  return keysGeneration({ apiKey, apiKeys, fileDigest }, nodePlatform);
+export interface KeyContents {
+  apiKey: string;
+  apiKeys: string;
+  /** The text of the key file; undefined for no file. */
+  file: Digested<string> | undefined;
+  /** Undefined without a cluster. */
+  snapshot: Digested<Snapshot> | undefined;
+}
+
+/**
+ * Reads a key file.
+ * @throws FileFault when the content can't be a key file
+ */
+export function readKeyFile(bytes: Buffer): Digested<string> {
+  return { content: textOf(bytes), digest: digestOf(bytes) };
+}
+
+/**
+ * Reads a snapshot.
+ * @throws FileFault when the content can't be a snapshot
+ */
+export function readSnapshot(bytes: Buffer): Digested<Snapshot> {
+  const snapshot = parseSnapshot(textOf(bytes));
+  if ('fault' in snapshot) throw new FileFault(snapshot.fault);
+  return { content: snapshot, digest: digestOf(bytes) };
+}
+
+function digestOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('base64url');
+}
+
+/** Names the contents as nginx does. */
+export function generationOf({ apiKey, apiKeys, file, snapshot }: KeyContents): string {
+  const digests = { fileDigest: file?.digest ?? '', snapshotDigest: snapshot?.digest ?? '' };
+  return keysGeneration({ apiKey, apiKeys, ...digests }, nodePlatform);
 }
 
 /**
  * Loads a set.
+ * @param secret the HMAC key of the fingerprints, which names the revoked keys too
  * @returns the set, and the lines that are not used
- * @throws FileFault when the content can't be a key file
  */
-export function loadKeys(sources: KeySources): { keys: LoadedKeys; problems: LineProblem[] } {
-  const fromFile = parseKeyFile(sources.fileBytes === undefined ? '' : textOf(sources.fileBytes), nodePlatform);
-  const fromEnvironment = parseEnvironmentKeys(sources.apiKey, sources.apiKeys, nodePlatform);
+export function loadKeys(contents: KeyContents, secret: string): { keys: LoadedKeys; problems: PlacedProblem[] } {
+  const { apiKey, apiKeys, file, snapshot } = contents;
+  const sources = { apiKey, apiKeys, fileText: file?.content ?? '', snapshot: snapshot?.content };
+  const { entries, problems } = gatherKeys(sources, secret, nodePlatform);
   const keys: LoadedKeys = {
-    generation: generationOf(sources),
+    generation: generationOf(contents),
     byDigest: new Map(),
     hashedById: new Map(),
     hashedWithoutId: [],
   };
-  for (const entry of fromEnvironment.entries) addTo(keys, entry);
-  for (const entry of fromFile.entries) addTo(keys, entry);
-  return { keys, problems: [...fromFile.problems, ...fromEnvironment.problems] };
+  for (const entry of entries) addTo(keys, entry);
+  return { keys, problems };
 }
 
 function addTo(keys: LoadedKeys, entry: KeyEntry): void {
-  if (entry.kind !== 'bcrypt') {
-    if (!keys.byDigest.has(entry.hash)) keys.byDigest.set(entry.hash, entry);
-  } else if (entry.id === '') keys.hashedWithoutId.push(entry);
+  if (entry.kind !== 'bcrypt') keys.byDigest.set(entry.hash, entry);
+  else if (entry.id === '') keys.hashedWithoutId.push(entry);
   else keys.hashedById.set(entry.id, entry);
 }

@@ -1,5 +1,6 @@
 // Requests without a pause, each on a connection of its own, until told to stop.
 
+import { expect, vi } from 'vitest';
 import { send, type Sending } from '../../gateway/harness/client.js';
 
 export interface Answers {
@@ -8,6 +9,8 @@ export interface Answers {
 }
 
 export interface Load {
+  /** Waits until each credential has got so many answers with status 200. */
+  served: (count: number) => Promise<void>;
   /** Ends it. @returns the outcomes by the name of the credential */
   stop: () => Promise<{ [name: string]: Answers }>;
 }
@@ -28,7 +31,9 @@ export function startLoad(url: string, credentials: { [name: string]: string }):
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   });
+  const isServed = (count: number) => Object.values(outcomes).every((counts) => (counts['200'] ?? 0) >= count);
   return {
+    served: (count) => vi.waitFor(() => expect(isServed(count)).toBe(true), { timeout: 60000, interval: 50 }),
     stop: async () => {
       isOver = true;
       await Promise.all(loops);

@@ -23,6 +23,8 @@ export interface GatewayOptions {
   env?: { [name: string]: string };
   /** Content of the key file; absent: no file. */
   keys?: string;
+  /** Files below STATE_DIR that are there before the start, by path. */
+  state?: { [path: string]: string };
   /** Changes to rendered files, by path. */
   edit?: { [path: string]: (content: string) => string };
   upstream?: TestUpstream;
@@ -56,6 +58,8 @@ export interface Gateway {
   upstream: TestUpstream;
   nginx: RunningNginx;
   sidecar: RunningSidecar | undefined;
+  /** Starts the sidecar again, after it was killed. */
+  startSidecar: () => Promise<void>;
   send: (path: string, sending?: Sending) => Promise<Answered>;
   errorLog: () => string;
   accessLog: () => string;
@@ -75,12 +79,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const keysFile = join(stateDir, 'keys', 'api_keys.txt');
   for (const part of ['keys', 'public', 'run']) mkdirSync(join(stateDir, part), { recursive: true });
   if (options.keys !== undefined) writeFileSync(keysFile, options.keys);
+  for (const [path, content] of Object.entries(options.state ?? {})) writeIn(stateDir, path, content);
   const upstream = options.upstream ?? (await startUpstream());
   const port = await freePort();
   const env = { ...limitsOff, STATE_DIR: stateDir, UPSTREAM_URL: upstream.url, ...options.env };
   const all = { API_KEYS_FILE: keysFile, LISTEN_PORT: String(port), ...env };
   const socket = join(stateDir, 'run', 'verifier.sock');
-  const sidecar = options.sidecar === false ? undefined : await startSidecar({ env: all, socket });
+  let sidecar = options.sidecar === false ? undefined : await startSidecar({ env: all, socket });
   const facts = await gatewayFacts(options, {
     dir,
     stateDir,
@@ -116,7 +121,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stateDir,
     upstream,
     nginx,
-    sidecar,
+    get sidecar() {
+      return sidecar;
+    },
+    startSidecar: async () => {
+      sidecar = await startSidecar({ env: all, socket });
+    },
     send: (path, sending) => send(url, path, sending),
     errorLog: () => readFileSync(join(dir, 'error.log'), 'utf8'),
     accessLog: () => readFileSync(join(dir, 'access.log'), 'utf8'),

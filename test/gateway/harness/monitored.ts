@@ -1,8 +1,12 @@
-// A gateway under mixed traffic, with every part that metrics are about: bcrypt keys, minting, an issuer, limits.
+// A gateway under mixed traffic, with every part that metrics are about: bcrypt keys, minting, an issuer, limits,
+// a cluster of one node.
 
 import { hashSync } from '@node-rs/bcrypt';
 import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { vi } from 'vitest';
+import { makeSecretFile } from '../../cluster/harness/settings.js';
+import { startStore } from '../../cluster/harness/store_server.js';
 import { freePort } from './free_port.js';
 import { startGateway, type Gateway } from './gateway.js';
 import { makeAuthority, startIssuer, startNameServer } from './issuer.js';
@@ -43,7 +47,10 @@ export async function startMonitored(): Promise<Monitored> {
   const issuer = await startIssuer(authority, 'issuer.test', [signer]);
   const upstream = await startUpstream({}, conduct);
   const port = await freePort();
+  const store = await startStore();
   const env = {
+    REDIS_URL: store.url,
+    CLUSTER_SECRET_FILE: makeSecretFile(),
     JWKS_URL: issuer.url,
     JWKS_CA: authority.caFile,
     JWT_ISSUER: issuerName,
@@ -55,12 +62,14 @@ export async function startMonitored(): Promise<Monitored> {
   const keys = `plain-key-of-the-monitored-gateway\n${hashSync('a-bcrypt-key', 4)}\n`;
   const variant = variants[1] as Variant;
   const gateway = await startGateway({ variant, env, keys, upstream, resolver: names.address });
+  const isReady = async () => (await gateway.send('/health/ready')).status === 200;
+  await vi.waitUntil(isReady, { timeout: 40000, interval: 100 });
   const endTraffic = sendTraffic(gateway, await signer.sign());
   let stopping: Promise<void> | undefined;
   const stop = async () => {
     await endTraffic();
     await gateway.stop();
-    await Promise.all([issuer.close(), upstream.close()]);
+    await Promise.all([issuer.close(), upstream.close(), store.stop()]);
     names.close();
   };
   return {

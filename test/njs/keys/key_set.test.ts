@@ -31,6 +31,8 @@ describe('the stored set of keys', () => {
       platform: nodePlatform,
       nowMs: Date.now(),
       isLatest,
+      keepSources: () => true,
+      isUsable: true,
     });
   const find = (name: string) => context.findRecord(context.currentKeySet(), nodePlatform.sha256(name));
 

@@ -2,13 +2,13 @@
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeCheckKey, type CheckKey } from '../../../verifier/keys/check_key.js';
-import { loadKeys, type LoadedKeys } from '../../../verifier/keys/loaded_keys.js';
+import { loadKeys, readKeyFile, type LoadedKeys } from '../../../verifier/keys/loaded_keys.js';
 import { nodePlatform } from '../../../node/crypto.js';
 
 const hash = (last: string) => `$2b$12$${'a'.repeat(52)}${last}`;
 const generated = (id: string) => `kg_${id}_${'s'.repeat(43)}`;
 const keysOf = (...lines: string[]): LoadedKeys =>
-  loadKeys({ apiKey: '', apiKeys: '', fileBytes: Buffer.from(lines.join('\n')) }).keys;
+  loadKeys({ apiKey: '', apiKeys: '', file: readKeyFile(Buffer.from(lines.join('\n'))), snapshot: undefined }, '').keys;
 
 let tried: { credential: string; hashes: string[] }[] = [];
 let match: number | 'full' | 'timed out' = -1;
