@@ -2,7 +2,18 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // These files take longest. They start first, so that no worker is still at one when the others have ended.
-const longest = ['walks', 'http_level', 'clocks', 'reload', 'sidecar', 'limits', 'key_file_states', 'large_key_files'];
+const longest = [
+  'walks',
+  'http_level',
+  'cluster_limits',
+  'cluster_snapshot',
+  'clocks',
+  'reload',
+  'sidecar',
+  'limits',
+  'key_file_states',
+  'large_key_files',
+];
 const rank = ({ moduleId }: TestSpecification) => {
   const found = longest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
   return found === -1 ? longest.length : found;

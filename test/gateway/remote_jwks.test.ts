@@ -122,12 +122,15 @@ async function goThrough(variant: Variant, fault: string, logged: string): Promi
   await gateway.stop();
 }
 
+// A busy machine may take longer than a request waits for a fetch.
+const timing = { timeout: 240000, retry: 2 };
+
 describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
   const staggerMs = variants.indexOf(variant) * 3500; // the combinations put load on the machine one after the other
 
-  it('keeps the last good keys through every fault of the issuer, says why, and recovers', async () => {
+  it('keeps the last good keys through every fault of the issuer, says why, and recovers', timing, async () => {
     await Promise.all(faults.map(([fault, logged]) => goThrough(variant, fault, logged)));
-  }, 240000);
+  });
 
   it('starts while the issuer is down, and takes its keys up when it is there', async () => {
     const issuer = await openIssuer();
@@ -142,7 +145,7 @@ describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
     await vi.waitFor(async () => expect(await statusOf(gateway, known)).toBe(200), soon);
   }, 240000);
 
-  it('takes up a rotation under load without refusing anybody, with one fetch a window', async () => {
+  it('takes up a rotation under load without refusing anybody, with one fetch a window', timing, async () => {
     const issuer = await openIssuer();
     const gateway = await openGateway(variant, issuer, { workers: 2 });
     await vi.waitFor(async () => expect(await statusOf(gateway, known)).toBe(200), soon);
@@ -172,9 +175,9 @@ describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
     const refused = await Promise.all(Array.from({ length: 20 }, () => statusOf(gateway, stranger)));
     expect(refused.every((status) => status === 401)).toBe(true);
     expect(issuer.fetched.length - fetchedBefore).toBe(1);
-  }, 240000);
+  });
 
-  it('lets at most 32 requests of a worker wait, for 2 s, and none with a known kid', async () => {
+  it('lets at most 32 requests of a worker wait, for 2 s, and none with a known kid', timing, async () => {
     const issuer = await openIssuer();
     const gateway = await openGateway(variant, issuer);
     await vi.waitFor(async () => expect(await statusOf(gateway, known)).toBe(200), soon);
@@ -195,7 +198,7 @@ describe.concurrent.each(variants)('$name: JWKS_URL', (variant) => {
     expect(waited).toBeLessThanOrEqual(32);
     // The one that wants it may meet a listener that has just gone
     expect(issuer.fetched.length).toBeLessThanOrEqual(2);
-  }, 240000);
+  });
 
   it('gives up keys that are older than JWKS_MAX_STALE', async () => {
     const issuer = await openIssuer();
