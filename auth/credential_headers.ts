@@ -12,28 +12,40 @@ export const subprotocolHeader = 'sec-websocket-protocol';
 export const headerNamesForm = 'at most 8 names of headers, separated by commas, that no other part of HTTP needs';
 
 const maxNames = 8;
+/** How many headers the providers of JWT_PROVIDERS may name together; the sum is what a location may read. */
+export const maxProviderHeaders = 8;
 
-// What HTTP, nginx, the identity headers and a question to the decision server use themselves.
-function isTaken(name: string): boolean {
+/**
+ * Whether a header has another meaning: for HTTP, nginx, the identity headers, or a question to the decision server.
+ * @param name in lower case
+ */
+export function hasOtherMeaning(name: string): boolean {
   return new RegExp(
     '^(?:authorization|x-api-key|api-key|host|connection|cookie|te|trailer|upgrade|expect|via|forwarded|origin|date|' +
       'referer|user-agent|range|keep-alive|transfer-encoding|traceparent|tracestate|x-real-ip|x-request-id|' +
-      'x-original-url|x-rewrite-url|x-auth-(?:user|issuer|method)|remote-user|' +
+      'x-original-url|x-rewrite-url|x-auth-(?:user|issuer|method|claim-.*)|remote-user|' +
       '(?:accept|content|if|proxy|access-control|x-forwarded|x-keygate|x-claude-code|sec)(?:-.*)?)$',
   ).test(name);
 }
 
 /**
  * Parses a list of further headers.
- * @param text names separated by commas, in any case; empty for none
+ * @param text names separated by commas, in any case; empty for none. A name counts once.
  * @returns the names in lower case, or undefined where the text is no such list
  */
-export function parseHeaderNames(text: string): string[] | undefined {
-  if (text === '') return [];
-  const names = text.split(',').map((name) => name.replace(/^ +| +$/g, '').toLowerCase());
-  const isGood = (name: string, i: number) =>
-    /^[a-z][a-z0-9-]{0,63}$/.test(name) && (name === subprotocolHeader || !isTaken(name)) && names.indexOf(name) === i;
-  return names.length <= maxNames && names.every(isGood) ? names : undefined;
+export function parseHeaderNames(text: string, most = maxNames): string[] | undefined {
+  const listed = text.split(',').map((name) => name.replace(/^ +| +$/g, '').toLowerCase());
+  const names = listed.filter((name, i) => name !== '' && listed.indexOf(name) === i);
+  const isGood = (name: string) => /^[a-z][a-z0-9-]{0,63}$/.test(name) && !hasOtherMeaning(name);
+  return names.length <= most && names.every((name) => name === subprotocolHeader || isGood(name)) ? names : undefined;
+}
+
+/**
+ * Parses the headers that a location reads: those of its setting and, behind them, those of all providers.
+ * @returns as parseHeaderNames
+ */
+export function parseReadHeaders(text: string): string[] | undefined {
+  return parseHeaderNames(text, maxNames + maxProviderHeaders);
 }
 
 /** The nginx variable that has a header of the request, without the dollar sign. */

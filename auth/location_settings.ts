@@ -1,6 +1,6 @@
 // The settings of one location, as nginx joins them (`$keygate_settings` in nginx/snippets/asking.conf).
 
-import { headerNamesForm, parseHeaderNames } from './credential_headers.js';
+import { headerNamesForm, parseReadHeaders } from './credential_headers.js';
 import { makeLimit, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
 import { parseResource, resourceForm } from './resource_metadata.js';
 import type { TargetSettings } from './target.js';
@@ -59,7 +59,7 @@ export interface Surroundings {
 
 /**
  * Reads the names of the further headers from the joined settings of a location, before these are parsed.
- * @returns the text of the setting; empty for nearly every location
+ * @returns the text of the setting, with the headers of providers behind it; empty for nearly every location
  */
 export function furtherHeaders(joined: string): string {
   return joined.charCodeAt(0) === 9 ? '' : joined.slice(0, joined.indexOf('\t'));
@@ -112,7 +112,7 @@ export function parseLocationSettings(joined: string, around: Surroundings): Loc
 }
 
 function parseCredentialHeaders(text: string, sent: string): string[] | { fault: string } {
-  const names = parseHeaderNames(text);
+  const names = parseReadHeaders(text);
   if (names === undefined) return { fault: `$keygate_credential_headers: expected ${headerNamesForm}` };
   const known = sent.split(',');
   const isKnown = names.every((name) => known.indexOf(name) >= 0);

@@ -2,6 +2,7 @@
 // editors; a test compares them.
 
 import { algorithms, isAlgorithm, isSameAlgorithm, type SignatureAlgorithm } from './algorithms.js';
+import { hasOtherMeaning } from './credential_headers.js';
 import { parseClaimPath, type ClaimPath } from './claim_path.js';
 import { parsePattern, type ClaimTest, type Scalar } from './claim_tests.js';
 import {
@@ -199,16 +200,5 @@ function readClaimPath(value: unknown, place: Place): ClaimPath | undefined {
 function readHeader(value: unknown, place: Place): string | undefined {
   const what = 'the name of a header that has no other meaning: letters, digits and -';
   const header = textOf(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, what)(value, place);
-  return header !== undefined && hasOtherMeaning(header) ? expected(what, place) : header;
-}
-
-// Credentials that are read anyway; what a proxy, a browser or nginx itself goes by; what Keygate or a proxy says.
-function hasOtherMeaning(header: string): boolean {
-  return (
-    /^(?:authorization|(?:x-)?api-key|host|cookie|connection|keep-alive|upgrade|te|trailer|transfer-encoding)$/i.test(
-      header,
-    ) ||
-    /^(?:expect|range|origin|referer|user-agent|date|forwarded|x-real-ip|x-request-id)$/i.test(header) ||
-    /^(?:content|accept|if|proxy|sec|access-control|x-forwarded|x-auth|x-keygate)-/i.test(header)
-  );
+  return header !== undefined && hasOtherMeaning(header.toLowerCase()) ? expected(what, place) : header;
 }

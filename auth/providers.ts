@@ -2,6 +2,7 @@
 // each with its place. A file with a fault is refused as a whole: a rule that was left out might have refused somebody.
 
 import type { ClaimPath } from './claim_path.js';
+import { maxProviderHeaders } from './credential_headers.js';
 import { expected, listOf, membersOf, printable } from './file_members.js';
 import { findDoubledMember, parseJsonObject } from './json.js';
 import { readProvider, type ProviderEntry } from './provider_members.js';
@@ -62,6 +63,8 @@ function checkTogether(providers: ProviderEntry[], faults: string[]): void {
         expected('a claim that differs from the others by a letter or a digit', place);
     });
   });
+  if (providerHeaders(providers).length > maxProviderHeaders)
+    expected(`at most ${maxProviderHeaders} different headers`, { path: 'providers[].header', faults });
 }
 
 function checkTaken(providers: ProviderEntry[], taken: TakenIssuers, faults: string[]): void {
@@ -72,6 +75,12 @@ function checkTaken(providers: ProviderEntry[], taken: TakenIssuers, faults: str
       if (owners.length > 0) expected(`another issuer than that of ${owners.join(' and ')}`, place);
     });
   });
+}
+
+/** The headers in which clients may send tokens of these providers, in lower case, each once and in order. */
+export function providerHeaders(providers: ProviderEntry[]): string[] {
+  const named = providers.map(({ header = '' }) => header.toLowerCase()).sort();
+  return named.filter((name, i) => name !== '' && named.indexOf(name) === i);
 }
 
 /** The nginx variable of a claim that the upstream gets: nginx takes letters in lower case, digits and `_`. */

@@ -51,7 +51,7 @@ export function formatMetadata({ resource, servers, requiredScopes }: ResourceSe
 
 /**
  * The authorization servers that a resource names.
- * @param named OAUTH_SERVERS, or where that is unset JWT_ISSUER, whose values need not be URLs
+ * @param named OAUTH_SERVERS, or where that is unset the issuers whose tokens are taken, which need not be URLs
  */
 export function authorizationServers(named: string[] | 'any'): string[] {
   return named === 'any' ? [] : named.filter((one) => /^https:\/\//.test(one));

@@ -6,7 +6,7 @@ import { fitConnections, type GatewayFacts } from '../nginx/gateway/render.js';
 import { join } from 'node:path';
 import { formatSidecarAddress } from '../node/ask_sidecar.js';
 import { loadSecret, verifierSecretPath } from '../node/state_files.js';
-import { readClaimVariables } from '../settings/providers_file.js';
+import { readProviderLines } from '../settings/providers_file.js';
 import type { Settings } from '../settings/read.js';
 import type { CertificateFiles } from './certificate.js';
 
@@ -85,6 +85,7 @@ type SharedFacts = Pick<
   | 'sidecarAddress'
   | 'sidecarSecret'
   | 'claims'
+  | 'providerHeaders'
 >;
 
 /** Derives from the settings what `npm start` and the container share; for TCP this makes the sidecar's secret once. */
@@ -101,7 +102,7 @@ export function sharedFacts(settings: Settings, certificate: CertificateFiles, u
     upstreamUrl,
     stateDir,
     sidecarAddress: formatSidecarAddress(sidecar),
-    claims: readClaimVariables(settings),
+    ...readProviderLines(settings),
     sidecarSecret: 'path' in sidecar ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),
   };
 }

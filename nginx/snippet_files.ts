@@ -29,6 +29,8 @@ export interface SnippetFacts {
   engine: Engine;
   /** The nginx that the files are for, such as 1.30.6: newer ones get directives that older ones lack. */
   nginxVersion: string;
+  /** Whether nginx has ngx_http_ssl_module, and with it variables of a client's certificate; by default it has. */
+  hasTls?: boolean;
   /** Where the decision server listens: `address:port`, or `unix:/path`. */
   decisionAddress: string;
   /** What shows the decision server that nginx asks: letters and digits. */
@@ -40,6 +42,8 @@ export interface SnippetFacts {
    * from the upstream. Which of them a location reads is a setting ($keygate_credential_headers). None by default.
    */
   credentialHeaders?: string[];
+  /** The headers of identity providers, in lower case: every location reads them. None by default. */
+  providerHeaders?: string[];
 }
 
 /** The bundles that the snippets import, by the names of their files without `.js`; dist/ has them for each engine. */
@@ -76,6 +80,7 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   for (const name of ['decision_server.conf', 'metrics.conf', 'count_requests.conf']) {
     change(name, /js_engine qjs;/, `js_engine ${engine};`);
   }
+  if (facts.hasTls === false) files['certificate.conf'] = 'map "" $keygate_certificate { default ""; }\n';
   if (credentialHeaders.includes(subprotocolHeader)) {
     files['subprotocols.conf'] = 'auth_request_set $keygate_subprotocols $upstream_http_x_keygate_subprotocols;\n';
   }
@@ -121,9 +126,15 @@ export function fillBodies(text: string): string {
   });
 }
 
-const joinedSettings = askedSettings.map((name) => `$keygate_${name}`).join('\\t');
+// auth/location_settings.ts has the order, with the credential headers first: those of providers stand behind them.
+function joinSettings(providerHeaders: string[]): string {
+  const texts = askedSettings.map((name) => `$keygate_${name}`);
+  texts[0] = [texts[0], ...providerHeaders].join(',');
+  return texts.join('\\t');
+}
 
-/**
+type TableFacts = Pick<SnippetFacts, 'claims' | 'credentialHeaders' | 'providerHeaders'>;
+
 /**
  * Fills in what tables of auth/ hold: the settings that go with a question (location_settings.ts), for each line that
  * stands for identity headers a line for each row of identity_headers.ts and for each claim, and likewise for the
@@ -132,23 +143,25 @@ const joinedSettings = askedSettings.map((name) => `$keygate_${name}`).join('\\t
  */
 export function fillTables(
   text: string,
-  { claims = [], credentialHeaders = [] }: Pick<SnippetFacts, 'claims' | 'credentialHeaders'> = {},
+  { claims = [], credentialHeaders = [], providerHeaders = [] }: TableFacts = {},
 ): string {
   const rows = claims.map(claimHeader);
   const headers = rows.map(({ header }) => header);
   const doubled = headers.find((header, i) => headers.indexOf(header) !== i);
   if (doubled !== undefined) throw new Error(`JWT_PROVIDERS: two claims have the header ${doubled}: rename one`);
   const identities = [...identityHeaders, ...rows];
+  const sent = [...new Set([...credentialHeaders, ...providerHeaders])];
   const joined = identities.map(({ header }) => `$http_${variablePart(header)}`).join('');
   const lines = text
-    .replace('ASKED_SETTINGS', joinedSettings)
+    .replace('ASKED_SETTINGS', joinSettings(providerHeaders))
     .replace('CLAIM_VARIABLES', claims.join(' '))
     .replace('$http_IDENTITY_NAME', joined)
-    .replace('SENT_HEADERS', credentialHeaders.join(','))
+    .replace('SENT_HEADERS', sent.join(','))
+    .replace('PROVIDER_HEADERS', providerHeaders.join(','))
     .replace('CORS_EXPOSED', exposedHeaders)
     .split('\n');
   return lines
-    .flatMap((line) => eachCredential(line, credentialHeaders))
+    .flatMap((line) => eachCredential(line, sent))
     .flatMap((line) => eachIdentity(line, identities, [...carriedValues, ...rows]))
     .join('\n');
 }

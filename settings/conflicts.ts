@@ -10,7 +10,6 @@ const meetsLoopback = /^(?:127\.0\.0\.1|0\.0\.0\.0|::)$/;
 /** @returns a line for each conflict */
 export function findConflicts(values: Values): string[] {
   const faults: string[] = [];
-  const { JWKS_URL, JWKS_PATH, JWT_ISSUER, JWT_AUDIENCE, JWT_PROVIDERS, MINT_ISSUER } = values;
   const { LISTEN_ADDRESS = '', LISTEN_PORT, METRICS_PORT } = values;
   if (METRICS_PORT !== undefined && METRICS_PORT === LISTEN_PORT && meetsLoopback.test(LISTEN_ADDRESS)) {
     faults.push('METRICS_PORT: expected another port than LISTEN_PORT, or off');
@@ -27,6 +26,13 @@ export function findConflicts(values: Values): string[] {
   if (values.CLIENT_CA !== undefined && values.CLIENT_CERTIFICATES !== 'on') {
     faults.push('CLIENT_CA: expected to be unset, as CLIENT_CERTIFICATES is off');
   }
+  faults.push(...findTokenConflicts(values));
+  return faults;
+}
+
+function findTokenConflicts(values: Values): string[] {
+  const faults: string[] = [];
+  const { JWKS_URL, JWKS_PATH, JWT_ISSUER, JWT_AUDIENCE, JWT_PROVIDERS, MINT_ISSUER } = values;
   if (JWKS_URL !== undefined && JWT_ISSUER === undefined) {
     faults.push('JWT_ISSUER: expected the issuers to accept, or the word any, as JWKS_URL is set');
   }
@@ -37,8 +43,12 @@ export function findConflicts(values: Values): string[] {
     faults.push('JWT_AUDIENCE: expected the audiences to accept, or the word any, as JWKS_URL is set');
   }
   const { OAUTH_RESOURCE, OAUTH_SERVERS = JWT_ISSUER } = values;
-  if (OAUTH_RESOURCE !== undefined && authorizationServers(splitList(OAUTH_SERVERS)).length === 0) {
-    faults.push('OAUTH_SERVERS: expected who gives tokens, as OAUTH_RESOURCE is set and JWT_ISSUER has no https URL');
+  const mayHaveServers = JWT_PROVIDERS !== undefined || authorizationServers(splitList(OAUTH_SERVERS)).length > 0;
+  if (OAUTH_RESOURCE !== undefined && !mayHaveServers) {
+    faults.push(
+      'OAUTH_SERVERS: expected who gives tokens, as OAUTH_RESOURCE is set, JWT_ISSUER has no https URL and ' +
+        'JWT_PROVIDERS is not set',
+    );
   }
   const hasJwks = JWKS_URL !== undefined || JWKS_PATH !== undefined;
   const mintIssuer = MINT_ISSUER ?? 'keygate';

@@ -3,7 +3,7 @@
 import { parseList } from '../auth/location_settings.js';
 import { readFileText } from '../auth/file_text.js';
 import type { ProviderEntry } from '../auth/provider_members.js';
-import { maxProvidersBytes, nameVariable, parseProviders } from '../auth/providers.js';
+import { maxProvidersBytes, nameVariable, parseProviders, providerHeaders } from '../auth/providers.js';
 import { nodePlatform } from '../node/crypto.js';
 import { describeFault, readRegularFile } from '../node/regular_file.js';
 import type { Settings } from './read.js';
@@ -25,11 +25,20 @@ export function readProvidersFile({ jwtProviders, jwtIssuer, mintIssuer }: Named
   return 'faults' in checked ? { ...checked, isTaken: true } : parsed;
 }
 
-/** @returns the nginx variables of the claims that the upstream gets; none while the file can't be read */
-export function readClaimVariables(named: Named): string[] {
+/** What of a providers file stands in nginx's configuration. */
+export interface ProviderLines {
+  /** The variables of the claims that the upstream gets, without the dollar sign. */
+  claims: string[];
+  /** The headers in which clients send tokens, in lower case. */
+  providerHeaders: string[];
+}
+
+/** @returns the lines that the file asks for; none while it can't be read */
+export function readProviderLines(named: Named): ProviderLines {
   const read = readProvidersFile(named);
   const providers = 'providers' in read ? read.providers : [];
-  return [...new Set(providers.flatMap(({ claims }) => claims.map(nameVariable)))];
+  const claims = [...new Set(providers.flatMap((provider) => provider.claims.map(nameVariable)))];
+  return { claims, providerHeaders: providerHeaders(providers) };
 }
 
 function readText(path: string): string | { faults: string[] } {

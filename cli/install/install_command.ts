@@ -27,7 +27,7 @@ import {
   type Plan,
 } from './installed_folder.js';
 import { exitCodes, print } from '../output.js';
-import { readClaimVariables } from '../../settings/providers_file.js';
+import { readProviderLines, type ProviderLines } from '../../settings/providers_file.js';
 import { Fault } from '../../node/fault.js';
 
 interface Options extends NginxOptions {
@@ -84,8 +84,9 @@ async function install(given: string, options: Options, command: Command): Promi
     engine: choice.engine,
     prefix: options.prefix ?? record?.prefix ?? '/keygate',
     nginxVersion: nginx.nginxVersion,
+    hasTls: nginx.hasTls,
     decisionAddress: options.decision ?? record?.decision ?? '127.0.0.1:9147',
-    claims: readClaimsOf(folder),
+    ...readProviderLinesOf(folder),
     credentialHeaders: readHeaders(options, command) ?? record?.credentialHeaders ?? [],
     decisionSecret: readSecretOf(folder) ?? randomBytes(16).toString('hex'),
   };
@@ -137,11 +138,11 @@ function readSecretOf(dir: string): string | undefined {
   return /X-Keygate-Secret ([0-9a-f]{32});/.exec(readFileOf(dir, 'decision_secret.conf') ?? '')?.[1];
 }
 
-// The claims of identity providers that the upstream gets, where settings.conf names the file of the providers.
-function readClaimsOf(dir: string): string[] {
+// What the file of the identity providers asks for, where settings.conf names one.
+function readProviderLinesOf(dir: string): ProviderLines {
   const settings = readFileOf(dir, 'settings.conf') ?? '';
   const path = /^js_var \$keygate_jwt_providers_file "(.+?)";/m.exec(settings)?.[1];
-  return readClaimVariables({ jwtProviders: path, jwtIssuer: undefined, mintIssuer: '' });
+  return readProviderLines({ jwtProviders: path, jwtIssuer: undefined, mintIssuer: '' });
 }
 
 function filesFor(installation: Parameters<typeof installedFiles>[0], command: Command): Files {

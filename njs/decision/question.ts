@@ -8,7 +8,7 @@ import type { RequestFacts } from '../../auth/decide.js';
 import {
   headerVariable,
   keepSubprotocols,
-  parseHeaderNames,
+  parseReadHeaders,
   subprotocolHeader,
 } from '../../auth/credential_headers.js';
 import { furtherHeaders, parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
@@ -112,7 +112,7 @@ const listed: { text: string; names: string[] } = { text: '', names: [] };
 function listNames(text: string): string[] {
   if (listed.text !== text) {
     listed.text = text;
-    listed.names = parseHeaderNames(text) || [];
+    listed.names = parseReadHeaders(text) || [];
   }
   return listed.names;
 }

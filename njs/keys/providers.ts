@@ -2,7 +2,7 @@
 // keys come from another place than before starts without keys.
 
 import { parseList } from '../../auth/location_settings.js';
-import { maxProvidersBytes, nameVariable, parseProviders } from '../../auth/providers.js';
+import { maxProvidersBytes, nameVariable, parseProviders, providerHeaders } from '../../auth/providers.js';
 import type { ProviderEntry } from '../../auth/provider_members.js';
 import { log, oneLine } from '../platform.js';
 import { forgetFetches, wantFetch } from './fetch_state.js';
@@ -26,6 +26,7 @@ export function refreshProviders(variables: NginxVariables, nowMs: number, mintI
     const jwtIssuers = parseList(variables.keygate_jwt_issuer || '');
     const taken = { MINT_ISSUER: [mintIssuer], JWT_ISSUER: jwtIssuers === 'any' ? [] : jwtIssuers };
     const parsed = parseProviders(reading.text, taken);
+    if ('providers' in parsed) warnOfHeaders(parsed.providers, variables);
     reading =
       'faults' in parsed ? rejectFile(parsed.faults) : takeUp(withKnownClaims(parsed.providers, variables), reading);
   }
@@ -80,13 +81,20 @@ function withKnownClaims(entries: ProviderEntry[], { keygate_claims = '' }: Ngin
   });
   if (unknown.length > 0) {
     const names = unknown.join(', ');
-    const cure = 'restart Keygate, or run `keygate install` and reload nginx';
-    log(
-      ngx.WARN,
-      `JWT_PROVIDERS: nginx has no variables for these claims, and the upstream gets none: ${names}: ${cure}`,
-    );
+    warn(`nginx has no variables for these claims, and the upstream gets none: ${names}`);
   }
   return usable;
+}
+
+// Which headers nginx sends with a question, and keeps from the upstream, are lines of its configuration.
+function warnOfHeaders(entries: ProviderEntry[], { keygate_provider_headers = '' }: NginxVariables): void {
+  const named = providerHeaders(entries).join(',');
+  if (named === keygate_provider_headers) return;
+  warn(`its headers are ${named || 'none'}, and nginx still reads ${keygate_provider_headers || 'none'}`);
+}
+
+function warn(what: string): void {
+  log(ngx.WARN, `JWT_PROVIDERS: ${what}: restart Keygate, or run \`keygate install\` and reload nginx`);
 }
 
 function takeUp(entries: ProviderEntry[], reading: FileReading): FileReading {

@@ -57,11 +57,11 @@ function guard(source: Source, nowMs: number, refreshOne: () => void): void {
 // Shared memory outlives a reload: keys from a file or URL that is no longer configured must not be used.
 function startAnewWithOtherSources(variables: NginxVariables): boolean {
   const { keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url } = variables;
-  const { keygate_jwt_providers_file, keygate_jwt_issuer, keygate_claims } = variables;
+  const { keygate_jwt_providers_file, keygate_jwt_issuer, keygate_claims, keygate_provider_headers } = variables;
   const cluster = isClustered(variables) ? 'cluster' : '';
   const areCounted = counters() === undefined ? '' : 'counted'; // with metrics on, each key's counter is made anew
   const named = [keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url, areCounted, cluster];
-  const providers = [keygate_jwt_providers_file, keygate_jwt_issuer, keygate_claims];
+  const providers = [keygate_jwt_providers_file, keygate_jwt_issuer, keygate_claims, keygate_provider_headers];
   const sources = JSON.stringify(named.concat(mintIssuer(variables), providers));
   if (readState('sources') === sources) return false;
   writeState('sources', sources);

@@ -3,10 +3,12 @@
 
 import { jsonMediaType } from '../../auth/answer.js';
 import { parseList } from '../../auth/location_settings.js';
+import type { JwtSettings } from '../../auth/token_rules.js';
 import { formatMetadata, parseResource } from '../../auth/resource_metadata.js';
 import { refuse } from '../../auth/verdict.js';
 import { askedSource, parseSettings } from '../decision/question.js';
 import { sendHeaders, sendRouteRefusal } from '../decision/refusal.js';
+import { readEntries } from '../keys/stored_providers.js';
 
 /** Answers with the metadata that the asking location has settings for. Any page may read them. */
 export function resource(r: NginxHTTPRequest): void {
@@ -32,12 +34,19 @@ export function resource(r: NginxHTTPRequest): void {
   }
   const { jwt, requiredScopes } = settings;
   const named = variables.http_x_keygate_oauth_servers || '';
-  const servers = named === '' ? jwt.issuers : parseList(named);
+  const servers = named === '' ? issuersOf(jwt) : parseList(named);
   sendHeaders(r, [
     ['Content-Type', jsonMediaType],
     ['Cache-Control', 'public, max-age=300'],
   ]);
   r.return(200, formatMetadata({ resource: settings.resource, servers, requiredScopes }));
+}
+
+// The issuers whose tokens the location takes (providerOf in auth/token_verdict.ts has the rule).
+function issuersOf({ issuers, providers }: JwtSettings): string[] {
+  const unnamed = issuers === 'any' || providers !== undefined ? [] : issuers;
+  const entries = readEntries().filter(({ name }) => providers === undefined || providers.indexOf(name) >= 0);
+  return entries.reduce((all, entry) => all.concat(entry.issuers), unnamed);
 }
 
 // The path that the client sent, without its query (checkTarget in auth/target.ts has the form).

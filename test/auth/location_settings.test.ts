@@ -66,12 +66,18 @@ describe('parseLocationSettings', () => {
     expect(parse({ jwt_leeway })).toEqual({ fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' });
   });
 
-  it.each([',', 'cookie', 'x-goog-api-key,', 'x-goog-api-key,X-Goog-Api-Key', 'authorization', 'x_key', 'x-other'])(
+  it.each(['cookie', 'x-goog-api-key,cookie', 'authorization', 'x_key', 'x-other', 'x-auth-claim-email'])(
     'faults the headers %j',
     (credential_headers) => {
       expect(parse({ credential_headers })).toHaveProperty('fault');
     },
   );
+
+  it('takes a header once, and none where nothing stands between commas', () => {
+    const headersOf = (credential_headers: string) => parse({ credential_headers });
+    expect(headersOf(',x-goog-api-key, ,X-Goog-Api-Key')).toMatchObject({ credentialHeaders: ['x-goog-api-key'] });
+    expect(headersOf(',')).toMatchObject({ credentialHeaders: [] });
+  });
 
   it('has the headers first, from where they are read before the other settings', () => {
     expect(askedSettings[0]).toBe('credential_headers');

@@ -37,6 +37,7 @@ const allowed: { [snippet: string]: Allowed } = {
   'http.conf': http('include'),
   'asking.conf': http('include', 'map', 'limit_req_zone', 'limit_conn_zone'),
   'audit.conf': http('map', 'log_format'),
+  'certificate.conf': http('map'),
   'request_id.conf': http('map'),
   'decision_address.conf': http('upstream'),
   'decision_asker.conf': http('map'),

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { findNginx } from '../../../nginx/runtime/find_nginx.js';
 import { renderGateway, type GatewayFacts, type RenderedGateway } from '../../../nginx/gateway/render.js';
 import { snippetFiles } from '../../../nginx/snippet_files.js';
-import { readClaimVariables } from '../../../settings/providers_file.js';
+import { readProviderLines } from '../../../settings/providers_file.js';
 import { readSettings } from '../../../settings/read.js';
 import { loadSecret, verifierSecretPath } from '../../../node/state_files.js';
 import { auditLines, faultsOf, type AuditLine } from './audit_log.js';
@@ -94,10 +94,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     upstreamUrl: all.UPSTREAM_URL,
   });
   const settings = readSettings(all);
-  const claims = readClaimVariables(settings);
-  const rendered = renderGateway(settings, { ...facts, claims });
+  const lines = readProviderLines(settings);
+  const rendered = renderGateway(settings, { ...facts, ...lines });
   if (options.conf !== undefined) {
-    makeEmbedded(rendered.files, { ...facts, claims, credentialHeaders: settings.credentialHeaders });
+    makeEmbedded(rendered.files, { ...facts, ...lines, credentialHeaders: settings.credentialHeaders });
     rendered.files['nginx.conf'] = options.conf({ port, dir, facts });
   }
   for (const [path, edit] of Object.entries(options.edit ?? {})) {
