@@ -54,12 +54,15 @@ describe('imports', () => {
 
 describe('ways', () => {
   it.each([
-    ['an API key that was never seen', 36],
-    ['a token that was never seen', 44],
-    ['POST /token', 29],
+    ['an API key that was never seen', 38],
+    ['a token that was never seen', 47], // its provider's rules, and the claims that they test
+    ['a client certificate that was never seen', 8],
+    ['keys of a provider that are fetched', 33], // by nginx, and by the sidecar
+    ["a change of the providers' file", 27],
+    ['POST /token', 32],
     ['an edit of the key file', 26], // the sources are joined, also with a cluster's; the snapshot has its own way
     ['a change of the snapshot of a cluster', 27],
-    ['npm start', 26],
+    ['npm start', 30],
     ['a scrape of /metrics', 30],
   ])('take a reader of %s through %i files at most', (way, most) => {
     const files = (followWays() as { [way: string]: string[] })[way] ?? [];
