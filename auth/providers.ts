@@ -4,7 +4,7 @@
 import type { ClaimPath } from './claim_path.js';
 import { maxProviderHeaders } from './credential_headers.js';
 import { expected, listOf, membersOf, printable } from './file_members.js';
-import { findDoubledMember, parseJsonObject } from './json.js';
+import { findDoubledMember, parseJson, parseJsonObject } from './json.js';
 import { readProvider, type ProviderEntry } from './provider_members.js';
 
 const maxFileCharacters = 262144;
@@ -31,7 +31,11 @@ export function parseProviders(
   const isLong = text.length > maxFileCharacters;
   const parsed = isLong ? { fault: 'too long' as const } : parseJsonObject(text);
   if ('fault' in parsed) {
-    expected(`a JSON object of up to ${maxFileCharacters} characters, and it is ${parsed.fault}`, file);
+    const isNone = !isLong && parsed.fault === 'not an object' && parseJson(text) === undefined;
+    const what = isNone
+      ? 'JSON; `keygate provider check` says where it is none'
+      : `a JSON object of up to ${maxFileCharacters} characters, and it is ${parsed.fault}`;
+    expected(what, file);
     return { faults };
   }
   const doubled = findDoubledMember(text);

@@ -18,6 +18,8 @@ export function readProvidersFile({ jwtProviders, jwtIssuer, mintIssuer }: Named
   if (jwtProviders === undefined) return { providers: [] };
   const text = readText(jwtProviders);
   if (typeof text !== 'string') return { ...text, isTaken: false };
+  const notJson = describeJson(text);
+  if (notJson !== undefined) return { faults: [`the file: expected JSON: ${notJson}`], isTaken: false };
   const parsed = parseProviders(text);
   if ('faults' in parsed) return { ...parsed, isTaken: false };
   const issuers = parseList(jwtIssuer ?? '');
@@ -39,6 +41,16 @@ export function readProviderLines(named: Named): ProviderLines {
   const providers = 'providers' in read ? read.providers : [];
   const claims = [...new Set(providers.flatMap((provider) => provider.claims.map(nameVariable)))];
   return { claims, providerHeaders: providerHeaders(providers) };
+}
+
+// With the text around the place, which engines of nginx do not tell.
+function describeJson(text: string): string | undefined {
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message.replace(/\s+/g, ' ');
+  }
 }
 
 function readText(path: string): string | { faults: string[] } {

@@ -32,11 +32,20 @@ export async function fetchForProvider(settings: FetchSettings, { provider, url 
   if (entry === undefined || !isFetchedBySidecar(entry))
     return { fault: 'JWT_PROVIDERS of the sidecar has no such entry' };
   if (!mayAsk(entry, url)) return { fault: 'the entry does not lead to this URL' };
-  const pathOf = (path: string) => resolve(dirname(settings.jwtProviders ?? ''), path);
+  return fetchAs(entry, { url, timeoutMs }, settings);
+}
+
+/** Fetches with the certificate authorities and the credential of an entry. */
+export function fetchAs(
+  entry: ProviderEntry,
+  { url, timeoutMs: most }: { url: string; timeoutMs: number },
+  { jwtProviders = '', jwksCa }: Pick<Settings, 'jwtProviders' | 'jwksCa'>,
+): Promise<Fetched> {
+  const pathOf = (path: string) => resolve(dirname(jwtProviders), path);
   const { ca, credential } = entry;
-  const caFile = ca === undefined ? settings.jwksCa : pathOf(ca);
+  const caFile = ca === undefined ? jwksCa : pathOf(ca);
   const credentialFile = credential !== undefined && mayKnow(entry, url) ? pathOf(credential) : undefined;
-  return fetchText({ url, caFile, credentialFile, timeoutMs });
+  return fetchText({ url, caFile, credentialFile, timeoutMs: most });
 }
 
 // What is discovered may be anywhere.

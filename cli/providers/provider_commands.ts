@@ -53,7 +53,7 @@ function describe(checked: Checked): string[] {
   return [
     `${name}: ${from.join(', ')}`,
     ...(fault === null ? [] : [`  FAILED: ${fault}`]),
-    ...list(`${used.length} keys in use`, used.map(describeUsed)),
+    ...list(`${used.length} ${used.length === 1 ? 'key' : 'keys'} in use`, used.map(describeUsed)),
     ...refusedKeys.map((one) => `  refused: ${describeProblem(one)}`),
     ...exposedKeys.map((one) => `  warning: ${describeProblem(one)}`),
     ...list('its algorithms that are never accepted', checked.refusedAlgorithms),

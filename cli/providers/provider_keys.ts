@@ -8,10 +8,11 @@ import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import type { ProviderEntry } from '../../auth/provider_members.js';
 import { nodePlatform } from '../../node/crypto.js';
 import { Fault } from '../../node/fault.js';
-import { fetchText, type Fetched } from '../../node/fetch_text.js';
+import type { Fetched } from '../../node/fetch_text.js';
 import { describeFault, readRegularFile, textOf } from '../../node/regular_file.js';
 import { readProvidersFile } from '../../settings/providers_file.js';
 import type { Settings } from '../../settings/read.js';
+import { fetchAs } from '../../verifier/fetch_route.js';
 
 /** Where a provider's keys are, and what is there. */
 export interface ProviderKeys {
@@ -78,16 +79,8 @@ function keysIn(from: string[], content: Fetched): ProviderKeys {
   return { from, jwks, fault, unverifiedMetadata: undefined };
 }
 
-// The credential goes to no other server than the operator has named, unless his own authorities vouch for both.
-function fetchFor({ ca, credential, issuers, jwks }: ProviderEntry, url: string, settings: Settings): Promise<Fetched> {
-  const isNamed = jwks !== 'discover' || new URL(url).origin === new URL(issuers[0] ?? '').origin;
-  const isTold = credential !== undefined && (ca !== undefined || isNamed);
-  return fetchText({
-    url,
-    caFile: ca === undefined ? settings.jwksCa : pathOf(ca, settings),
-    credentialFile: isTold ? pathOf(credential, settings) : undefined,
-    timeoutMs,
-  });
+function fetchFor(entry: ProviderEntry, url: string, settings: Settings): Promise<Fetched> {
+  return fetchAs(entry, { url, timeoutMs }, settings);
 }
 
 function pathOf(path: string, { jwtProviders = '' }: Settings): string {

@@ -44,7 +44,12 @@ function explain(claim: string, claims: UnverifiedObject, about: Explaining): st
     return isLive(keys.findEntry(String(value)), nowSeconds)
       ? 'from an API key that still stands'
       : 'from no API key that stands';
-  return 'not looked at';
+  return about.provider !== undefined && isNamed(claim, about.provider) ? 'see the provider below' : 'not looked at';
+}
+
+function isNamed(claim: string, { require = [], subject = [], scopes = [], claims = [] }: Provider): boolean {
+  const paths = [...require.map((test) => test.claim), ...subject, ...scopes, ...claims];
+  return paths.some(({ name }) => name === claim || name.startsWith(`${claim}.`));
 }
 
 function explainIssuer(value: unknown, { settings, keys, provider }: Explaining): string {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { parseClaimPath } from '../../auth/claim_path.js';
-import { nameVariable, parseProviders } from '../../auth/providers.js';
+import { nameVariable, parseProviders, providerHeaders } from '../../auth/providers.js';
 
 const schema = JSON.parse(
   readFileSync(join(import.meta.dirname, '../../docs/providers.schema.json'), 'utf8'),
@@ -298,6 +298,25 @@ describe('parser and schema', () => {
   it.each(Object.keys(badBeyondSchema))('the parser alone refuses %s', (what) => {
     expect(faultsOf(badBeyondSchema[what])).toHaveLength(1);
     expect(fitsSchema(badBeyondSchema[what])).toBe(true);
+  });
+});
+
+it('names the command that finds the place where a text is no JSON', () => {
+  const faults = ['the file: expected JSON; `keygate provider check` says where it is none'];
+  expect(parseProviders('{"providers": [],}')).toEqual({ faults });
+});
+
+it('takes eight different headers of providers, in any case and in order, and no ninth', () => {
+  const withHeaders = (...headers: string[]) =>
+    parse({
+      providers: headers.map((header, i) => ({ ...base, name: `p${i}`, issuer: `https://i/${i}`, header })),
+    });
+  const names = ['X-B', 'x-b', 'X-A', ...Array.from({ length: 6 }, (_, i) => `X-More-${i}`)];
+  const read = withHeaders(...names);
+  if ('faults' in read) throw new Error(read.faults.join('\n'));
+  expect(providerHeaders(read.providers).slice(0, 3)).toEqual(['x-a', 'x-b', 'x-more-0']);
+  expect(withHeaders(...names, 'X-Nine')).toEqual({
+    faults: ['providers[].header: expected at most 8 different headers'],
   });
 });
 

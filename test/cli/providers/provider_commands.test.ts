@@ -111,7 +111,7 @@ describe('keygate provider check', () => {
     );
     const ran = await keygate(['provider', 'check']);
     expect([ran.code, ran.err]).toEqual([0, '']);
-    expect(ran.out).toContain(`url: ${base}/keys\n  1 keys in use: key-of-the-issuer (EC P-256, ES256)\n`);
+    expect(ran.out).toContain(`url: ${base}/keys\n  1 key in use: key-of-the-issuer (EC P-256, ES256)\n`);
     expect(ran.out).toContain(`found: ${base}/.well-known/openid-configuration, ${base}/keys\n`);
     expect(ran.out).toContain('its algorithms that are never accepted: HS256, none, x?[2J\n');
     expect(ran.out).toContain('its algorithms that its entry leaves out: RS256\n');
@@ -185,6 +185,8 @@ describe('keygate provider check', () => {
     expect(faulty.code).toBe(1);
     expect(faulty.err).toContain('providers[0].leeway: expected');
     expect(faulty.err).toContain('providers[0].nonsense: expected');
+    writeFileSync(join(dir, 'providers.json'), '{"providers": [{"name": "a"},]}');
+    expect((await keygate(['provider', 'check'])).err).toMatch(/: the file: expected JSON: .*"a"},\]/);
     describeProviders({ jwks: { file: 'keys.json' } });
     expect((await keygate(['provider', 'check', 'p9'])).err).toContain('there are p0');
     const unset = await keygate(['provider', 'check'], '', { JWT_PROVIDERS: '' });
@@ -210,6 +212,7 @@ describe('keygate token inspect, with providers', () => {
     const ran = await keygate(['token', 'inspect'], await signer.sign(claims));
     expect(ran.code).toBe(1);
     expect(ran.out).toContain('iss: "https://login.corp.example/"  of the provider p0\n');
+    expect(ran.out).toContain('groups: ["a"]  see the provider below\n');
     expect(ran.out).toContain(
       'provider p0: its issuer; refused: token_require, require[0]: groups contains "llm-users"\n',
     );
