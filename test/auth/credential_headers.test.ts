@@ -25,6 +25,7 @@ describe('parseHeaderNames', () => {
     ['a,b,c,d,e,f,g,h', ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']],
     ['a'.repeat(64), ['a'.repeat(64)]],
     ['a1-', ['a1-']],
+    ['tenant-key, hostname, iffy, second', ['tenant-key', 'hostname', 'iffy', 'second']],
   ])('reads %j', (text, names) => {
     expect(parseHeaderNames(text)).toEqual(names);
   });
