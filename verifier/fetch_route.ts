@@ -2,7 +2,6 @@
 // judges what comes back.
 
 import { dirname, resolve } from 'node:path';
-import { metadataUrls } from '../auth/discovery.js';
 import { isFetchedBySidecar, isHttpsUrl, type ProviderEntry } from '../auth/provider_members.js';
 import { fetchText, type Fetched } from '../node/fetch_text.js';
 import { readProvidersFile } from '../settings/providers_file.js';
@@ -40,8 +39,8 @@ export async function fetchForProvider(settings: FetchSettings, { provider, url 
 }
 
 // What is discovered may be anywhere.
-function mayAsk({ jwks, issuers }: ProviderEntry, url: string): boolean {
-  if (jwks === 'discover') return metadataUrls(issuers[0] ?? '').includes(url) || isHttpsUrl(url);
+function mayAsk({ jwks }: ProviderEntry, url: string): boolean {
+  if (jwks === 'discover') return isHttpsUrl(url);
   return 'url' in jwks && jwks.url === url;
 }
 

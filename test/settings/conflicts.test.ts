@@ -29,9 +29,12 @@ describe('findConflicts, for JWT_ISSUER beside JWT_PROVIDERS', () => {
   });
 
   it('says it beside other faults', () => {
-    expect(
-      findConflicts({ ...all, JWT_ISSUER: 'any', JWT_AUDIENCE: undefined, OAUTH_RESOURCE: 'https://a' } as Values),
-    ).toEqual([byName, expect.stringMatching(/^JWT_AUDIENCE: /), expect.stringMatching(/^OAUTH_SERVERS: /)]);
+    const values = { JWKS_URL: url, JWT_PROVIDERS: '/p.json', JWT_ISSUER: 'any', OAUTH_RESOURCE: 'https://a.example' };
+    expect(findConflicts(values as Values)).toEqual([
+      byName,
+      expect.stringMatching(/^JWT_AUDIENCE: /),
+      expect.stringMatching(/^OAUTH_SERVERS: /),
+    ]);
   });
 });
 

@@ -83,7 +83,8 @@ describe('readProvidersFile', () => {
   it.each([{ jwtIssuer: 'any' }, { jwtIssuer: '' }, { jwtIssuer: undefined }, { jwtIssuer: 'B,https://a.example/' }])(
     'takes no issuer for the one of %j',
     (changed) => {
-      expect(read(textOf(corp), changed)).toHaveProperty('providers');
+      const issuer = ['https://a.example', 'a', 'n', 'b'];
+      expect(read(textOf({ ...corp, issuer }), changed)).toHaveProperty('providers');
     },
   );
 });
