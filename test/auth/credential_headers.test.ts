@@ -135,6 +135,8 @@ describe('keepSubprotocols', () => {
     ['an empty key', prefix, noSubprotocol],
     ['a key beside nothing that counts', `,"x", ${prefix}KEY ,a b,`, noSubprotocol],
     ['a key first', `${prefix}KEY,realtime`, 'realtime'],
+    ['a key in capitals', 'OpenAI-Insecure-API-KEY.KEY, a', 'a'],
+    ['a key in quotes and capitals', '"OpenAI-Insecure-API-KEY.KEY", a', 'a'],
     ['a key last', `realtime\t,\tv1, ${prefix}KEY`, 'realtime, v1'],
     ['two keys', `a,${prefix}KEY,b,${prefix}KEY2`, 'a, b'],
     ['every character of a token', `!#$%&'*+-.^_\`|~09azAZ,${prefix}KEY`, "!#$%&'*+-.^_`|~09azAZ"],

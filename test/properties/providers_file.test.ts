@@ -58,6 +58,8 @@ function objectsOf(value: Json, holder = ''): { holder: string; object: { [membe
 }
 
 const names = [
+  'x',
+  'note',
   '__proto__',
   'constructor',
   'toString',

@@ -107,6 +107,13 @@ describe('explainProviders', () => {
     ],
     ['a subject that no header may hold', { sub: 'a\r\nb' }, {}, 'token_subject', ['expected in sub']],
     ['an end', { exp: now - 100 }, {}, 'token_expired', []],
+    [
+      'an end, and nothing of the tests behind it',
+      { exp: now - 100 },
+      { require: [{ claim: parseClaimPath('c'), kind: 'one_of', values: [1] }] },
+      'token_expired',
+      [],
+    ],
     ['a certificate', { cnf: { 'x5t#S256': 'x'.repeat(43) } }, {}, 'token_certificate', []],
     ['a claim of another type', { sub: 7 }, {}, 'token_claim_type', []],
     ['a key', {}, { keys: [] }, 'token_unknown_kid', []],
