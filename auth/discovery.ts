@@ -15,6 +15,15 @@ export function metadataUrls(issuer: string): string[] {
 }
 
 /**
+ * Whether metadata are not there, so that those of the other form are asked for. A server that fails, or answers
+ * something else, may have them still.
+ * @param fault `expected status 200, got 404`
+ */
+export function areMissing(fault: string): boolean {
+  return /got 4\d\d$/.test(fault);
+}
+
+/**
  * Reads an issuer's metadata.
  * @returns the URL of its keys, or why the metadata can't count, in words fit for a log
  */

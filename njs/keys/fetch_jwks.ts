@@ -1,7 +1,7 @@
 // One fetch of a set of JWKs: https, no redirects, bounded in size; each failure says why in one log line.
 
 import { jsonMediaType } from '../../auth/answer.js';
-import { metadataUrls, readMetadata } from '../../auth/discovery.js';
+import { areMissing, metadataUrls, readMetadata } from '../../auth/discovery.js';
 import { readFileText } from '../../auth/file_text.js';
 import { isJsonObject } from '../../auth/json.js';
 import { reportFault } from './source_faults.js';
@@ -75,7 +75,7 @@ async function findUrl(set: RemoteSet, fetching: Fetching): Promise<string | { f
 async function fetchMetadata(set: RemoteSet, fetching: Fetching): Promise<Fetched | 'later'> {
   const urls = metadataUrls(set.issuer);
   const first = await fetchText(urls[0] as string, set, fetching);
-  if (!('fault' in first) || !/got 4\d\d$/.test(first.fault)) return first;
+  if (!('fault' in first) || !areMissing(first.fault)) return first;
   if (Date.now() >= fetching.untilMs) return 'later';
   const second = await fetchText(urls[1] as string, set, fetching);
   return second;

@@ -1,7 +1,7 @@
 // An issuer that publishes its metadata, and somebody who would like to pass for it.
 
 import { describe, expect, it } from 'vitest';
-import { metadataUrls, readMetadata } from '../../auth/discovery.js';
+import { areMissing, metadataUrls, readMetadata } from '../../auth/discovery.js';
 
 describe('metadataUrls', () => {
   it.each([
@@ -23,6 +23,17 @@ describe('metadataUrls', () => {
   ])('adds to %s what OpenID Connect and RFC 8414 say', (issuer, ...urls) => {
     expect(metadataUrls(issuer)).toEqual(urls);
   });
+});
+
+it.each([
+  ['expected status 200, got 404', true],
+  ['expected status 200, got 410', true],
+  ['expected status 200, got 302', false],
+  ['expected status 200, got 500', false],
+  ['metadata: expected the issuer https://got 404/', false],
+  ['no answer in time', false],
+])('takes metadata with the fault %j for missing: %s', (fault, isMissing) => {
+  expect(areMissing(fault)).toBe(isMissing);
 });
 
 describe('readMetadata', () => {

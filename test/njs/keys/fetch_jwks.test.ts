@@ -191,6 +191,7 @@ describe('keys that are discovered', () => {
 
   it('are asked for again without metadata while those are young, or where only keys are wanted', async () => {
     await run();
+    shared.keygate_state.set(`discovered_ms:${source}`, String(Date.now() - 200000));
     await run();
     await run({}, { variables: { keygate_jwks_ttl: '0' }, discoversAnew: false });
     expect(urls()).toEqual([openId, keysUrl, keysUrl, keysUrl]);
