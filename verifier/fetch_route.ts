@@ -2,6 +2,7 @@
 // judges what comes back.
 
 import { dirname, resolve } from 'node:path';
+import { mayShowCredential } from '../auth/discovery.js';
 import { isFetchedBySidecar, isHttpsUrl, type ProviderEntry } from '../auth/provider_members.js';
 import { fetchText, type Fetched } from '../node/fetch_text.js';
 import { readProvidersFile } from '../settings/providers_file.js';
@@ -34,7 +35,7 @@ export async function fetchForProvider(settings: FetchSettings, { provider, url 
   const pathOf = (path: string) => resolve(dirname(settings.jwtProviders ?? ''), path);
   const { ca, credential } = entry;
   const caFile = ca === undefined ? settings.jwksCa : pathOf(ca);
-  const credentialFile = credential !== undefined && mayKnow(entry, url) ? pathOf(credential) : undefined;
+  const credentialFile = credential !== undefined && mayShowCredential(entry, url) ? pathOf(credential) : undefined;
   return fetchText({ url, caFile, credentialFile, timeoutMs });
 }
 
@@ -42,10 +43,4 @@ export async function fetchForProvider(settings: FetchSettings, { provider, url 
 function mayAsk({ jwks }: ProviderEntry, url: string): boolean {
   if (jwks === 'discover') return isHttpsUrl(url);
   return 'url' in jwks && jwks.url === url;
-}
-
-// The credential goes to the server that the operator named, and to another that its metadata name only where the
-// operator's own certificate authorities vouch for both: a Kubernetes API server names itself by its address.
-function mayKnow({ jwks, issuers, ca }: ProviderEntry, url: string): boolean {
-  return jwks !== 'discover' || ca !== undefined || new URL(url).origin === new URL(issuers[0] ?? '').origin;
 }

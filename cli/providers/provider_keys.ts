@@ -2,7 +2,7 @@
 // where the issuer's metadata lead.
 
 import { dirname, resolve } from 'node:path';
-import { areMissing, metadataUrls, readMetadata } from '../../auth/discovery.js';
+import { areMissing, mayShowCredential, metadataUrls, readMetadata } from '../../auth/discovery.js';
 import { parseJsonObject, type UnverifiedObject } from '../../auth/json.js';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import type { ProviderEntry } from '../../auth/provider_members.js';
@@ -79,10 +79,9 @@ function keysIn(from: string[], content: Fetched): ProviderKeys {
   return { from, jwks, fault, unverifiedMetadata: undefined };
 }
 
-// The credential goes to no other server than the operator has named, unless his own authorities vouch for both.
-function fetchFor({ ca, credential, issuers, jwks }: ProviderEntry, url: string, settings: Settings): Promise<Fetched> {
-  const isNamed = jwks !== 'discover' || new URL(url).origin === new URL(issuers[0] ?? '').origin;
-  const isTold = credential !== undefined && (ca !== undefined || isNamed);
+function fetchFor(entry: ProviderEntry, url: string, settings: Settings): Promise<Fetched> {
+  const { ca, credential } = entry;
+  const isTold = credential !== undefined && mayShowCredential(entry, url);
   return fetchText({
     url,
     caFile: ca === undefined ? settings.jwksCa : pathOf(ca, settings),

@@ -136,6 +136,14 @@ describe('fetchForProvider, for keys that are discovered', () => {
     ]);
   });
 
+  it.each(['https://localhost:99999/keys', 'https://1.2.3.999/', 'https://[:::]/'])(
+    'has a fault, and no exception, for metadata that name %s',
+    async (url) => {
+      describeProviders({ jwks: 'discover', issuer, credential });
+      expect(await ask(url)).toEqual({ fault: expect.stringContaining('ERR_INVALID_URL') as string });
+    },
+  );
+
   it('fetches metadata of an issuer whose path is as long as it may be', async () => {
     const long = `${issuer}/${'p'.repeat(200)}`;
     describeProviders({ jwks: 'discover', issuer: long, ca: 'ca.crt' });

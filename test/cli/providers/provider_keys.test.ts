@@ -23,6 +23,7 @@ let other: ProviderServer;
 beforeAll(async () => {
   const authority = await makeAuthority();
   ({ caFile } = authority);
+  writeFileSync(join(dir, 'token'), 'the-token');
   signer = await makeSigner('ES256', 'of-the-issuer');
   server = await startProviderServer(authority, 'localhost');
   other = await startProviderServer(authority, 'localhost');
@@ -77,9 +78,16 @@ describe('loadKeys', () => {
     expect(server.asked).toEqual([openId]);
   });
 
+  it.each(['https://localhost:99999/keys', 'https://1.2.3.999/'])(
+    'has a fault, and no exception, for metadata that name %s',
+    async (jwks_uri) => {
+      server.answers[openId] = JSON.stringify({ issuer: server.origin, jwks_uri });
+      expect((await load({ credential: 'token', ca: undefined })).fault).toContain('ERR_INVALID_URL');
+    },
+  );
+
   it('shows the credential where the sidecar would: to another host only where the entry has authorities', async () => {
     const seen: { [at: string]: string | undefined } = {};
-    writeFileSync(join(dir, 'token'), 'the-token');
     server.answers[openId] = JSON.stringify({ issuer: server.origin, jwks_uri: `${other.origin}/keys` });
     other.answers['/keys'] = ({ headers }, response) => {
       seen[String(Object.keys(seen).length)] = headers.authorization;
