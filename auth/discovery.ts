@@ -2,7 +2,7 @@
 // RFC 8414 sections 3.1 and 3.3.
 
 import { ownMember, parseJsonObject } from './json.js';
-import { isHttpsUrl } from './provider_members.js';
+import { isHttpsUrl, type ProviderEntry } from './provider_members.js';
 
 /**
  * @param issuer a URL starting with https://, without query
@@ -12,6 +12,15 @@ export function metadataUrls(issuer: string): string[] {
   const base = issuer.replace(/\/$/, '');
   const [, origin = '', path = ''] = /^(https:\/\/[^/]*)(.*)$/.exec(base) || [];
   return [`${base}/.well-known/openid-configuration`, `${origin}/.well-known/oauth-authorization-server${path}`];
+}
+
+/**
+ * Whether metadata are not there, so that those of the other form are asked for. A server that fails, or answers
+ * something else, may have them still.
+ * @param fault `expected status 200, got 404`
+ */
+export function areMissing(fault: string): boolean {
+  return /got 4\d\d$/.test(fault);
 }
 
 /**
@@ -26,4 +35,19 @@ export function readMetadata(text: string, issuer: string): { jwksUrl: string } 
   return typeof url === 'string' && isHttpsUrl(url)
     ? { jwksUrl: url }
     : { fault: 'metadata: expected a jwks_uri that starts with https://, without user or fragment' };
+}
+
+/**
+ * Whether a provider's credential may be sent to a URL: to the server that the operator has named; to another that its
+ * metadata name only where the operator's own certificate authorities vouch for both. A Kubernetes API server names
+ * itself by its address.
+ */
+export function mayShowCredential({ jwks, issuers, ca }: ProviderEntry, url: string): boolean {
+  return jwks !== 'discover' || ca !== undefined || originOf(url) === originOf(issuers[0] as string);
+}
+
+// Of what isHttpsUrl takes. A port or an address that there is none of is no reason to throw.
+function originOf(url: string): string {
+  const [origin = ''] = /^https:\/\/[^/]*/.exec(url) || [];
+  return origin.toLowerCase().replace(/:443$/, '');
 }

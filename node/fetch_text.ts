@@ -1,7 +1,6 @@
 // A text from a server of https that may be private: with certificate authorities and a credential of its own. No
 // redirect is followed, and an answer is bounded in size and time.
 
-import { readFileSync } from 'node:fs';
 import { request, type RequestOptions } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { jsonMediaType } from '../auth/answer.js';
@@ -23,12 +22,13 @@ export type Fetched = { text: string } | { fault: string };
 
 const maxBytes = 131072;
 const maxTokenBytes = 16384;
+const maxCaBytes = 1048576;
 
 /** Fetches a text of UTF-8. A certificate counts for a name or for an IP address that it holds. */
 export async function fetchText({ url, caFile, credentialFile, timeoutMs }: Fetch): Promise<Fetched> {
   const options: RequestOptions = { agent: false, rejectUnauthorized: true, headers: { accept: jsonMediaType } };
   try {
-    if (caFile !== undefined) options.ca = readFileSync(caFile);
+    if (caFile !== undefined) options.ca = readRegularFile(caFile, maxCaBytes).bytes;
   } catch (error) {
     return { fault: `ca: ${describeFault(error)}` };
   }
@@ -61,13 +61,22 @@ function get(url: string, options: RequestOptions): Promise<Fetched> {
         resolve(fetched);
       }, reject);
     });
+    // 101 is no response event; without a listener, Node.js closes the connection and tells nobody.
+    sent.once('upgrade', (response, socket) => {
+      socket.destroy();
+      resolve(wrongStatus(response));
+    });
     sent.once('error', reject);
     sent.end();
   });
 }
 
+function wrongStatus({ statusCode }: IncomingMessage): { fault: string } {
+  return { fault: `expected status 200, got ${statusCode}` };
+}
+
 async function readAnswer(response: IncomingMessage): Promise<Fetched> {
-  if (response.statusCode !== 200) return { fault: `expected status 200, got ${response.statusCode}` };
+  if (response.statusCode !== 200) return wrongStatus(response);
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of response) {

@@ -174,7 +174,7 @@ function startSettings(given: Values, values: Filled) {
     upstreamUrl: given.UPSTREAM_URL,
     upstreamCa: toPath(given.UPSTREAM_CA),
     hostCertsDir: toPath(given.HOST_CERTS_DIR),
-    corsOrigins: splitList(given.CORS_ORIGINS),
+    corsOrigins: [...new Set(splitList(given.CORS_ORIGINS))], // nginx's map has no key twice
     corsPreflight: values.CORS_PREFLIGHT as Settings['corsPreflight'],
     nginxRuntime: values.NGINX_RUNTIME as Settings['nginxRuntime'],
     jsEngine: values.JS_ENGINE as Settings['jsEngine'],

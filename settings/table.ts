@@ -78,9 +78,9 @@ function isNetwork(value: string): boolean {
   return isIP(address) !== 0 && !address.includes('%') && isPrefix && more.length === 0;
 }
 
-// As a browser writes it: without a path and without the port that a scheme has anyway.
+// As a browser writes it: without a path and without the port that a scheme has anyway. No wildcard: none would match.
 function isOrigin(value: string): boolean {
-  if (unsafe.test(value) || value.length > 256 || !URL.canParse(value)) return false;
+  if (unsafe.test(value) || value.includes('*') || value.length > 256 || !URL.canParse(value)) return false;
   const { origin } = new URL(value);
   return origin === 'null' ? /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+$/.test(value) : origin === value;
 }

@@ -2,7 +2,7 @@
 // judges what comes back.
 
 import { dirname, resolve } from 'node:path';
-import { metadataUrls } from '../auth/discovery.js';
+import { mayShowCredential } from '../auth/discovery.js';
 import { isFetchedBySidecar, isHttpsUrl, type ProviderEntry } from '../auth/provider_members.js';
 import { fetchText, type Fetched } from '../node/fetch_text.js';
 import { readProvidersFile } from '../settings/providers_file.js';
@@ -44,18 +44,12 @@ export function fetchAs(
   const pathOf = (path: string) => resolve(dirname(jwtProviders), path);
   const { ca, credential } = entry;
   const caFile = ca === undefined ? jwksCa : pathOf(ca);
-  const credentialFile = credential !== undefined && mayKnow(entry, url) ? pathOf(credential) : undefined;
+  const credentialFile = credential !== undefined && mayShowCredential(entry, url) ? pathOf(credential) : undefined;
   return fetchText({ url, caFile, credentialFile, timeoutMs: most });
 }
 
 // What is discovered may be anywhere.
-function mayAsk({ jwks, issuers }: ProviderEntry, url: string): boolean {
-  if (jwks === 'discover') return metadataUrls(issuers[0] ?? '').includes(url) || isHttpsUrl(url);
+function mayAsk({ jwks }: ProviderEntry, url: string): boolean {
+  if (jwks === 'discover') return isHttpsUrl(url);
   return 'url' in jwks && jwks.url === url;
-}
-
-// The credential goes to the server that the operator named, and to another that its metadata name only where the
-// operator's own certificate authorities vouch for both: a Kubernetes API server names itself by its address.
-function mayKnow({ jwks, issuers, ca }: ProviderEntry, url: string): boolean {
-  return jwks !== 'discover' || ca !== undefined || new URL(url).origin === new URL(issuers[0] ?? '').origin;
 }

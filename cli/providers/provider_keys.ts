@@ -2,7 +2,7 @@
 // where the issuer's metadata lead.
 
 import { dirname, resolve } from 'node:path';
-import { metadataUrls, readMetadata } from '../../auth/discovery.js';
+import { areMissing, metadataUrls, readMetadata } from '../../auth/discovery.js';
 import { parseJsonObject, type UnverifiedObject } from '../../auth/json.js';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import type { ProviderEntry } from '../../auth/provider_members.js';
@@ -52,7 +52,7 @@ export async function loadKeys(entry: ProviderEntry, settings: Settings): Promis
   return keysIn([path], readFile(path));
 }
 
-// In both forms of metadata the first good one counts (auth/discovery.ts).
+// As nginx does: the second form counts only where the first is not there.
 async function discover(entry: ProviderEntry, issuer: string, settings: Settings): Promise<ProviderKeys> {
   const from: string[] = [];
   const faults: string[] = [];
@@ -62,7 +62,8 @@ async function discover(entry: ProviderEntry, issuer: string, settings: Settings
     const metadata = 'fault' in fetched ? fetched : readMetadata(fetched.text, issuer);
     if ('fault' in metadata || 'fault' in fetched) {
       faults.push(`${url}: ${'fault' in metadata ? metadata.fault : ''}`);
-      continue;
+      if ('fault' in fetched && areMissing(fetched.fault)) continue;
+      break;
     }
     const { jwksUrl } = metadata;
     const parsed = parseJsonObject(fetched.text);

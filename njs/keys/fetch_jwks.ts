@@ -1,7 +1,7 @@
 // One fetch of a set of JWKs: https, no redirects, bounded in size; each failure says why in one log line.
 
 import { jsonMediaType } from '../../auth/answer.js';
-import { metadataUrls, readMetadata } from '../../auth/discovery.js';
+import { areMissing, metadataUrls, readMetadata } from '../../auth/discovery.js';
 import { readFileText } from '../../auth/file_text.js';
 import { isJsonObject } from '../../auth/json.js';
 import { reportFault } from './source_faults.js';
@@ -75,7 +75,7 @@ async function findUrl(set: RemoteSet, fetching: Fetching): Promise<string | { f
 async function fetchMetadata(set: RemoteSet, fetching: Fetching): Promise<Fetched | 'later'> {
   const urls = metadataUrls(set.issuer);
   const first = await fetchText(urls[0] as string, set, fetching);
-  if (!('fault' in first) || !/got 4\d\d$/.test(first.fault)) return first;
+  if (!('fault' in first) || !areMissing(first.fault)) return first;
   if (Date.now() >= fetching.untilMs) return 'later';
   const second = await fetchText(urls[1] as string, set, fetching);
   return second;
@@ -92,7 +92,7 @@ async function fetchHere(url: string): Promise<Fetched> {
   if (url.slice(0, 8) !== 'https://') return { fault: 'expected an https URL' };
   const startedMs = Date.now();
   try {
-    const response = await ngx.fetch(encodeURI(decodeURI(url)), { headers: { Accept: jsonMediaType } });
+    const response = await ngx.fetch(escapeUrl(url), { headers: { Accept: jsonMediaType } });
     if (response.status !== 200) return { fault: `expected status 200, got ${response.status}` };
     const buffer = await response.arrayBuffer();
     if (buffer.byteLength > maxBytes) return { fault: 'more than 256 KB' };
@@ -103,6 +103,11 @@ async function fetchHere(url: string): Promise<Fetched> {
     if (fault.indexOf('connect failed') < 0 || Date.now() - startedMs > patienceMs) return { fault };
     return { fault: (await canConnect(url)) ? handshakeFault : 'connection refused, or no way to the host' };
   }
+}
+
+// ngx.fetch sends a URL as it is. What is escaped already stays so: %40 is not %2540.
+function escapeUrl(url: string): string {
+  return encodeURI(url).replace(/%25(?=[0-9A-Fa-f]{2})/g, '%');
 }
 
 // `provider` names the certificate authorities and the credential that the sidecar takes.

@@ -100,11 +100,12 @@ function warn(what: string): void {
 function takeUp(entries: ProviderEntry[], reading: FileReading): FileReading {
   try {
     const gone = readEntries().filter((before) => !entries.some((entry) => entry.name === before.name));
+    entries.forEach(keepPlace); // before the new rules are there: keys of another place must never hold under them
     storeProviders(entries);
     gone.forEach((entry) => forgetKeys(sourceOf(entry.name)));
-    entries.forEach(keepPlace);
   } catch (e) {
     dropAll('unavailable'); // half of a change could admit somebody
+    entries.forEach((entry) => forgetKeys(sourceOf(entry.name)));
     return rejectContent(name, `not taken up: ${oneLine(e) || 'no memory'}`);
   }
   recover(name);

@@ -49,11 +49,14 @@ const maxIssuerLength = 256;
 function readProvider(issuer: string): Provider | undefined {
   if (issuer.length > maxIssuerLength) return undefined;
   const name = readState(`issuer:${issuer}`);
-  const text = name === undefined ? undefined : readState(`rules:${name}`);
-  if (name === undefined || text === undefined) return undefined;
-  const set = readStoredJwks(sourceOf(name));
-  const keys = { keys: set.keys || [], lacksJwks: lacksKeys(set) };
-  return Object.assign(JSON.parse(text) as StoredRules, keys);
+  if (name === undefined) return undefined;
+  const set = readStoredJwks(sourceOf(name)); // before the rules: while providers change, old rules get no new keys
+  const text = readState(`rules:${name}`);
+  if (text === undefined) return undefined;
+  const rules = JSON.parse(text) as StoredRules;
+  // In the middle of a change, the name may be another issuer's already: then there are no keys yet.
+  if (rules.issuers.indexOf(issuer) < 0) return Object.assign(rules, { keys: [], lacksJwks: true });
+  return Object.assign(rules, { keys: set.keys || [], lacksJwks: lacksKeys(set) });
 }
 
 /**

@@ -1,7 +1,8 @@
 // An issuer that publishes its metadata, and somebody who would like to pass for it.
 
 import { describe, expect, it } from 'vitest';
-import { metadataUrls, readMetadata } from '../../auth/discovery.js';
+import type { ProviderEntry } from '../../auth/provider_members.js';
+import { areMissing, mayShowCredential, metadataUrls, readMetadata } from '../../auth/discovery.js';
 
 describe('metadataUrls', () => {
   it.each([
@@ -23,6 +24,17 @@ describe('metadataUrls', () => {
   ])('adds to %s what OpenID Connect and RFC 8414 say', (issuer, ...urls) => {
     expect(metadataUrls(issuer)).toEqual(urls);
   });
+});
+
+it.each([
+  ['expected status 200, got 404', true],
+  ['expected status 200, got 410', true],
+  ['expected status 200, got 302', false],
+  ['expected status 200, got 500', false],
+  ['metadata: expected the issuer https://got 404/', false],
+  ['no answer in time', false],
+])('takes metadata with the fault %j for missing: %s', (fault, isMissing) => {
+  expect(areMissing(fault)).toBe(isMissing);
 });
 
 describe('readMetadata', () => {
@@ -52,5 +64,36 @@ describe('readMetadata', () => {
     expect(readMetadata(text.slice(0, 4000), issuer)).toMatchObject({
       fault: expect.stringMatching(/^metadata: /) as string,
     });
+  });
+});
+
+describe('mayShowCredential', () => {
+  const may = (url: string, changed: object = {}) =>
+    mayShowCredential(
+      { jwks: 'discover', issuers: ['https://idp.example/a', 'https://b.example'], ...changed } as ProviderEntry,
+      url,
+    );
+
+  it.each([
+    ['https://idp.example/a/.well-known/openid-configuration', true],
+    ['https://idp.example', true],
+    ['https://IDP.example:443/keys', true],
+    ['https://idp.example:8443/keys', false],
+    ['https://idp.example.evil.example/', false],
+    ['https://evil.example/https://idp.example/', false],
+    ['https://idp.example.', false],
+    ['https://b.example/keys', false],
+    ['https://idp.example:99999/keys', false],
+    ['https://1.2.3.999/keys', false],
+    ['https://[:::]/keys', false],
+  ])("for metadata's %s: %s", (url, expected) => {
+    expect(may(url)).toBe(expected);
+    expect(may(url, { ca: 'ca.crt' })).toBe(true);
+    expect(may(url, { jwks: { url } })).toBe(true);
+  });
+
+  it('takes a port that stands in one of both for another origin', () => {
+    expect(may('https://idp.example/', { issuers: ['https://idp.example:8443'] })).toBe(false);
+    expect(may('https://idp.example/', { issuers: ['https://idp.example:443/'] })).toBe(true);
   });
 });

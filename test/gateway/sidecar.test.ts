@@ -97,7 +97,8 @@ describe.each(variants)('$name: the sidecar', (variant) => {
     expect(wrong).toEqual([503, 503, 503]);
     let more = 3;
     const spent = async () => expect(await status(`w-${++more}`, from), 'spent').toBe(429);
-    await vi.waitFor(spent, { timeout: 60000, interval: 100 }); // a busy machine took longer than a refill of the budget
+    // A busy machine may take longer than a refill of the budget.
+    await vi.waitFor(spent, { timeout: 60000, interval: 100 });
   }, 180000);
 
   it('stops trying the keys of an address that has spent its budget; what needs no check goes on', async () => {
