@@ -2,8 +2,9 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkProviderIssuers, findUnusableSources } from './sources.js';
+import { findUnusableSources } from './sources.js';
 import { loadEnvFile } from '../settings/env_file.js';
+import { readGoodProviders } from '../settings/providers_file.js';
 import { readSettings, type Settings } from '../settings/read.js';
 import { checkNames } from '../settings/unknown_names.js';
 import { Children, waitUntilServed } from './children.js';
@@ -17,7 +18,7 @@ import { explainError } from '../node/fault.js';
 const children = new Children();
 
 async function start(given: Settings): Promise<void> {
-  checkProviderIssuers(given);
+  readGoodProviders(given); // or the start would fail later, halfway
   prepareStateDir(given);
   await holdStateDir(given);
   checkSidecarSocket(given);

@@ -5,11 +5,12 @@ import { readFileText } from '../auth/file_text.js';
 import type { ProviderEntry } from '../auth/provider_members.js';
 import { maxProvidersBytes, nameVariable, parseProviders } from '../auth/providers.js';
 import { nodePlatform } from '../node/crypto.js';
+import { Fault } from '../node/fault.js';
 import { describeFault, readRegularFile } from '../node/regular_file.js';
 import type { Settings } from './read.js';
 
-/** What a file holds, or all of its faults; `isTaken`: other keys verify the tokens of an issuer that it names. */
-export type ProvidersFile = { providers: ProviderEntry[] } | { faults: string[]; isTaken: boolean };
+/** What a file holds, or all of its faults. */
+export type ProvidersFile = { providers: ProviderEntry[] } | { faults: string[] };
 
 type Named = Pick<Settings, 'jwtProviders' | 'jwtIssuer' | 'mintIssuer'>;
 
@@ -17,19 +18,29 @@ type Named = Pick<Settings, 'jwtProviders' | 'jwtIssuer' | 'mintIssuer'>;
 export function readProvidersFile({ jwtProviders, jwtIssuer, mintIssuer }: Named): ProvidersFile {
   if (jwtProviders === undefined) return { providers: [] };
   const text = readText(jwtProviders);
-  if (typeof text !== 'string') return { ...text, isTaken: false };
-  const parsed = parseProviders(text);
-  if ('faults' in parsed) return { ...parsed, isTaken: false };
+  if (typeof text !== 'string') return text;
   const issuers = parseList(jwtIssuer ?? '');
-  const checked = parseProviders(text, { MINT_ISSUER: [mintIssuer], JWT_ISSUER: issuers === 'any' ? [] : issuers });
-  return 'faults' in checked ? { ...checked, isTaken: true } : parsed;
+  return parseProviders(text, { MINT_ISSUER: [mintIssuer], JWT_ISSUER: issuers === 'any' ? [] : issuers });
 }
 
-/** @returns the nginx variables of the claims that the upstream gets; none while the file can't be read */
-export function readClaimVariables(named: Named): string[] {
+/**
+ * Reads a file that must be in order.
+ * @throws Fault with every fault of the file
+ */
+export function readGoodProviders(named: Named): ProviderEntry[] {
   const read = readProvidersFile(named);
-  const providers = 'providers' in read ? read.providers : [];
-  return [...new Set(providers.flatMap(({ claims }) => claims.map(nameVariable)))];
+  if ('providers' in read) return read.providers;
+  throw new Fault(read.faults.map((fault) => `JWT_PROVIDERS ${named.jwtProviders}: ${fault}`).join('\n'));
+}
+
+/**
+ * Names the claims that nginx needs lines for. Without these lines a client could send the headers of the claims
+ * itself, so nothing is written while the file has a fault.
+ * @returns nginx variables, without the dollar sign
+ * @throws Fault with every fault of the file
+ */
+export function readClaimVariables(named: Named): string[] {
+  return [...new Set(readGoodProviders(named).flatMap(({ claims }) => claims.map(nameVariable)))];
 }
 
 function readText(path: string): string | { faults: string[] } {

@@ -12,6 +12,12 @@ import { endAll, processesOf, program, ready, run, stateDir } from './launcher.j
 
 afterEach(endAll);
 
+function faultyProviders(): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'keygate-start-')), 'providers.json');
+  writeFileSync(path, JSON.stringify({ providers: [{ name: 'any', issuer: 'https://a.example', audience: 'llm' }] }));
+  return path;
+}
+
 describe('npm start', { timeout: 60000 }, () => {
   it('runs with nothing set: certificate, demo key, signing key, upstream, sidecar, nginx; and again', async () => {
     const env = { STATE_DIR: stateDir(), LISTEN_PORT: String(await freePort()) };
@@ -105,6 +111,11 @@ describe('npm start', { timeout: 60000 }, () => {
     ],
     ['a GitHub token without a key', { GITHUB_TOKEN: 'ghp_x' }, [/keygate key new/]],
     ['a placeholder for a key', { API_KEY: 'your_api_key_here' }, [/API_KEY: a placeholder from an example/]],
+    [
+      'a file of providers with faults, all at once',
+      { JWT_PROVIDERS: faultyProviders() },
+      [/^keygate: JWT_PROVIDERS .*: providers\[0\]\.name: /m, /^keygate: JWT_PROVIDERS .*: providers\[0\]\.jwks: /m],
+    ],
     ['a setting that would leave its directive', { JWT_ISSUER: 'a"; }' }, [/^keygate: JWT_ISSUER: expected /m]],
   ])('says what to do and ends with 1 for %s', async (_, settings, patterns) => {
     const env = { STATE_DIR: stateDir(), LISTEN_PORT: String(await freePort()), ...settings };

@@ -7,7 +7,7 @@ import { findNginx } from '../../../nginx/runtime/find_nginx.js';
 import { renderGateway, type GatewayFacts, type RenderedGateway } from '../../../nginx/gateway/render.js';
 import { snippetFiles } from '../../../nginx/snippet_files.js';
 import { readClaimVariables } from '../../../settings/providers_file.js';
-import { readSettings } from '../../../settings/read.js';
+import { readSettings, type Settings } from '../../../settings/read.js';
 import { loadSecret, verifierSecretPath } from '../../../node/state_files.js';
 import { auditLines, faultsOf, type AuditLine } from './audit_log.js';
 import { testCertificate } from './certificate.js';
@@ -94,7 +94,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     upstreamUrl: all.UPSTREAM_URL,
   });
   const settings = readSettings(all);
-  const claims = readClaimVariables(settings);
+  const claims = claimsAtFirst(settings);
   const rendered = renderGateway(settings, { ...facts, claims });
   if (options.conf !== undefined) {
     makeEmbedded(rendered.files, { ...facts, claims, credentialHeaders: settings.credentialHeaders });
@@ -143,6 +143,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       if (faults.length > 0) throw new Error(`faulty lines of the audit log:\n${faults.slice(0, 10).join('\n')}`);
     },
   };
+}
+
+// A gateway does not start with a faulty file of providers; an nginx of the operator's own does.
+function claimsAtFirst(settings: Settings): string[] {
+  try {
+    return readClaimVariables(settings);
+  } catch {
+    return [];
+  }
 }
 
 // What differs where an operator includes the snippets: everything but the places in settings.conf is as shipped.
