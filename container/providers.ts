@@ -8,8 +8,8 @@ import type { Settings } from '../settings/read.js';
 import { findUnreadable, readers, type Reader } from './readable.js';
 
 /**
- * Finds what is missing. In Compose alone the sidecar may have no network: docker-compose.yml then sets VERIFIER_NETWORK
- * to nothing.
+ * Finds what is missing. In Compose alone the sidecar may have no network: docker-compose.yml then sets
+ * VERIFIER_NETWORK to nothing.
  * @returns a line for each fault of the providers file, or else for each file that can't be read and each setting
  */
 export function findProviderFaults(settings: Settings, env: NodeJS.ProcessEnv): string[] {

@@ -40,7 +40,12 @@ export function readGoodProviders(named: Named): ProviderEntry[] {
  * @throws Fault with every fault of the file
  */
 export function readClaimVariables(named: Named): string[] {
-  return [...new Set(readGoodProviders(named).flatMap(({ claims }) => claims.map(nameVariable)))];
+  return listClaims(readGoodProviders(named));
+}
+
+/** The nginx variables of the claims that providers list. */
+export function listClaims(providers: ProviderEntry[]): string[] {
+  return [...new Set(providers.flatMap(({ claims }) => claims.map(nameVariable)))];
 }
 
 function readText(path: string): string | { faults: string[] } {

@@ -17,6 +17,7 @@ import { checkFolder, explainUnknown, type Difference } from './check_folder.js'
 import { chooseEngine, checkAccessGuard, type Choice } from './install_choice.js';
 import { checkOptions, chooseNginx, type NginxOptions } from './install_nginx.js';
 import { describeInstall, type Installed } from './install_report.js';
+import { readInstalledClaims, readListedClaims } from './installed_providers.js';
 import {
   planInstall,
   readFileOf,
@@ -27,7 +28,6 @@ import {
   type Plan,
 } from './installed_folder.js';
 import { exitCodes, print } from '../output.js';
-import { readClaimVariables } from '../../settings/providers_file.js';
 import { Fault } from '../../node/fault.js';
 
 interface Options extends NginxOptions {
@@ -85,7 +85,7 @@ async function install(given: string, options: Options, command: Command): Promi
     prefix: options.prefix ?? record?.prefix ?? '/keygate',
     nginxVersion: nginx.nginxVersion,
     decisionAddress: options.decision ?? record?.decision ?? '127.0.0.1:9147',
-    claims: readClaimsOf(folder),
+    claims: options.check === true ? readInstalledClaims(folder) : readListedClaims(folder),
     credentialHeaders: readHeaders(options, command) ?? record?.credentialHeaders ?? [],
     decisionSecret: readSecretOf(folder) ?? randomBytes(16).toString('hex'),
   };
@@ -135,13 +135,6 @@ function readHeaders({ credentialHeaders }: Options, command: Command): string[]
 // A second installation keeps the secret: a running nginx may use it.
 function readSecretOf(dir: string): string | undefined {
   return /X-Keygate-Secret ([0-9a-f]{32});/.exec(readFileOf(dir, 'decision_secret.conf') ?? '')?.[1];
-}
-
-// The claims of identity providers that the upstream gets, where settings.conf names the file of the providers.
-function readClaimsOf(dir: string): string[] {
-  const settings = readFileOf(dir, 'settings.conf') ?? '';
-  const path = /^js_var \$keygate_jwt_providers_file "(.+?)";/m.exec(settings)?.[1];
-  return readClaimVariables({ jwtProviders: path, jwtIssuer: undefined, mintIssuer: '' });
 }
 
 function filesFor(installation: Parameters<typeof installedFiles>[0], command: Command): Files {
