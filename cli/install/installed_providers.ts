@@ -1,5 +1,5 @@
-// The claims of identity providers (JWT_PROVIDERS) that the upstream gets: those that an installed folder has lines for,
-// and those that the file lists which its settings.conf names.
+// The claims of identity providers (JWT_PROVIDERS) that the upstream gets: those that an installed folder has lines
+// for, and those that the file lists which its settings.conf names.
 
 import { claimHeader } from '../../auth/carried_claims.js';
 import { chooseMintIssuer } from '../../auth/location_settings.js';
