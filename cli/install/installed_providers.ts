@@ -5,7 +5,6 @@ import { claimHeader } from '../../auth/carried_claims.js';
 import { chooseMintIssuer } from '../../auth/location_settings.js';
 import { parseDirectives, unquote } from '../../nginx/configuration/directives.js';
 import { listClaims, readClaimVariables, readProvidersFile } from '../../settings/providers_file.js';
-import type { Difference } from './check_folder.js';
 import { readFileOf, settingsFile } from './installed_folder.js';
 
 type Variables = { [name: string]: string };
@@ -27,7 +26,7 @@ export function readInstalledClaims(dir: string): string[] {
 }
 
 /** @returns a difference for each fault of the providers file, or one where it lists other claims than are installed */
-export function checkProviders(dir: string): Difference[] {
+export function checkProviders(dir: string): { file: string; problem: string }[] {
   const named = providersOf(dir);
   const file = named.jwtProviders ?? settingsFile;
   const read = readProvidersFile(named);
