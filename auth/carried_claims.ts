@@ -30,6 +30,9 @@ export interface ClaimHeader {
   variable: `keygate_${string}`;
 }
 
+/** What the headers of claims begin with. */
+export const claimHeaderStart = 'X-Auth-Claim';
+
 const maxWords = 4; // each dash of a header has to be watched for underscores in its place
 
 /** @param variable `keygate_claim_NAME` */
@@ -39,7 +42,7 @@ export function claimHeader(variable: string): ClaimHeader {
   const last = named.slice(maxWords - 1).join('');
   const name = named.slice(0, maxWords - 1).concat(last === '' ? [] : last);
   return {
-    header: ['X-Auth-Claim'].concat(name).join('-'),
+    header: [claimHeaderStart].concat(name).join('-'),
     answerHeader: answerHeaderOf(variable),
     variable: variable as ClaimHeader['variable'],
   };

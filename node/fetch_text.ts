@@ -3,6 +3,7 @@
 
 import { request, type RequestOptions } from 'node:https';
 import type { IncomingMessage } from 'node:http';
+import { networkInterfaces } from 'node:os';
 import { jsonMediaType } from '../auth/answer.js';
 import { readFileText } from '../auth/file_text.js';
 import { nodePlatform } from './crypto.js';
@@ -39,7 +40,20 @@ export async function fetchText({ url, caFile, credentialFile, timeoutMs }: Fetc
     return await get(url, { ...options, signal: AbortSignal.timeout(timeoutMs) });
   } catch (error) {
     const { name, code, message } = error as NodeJS.ErrnoException;
-    return { fault: name === 'AbortError' ? 'no answer in time' : `${code ?? ''} ${message}`.trim() };
+    if (name === 'AbortError') return { fault: 'no answer in time' };
+    const place = unreached.includes(code ?? '') && !hasNetwork() ? 'there is no network here: ' : '';
+    return { fault: `${place}${code ?? ''} ${message}`.trim() };
+  }
+}
+
+const unreached = ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EAI_AGAIN', 'ENOTFOUND'];
+
+// A container or a unit of systemd may have loopback alone, and not even be allowed to look.
+function hasNetwork(): boolean {
+  try {
+    return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ internal }) => !internal));
+  } catch {
+    return false;
   }
 }
 

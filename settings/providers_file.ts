@@ -5,6 +5,7 @@ import { readFileText } from '../auth/file_text.js';
 import type { ProviderEntry } from '../auth/provider_members.js';
 import { maxProvidersBytes, nameVariable, parseProviders, providerHeaders } from '../auth/providers.js';
 import { nodePlatform } from '../node/crypto.js';
+import { Fault } from '../node/fault.js';
 import { describeFault, readRegularFile } from '../node/regular_file.js';
 import type { Settings } from './read.js';
 
@@ -27,6 +28,16 @@ export function readProvidersFile({ jwtProviders, jwtIssuer, mintIssuer }: Named
   return 'faults' in checked ? { ...checked, isTaken: true } : parsed;
 }
 
+/**
+ * Reads a file that must be in order.
+ * @throws Fault with every fault of the file
+ */
+export function readGoodProviders(named: Named): ProviderEntry[] {
+  const read = readProvidersFile(named);
+  if ('providers' in read) return read.providers;
+  throw new Fault(read.faults.map((fault) => `JWT_PROVIDERS ${named.jwtProviders}: ${fault}`).join('\n'));
+}
+
 /** What of a providers file stands in nginx's configuration. */
 export interface ProviderLines {
   /** The variables of the claims that the upstream gets, without the dollar sign. */
@@ -35,10 +46,14 @@ export interface ProviderLines {
   providerHeaders: string[];
 }
 
-/** @returns the lines that the file asks for; none while it can't be read */
+/** @returns the lines that the file asks for; none while it can't be used */
 export function readProviderLines(named: Named): ProviderLines {
   const read = readProvidersFile(named);
-  const providers = 'providers' in read ? read.providers : [];
+  return linesOf('providers' in read ? read.providers : []);
+}
+
+/** The lines that providers ask for. */
+export function linesOf(providers: ProviderEntry[]): ProviderLines {
   const claims = [...new Set(providers.flatMap((provider) => provider.claims.map(nameVariable)))];
   return { claims, providerHeaders: providerHeaders(providers) };
 }

@@ -17,6 +17,7 @@ import { checkFolder, explainUnknown, type Difference } from './check_folder.js'
 import { chooseEngine, checkAccessGuard, type Choice } from './install_choice.js';
 import { checkOptions, chooseNginx, type NginxOptions } from './install_nginx.js';
 import { describeInstall, type Installed } from './install_report.js';
+import { readInstalledLines, readListedLines } from './installed_providers.js';
 import {
   planInstall,
   readFileOf,
@@ -27,7 +28,6 @@ import {
   type Plan,
 } from './installed_folder.js';
 import { exitCodes, print } from '../output.js';
-import { readProviderLines, type ProviderLines } from '../../settings/providers_file.js';
 import { Fault } from '../../node/fault.js';
 
 interface Options extends NginxOptions {
@@ -86,7 +86,7 @@ async function install(given: string, options: Options, command: Command): Promi
     nginxVersion: nginx.nginxVersion,
     hasTls: nginx.hasTls,
     decisionAddress: options.decision ?? record?.decision ?? '127.0.0.1:9147',
-    ...readProviderLinesOf(folder),
+    ...(options.check === true ? readInstalledLines(folder) : readListedLines(folder)),
     credentialHeaders: readHeaders(options, command) ?? record?.credentialHeaders ?? [],
     decisionSecret: readSecretOf(folder) ?? randomBytes(16).toString('hex'),
   };
@@ -136,13 +136,6 @@ function readHeaders({ credentialHeaders }: Options, command: Command): string[]
 // A second installation keeps the secret: a running nginx may use it.
 function readSecretOf(dir: string): string | undefined {
   return /X-Keygate-Secret ([0-9a-f]{32});/.exec(readFileOf(dir, 'decision_secret.conf') ?? '')?.[1];
-}
-
-// What the file of the identity providers asks for, where settings.conf names one.
-function readProviderLinesOf(dir: string): ProviderLines {
-  const settings = readFileOf(dir, 'settings.conf') ?? '';
-  const path = /^js_var \$keygate_jwt_providers_file "(.+?)";/m.exec(settings)?.[1];
-  return readProviderLines({ jwtProviders: path, jwtIssuer: undefined, mintIssuer: '' });
 }
 
 function filesFor(installation: Parameters<typeof installedFiles>[0], command: Command): Files {

@@ -4,10 +4,11 @@ import type { Command } from 'commander';
 import type { JwkProblem } from '../../auth/jwk.js';
 import type { ProviderEntry } from '../../auth/provider_members.js';
 import { Fault } from '../../node/fault.js';
+import { readGoodProviders } from '../../settings/providers_file.js';
 import { readSettings, type Settings } from '../../settings/read.js';
 import { print } from '../output.js';
 import { compareOffered, type Offered, type UsedKey } from './offered.js';
-import { loadKeys, readProviders } from './provider_keys.js';
+import { loadKeys } from './provider_keys.js';
 
 /** Adds the commands to the program. */
 export function addProviderCommands(program: Command): void {
@@ -36,7 +37,7 @@ async function check(name: string | undefined, _: object, command: Command): Pro
 function chooseProviders(settings: Settings, name: string | undefined): ProviderEntry[] {
   if (settings.jwtProviders === undefined)
     throw new Fault('JWT_PROVIDERS is not set', 'set it to the file that describes your identity providers');
-  const providers = readProviders(settings);
+  const providers = readGoodProviders(settings);
   const chosen = providers.filter((one) => name === undefined || one.name === name);
   if (chosen.length > 0) return chosen;
   throw new Fault('no provider has this name', `there are ${providers.map((one) => one.name).join(', ')}`);

@@ -7,10 +7,8 @@ import { parseJsonObject, type UnverifiedObject } from '../../auth/json.js';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import type { ProviderEntry } from '../../auth/provider_members.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { Fault } from '../../node/fault.js';
 import type { Fetched } from '../../node/fetch_text.js';
 import { describeFault, readRegularFile, textOf } from '../../node/regular_file.js';
-import { readProvidersFile } from '../../settings/providers_file.js';
 import type { Settings } from '../../settings/read.js';
 import { fetchAs } from '../../verifier/fetch_route.js';
 
@@ -27,16 +25,6 @@ export interface ProviderKeys {
 
 const maxBytes = 1048576;
 const timeoutMs = 10000;
-
-/**
- * Reads the providers of JWT_PROVIDERS.
- * @throws Fault with every fault of the file
- */
-export function readProviders(settings: Settings): ProviderEntry[] {
-  const file = readProvidersFile(settings);
-  if ('providers' in file) return file.providers;
-  throw new Fault(file.faults.map((fault) => `JWT_PROVIDERS ${settings.jwtProviders}: ${fault}`).join('\n'));
-}
 
 /** Whether the keys of a provider have to be fetched. */
 export function isFetched({ jwks }: ProviderEntry): boolean {

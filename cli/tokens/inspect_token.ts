@@ -15,9 +15,10 @@ import { nodePlatform } from '../../node/crypto.js';
 import { Fault } from '../../node/fault.js';
 import { fetchText } from '../../node/fetch_text.js';
 import { describeFault, readRegularFile } from '../../node/regular_file.js';
+import { readGoodProviders } from '../../settings/providers_file.js';
 import { readSettings, type Settings } from '../../settings/read.js';
 import { print } from '../output.js';
-import { isFetched, loadKeys, readProviders } from '../providers/provider_keys.js';
+import { isFetched, loadKeys } from '../providers/provider_keys.js';
 import { readSecret } from '../secret_input.js';
 import { explainClaims } from './explain_claims.js';
 import { explainProviders, type ExplainedProvider, type KnownProvider } from './explain_providers.js';
@@ -108,7 +109,7 @@ interface Keys {
 async function readKeys(settings: Settings, mayFetch: boolean): Promise<Keys> {
   const notes: string[] = [];
   const known = await Promise.all(
-    readProviders(settings).map(async (entry): Promise<KnownProvider> => {
+    readGoodProviders(settings).map(async (entry): Promise<KnownProvider> => {
       const isSkipped = isFetched(entry) && !mayFetch;
       const loaded = isSkipped ? undefined : await loadKeys(entry, settings);
       if (isSkipped) notes.push(`keys of the provider ${entry.name} were not looked at: --fetch fetches them`);

@@ -46,7 +46,7 @@ describe('imports', () => {
     ['cli', ['auth', 'cluster', 'monitoring', 'nginx', 'node', 'settings', 'verifier']],
     ['stand_in', []],
     ['launcher', ['auth', 'cli', 'nginx', 'node', 'settings']],
-    ['container', ['launcher', 'nginx', 'node', 'settings']],
+    ['container', ['auth', 'launcher', 'nginx', 'node', 'settings']],
   ])('of %s are those that docs/architecture.md draws', (folder, expected) => {
     expect(importedBy(folder)).toEqual(expected);
   });

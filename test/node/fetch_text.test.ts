@@ -1,6 +1,6 @@
 // A server of an identity provider that answers well, one that is broken, and one that would like to be taken for it.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
@@ -8,6 +8,7 @@ import { createServer as createTcpServer, type AddressInfo, type Server as TcpSe
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { buildSync } from 'esbuild';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { fetchText, type Fetch } from '../../node/fetch_text.js';
 import { makeAuthority, type Authority } from '../gateway/harness/issuer.js';
@@ -337,4 +338,19 @@ it.each([
   ['a port that nobody listens on', 'https://127.0.0.1:1/', 'ECONNREFUSED'],
 ])('faults %s', async (_, url, code) => {
   expect(await fetchFrom({ url })).toEqual({ fault: expect.stringContaining(code) as string });
+});
+
+const canUnshare = spawnSync('unshare', ['-rn', 'true']).status === 0;
+if (!canUnshare) console.warn('SKIPPED: fetch_text without a network needs unshare, and it does not work here');
+
+describe.skipIf(!canUnshare)('fetchText without a network', () => {
+  it.each(['https://idp.example/keys', 'https://10.0.0.1/keys'])('says that there is no network for %s', (url) => {
+    const program = join(dir, 'fetch.mjs');
+    const what = JSON.stringify({ url, timeoutMs: 20000 });
+    const contents = `import { fetchText } from './node/fetch_text.ts'; console.log((await fetchText(${what})).fault);`;
+    const stdin = { contents, resolveDir: join(import.meta.dirname, '../..'), loader: 'ts' as const };
+    buildSync({ stdin, bundle: true, platform: 'node', format: 'esm', target: 'node20', outfile: program });
+    const ran = spawnSync('unshare', ['-rn', process.execPath, program], { encoding: 'utf8' });
+    expect(ran.stdout, ran.stderr).toMatch(/^there is no network here: (?:EAI_AGAIN|ENETUNREACH|ENOTFOUND) /);
+  });
 });

@@ -1,4 +1,5 @@
-// The server of an identity provider: https on loopback, by a name or an IP address in its certificate.
+// The server of an identity provider: https by a name or an IP address in its certificate, on loopback or where
+// containers reach it.
 
 import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -18,7 +19,11 @@ export interface ProviderServer {
 }
 
 /** Starts a server that answers 404. */
-export async function startProviderServer(authority: Authority, host: string): Promise<ProviderServer> {
+export async function startProviderServer(
+  authority: Authority,
+  host: string,
+  listenAddress = '127.0.0.1',
+): Promise<ProviderServer> {
   const asked: string[] = [];
   const answers: ProviderServer['answers'] = {};
   const server = createServer(await authority.issue(host), (request, response) => {
@@ -28,7 +33,7 @@ export async function startProviderServer(authority: Authority, host: string): P
     response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' }).end(answer);
   });
   const port = await freePort();
-  await new Promise<void>((listening) => server.listen(port, '127.0.0.1', listening));
+  await new Promise<void>((listening) => server.listen(port, listenAddress, listening));
   const origin = `https://${host}:${port}`;
   return {
     origin,
