@@ -3,7 +3,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hashSync } from '@node-rs/bcrypt';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Gateway } from './harness/gateway.js';
 import { startEmbedded, type EmbeddedOptions } from './harness/embedded.js';
 import { variants } from './harness/variants.js';
@@ -80,10 +80,17 @@ describe.each(guards)('$name: at http level, with $guarded guarded', ({ variant,
   const guard = isServerGuarded ? '' : 'GUARD;';
   const open = isServerGuarded ? 'include keygate/open.conf;' : '';
 
+  // Its sidecar serves all the others, which differ from it in nginx's configuration alone.
+  let first: Gateway | undefined;
+  beforeAll(async () => {
+    first = await start({});
+  });
+  afterAll(() => first?.stop());
+
   const start = (places: Places, edit: EmbeddedOptions['edit'] = {}) =>
     startEmbedded({
       variant,
-      keys,
+      ...(first === undefined ? { keys } : { beside: first }),
       isServerGuarded,
       edit,
       httpFirst: places.httpFirst ?? '',
