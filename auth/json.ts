@@ -80,6 +80,11 @@ export function isJsonObject(value: unknown): value is UnverifiedObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Whether a parsed value is a text of at most so many UTF-16 code units. */
+export function isText(value: unknown, maxLength: number): value is string {
+  return typeof value === 'string' && value.length <= maxLength;
+}
+
 /** @returns a member of the object itself, never of its prototype */
 export function ownMember(object: UnverifiedObject, name: string): unknown {
   return Object.prototype.hasOwnProperty.call(object, name) ? object[name] : undefined;

@@ -3,6 +3,7 @@
 
 import { dirname, resolve } from 'node:path';
 import { metadataUrls } from '../auth/discovery.js';
+import { isJsonObject, isText } from '../auth/json.js';
 import { isFetchedBySidecar, isHttpsUrl, type ProviderEntry } from '../auth/provider_members.js';
 import { fetchText, type Fetched } from '../node/fetch_text.js';
 import { readProvidersFile } from '../settings/providers_file.js';
@@ -15,11 +16,11 @@ export interface FetchQuestion {
   url: string;
 }
 
-export const fetchSchema = {
-  type: 'object',
-  required: ['provider', 'url'],
-  properties: { provider: { type: 'string', maxLength: 64 }, url: { type: 'string', maxLength: 2048 } },
-};
+/** @returns the question, or undefined where a request's body is none */
+export function parseFetchQuestion(body: unknown): FetchQuestion | undefined {
+  if (!isJsonObject(body) || !isText(body['provider'], 64) || !isText(body['url'], 2048)) return undefined;
+  return body as object as FetchQuestion;
+}
 
 const timeoutMs = 4000; // nginx waits 5 s, or 0.8 s for a token whose kid is unknown
 
