@@ -88,7 +88,7 @@ describe.each(combinations)('$name', { timeout: 180000 }, ({ variant, overTcp })
     while (load.outcome.answered < 8000 || reloads < 20) {
       gateway.nginx.reload();
       reloads++;
-      await pause(500);
+      await pause(300);
       if (reloads % 3 === 0) await changeKeys(reloads / 3);
     }
     expectQuiet(await load.stop(), variant, overTcp);
