@@ -3,7 +3,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Gateway } from './harness/gateway.js';
 import { startEmbedded, type EmbeddedOptions } from './harness/embedded.js';
 import { variants } from './harness/variants.js';
@@ -83,7 +83,10 @@ describe.each(guards)('$name: at http level, with $guarded guarded', ({ variant,
   // Its sidecar serves all the others, which differ from it in nginx's configuration alone.
   let first: Gateway | undefined;
   beforeAll(async () => {
-    first = await start({});
+    const gateway = await start({});
+    // A busy machine may leave the sidecar's thread for bcrypt no time to start while a request waits.
+    await vi.waitFor(async () => expect(await statuses(gateway, [hashed])).toEqual([200]), 60000);
+    first = gateway;
   });
   afterAll(() => first?.stop());
 
