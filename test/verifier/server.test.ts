@@ -248,6 +248,27 @@ describe('the server', () => {
     expect((await send('/verify', body)).status).toBe(400);
   });
 
+  const leaseQuestion = { budget: 'key', intervalMs: 1000, burst: 1, want: 1, spent: 0 };
+
+  it.each<[path: string, question: object]>([
+    ['/token', { credential: 'hashed-key', generation: '', body: {} }],
+    ['/token', { credential: 'hashed-key', generation: '', contentType: null }],
+    ['/fetch', { provider: 'x'.repeat(65), url: 'https://idp.example' }],
+    ['/fetch', { provider: 'idp' }],
+    ['/lease', { ...leaseQuestion, budget: '' }],
+    ['/lease', { ...leaseQuestion, intervalMs: 0 }],
+    ['/lease', { ...leaseQuestion, burst: 0.5 }],
+    ['/lease', { ...leaseQuestion, want: '1' }],
+    ['/lease', { ...leaseQuestion, spent: -1 }],
+    ['/lease', { ...leaseQuestion, spent: 1e9 }],
+  ])('answers 400 on %s to %j', async (path, question) => {
+    expect((await send(path, question)).status).toBe(400);
+  });
+
+  it('answers a lease that is in order, without a cluster as where the store is away', async () => {
+    expect(await send('/lease', leaseQuestion)).toMatchObject({ status: 200, json: { away: true, nodes: 1 } });
+  });
+
   it('answers only POST of its own content type', async () => {
     expect((await send('/verify', '', {}, 'GET')).status).toBe(404);
     expect((await send('/verify', '{}', { 'content-type': 'application/json' })).status).toBe(415);

@@ -29,6 +29,8 @@ export interface GatewayOptions {
   /** Changes to rendered files, by path. */
   edit?: { [path: string]: (content: string) => string };
   upstream?: TestUpstream;
+  /** A gateway with the same settings and keys whose STATE_DIR and sidecar this one uses as well: another nginx. */
+  beside?: Gateway;
   /** Whether to start the sidecar; true by default. */
   sidecar?: boolean;
   workers?: number;
@@ -76,7 +78,8 @@ const limitsOff = { RATE_LIMIT_API: 'off', RATE_LIMIT_AUTH: 'off', METRICS_PORT:
 /** Starts a gateway and waits until its keys are taken up. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const dir = mkdtempSync(join(tmpdir(), 'keygate-gateway-'));
-  const stateDir = join(dir, 'state');
+  const home = options.beside;
+  const stateDir = home?.stateDir ?? join(dir, 'state');
   const keysFile = join(stateDir, 'keys', 'api_keys.txt');
   for (const part of ['keys', 'public', 'run']) mkdirSync(join(stateDir, part), { recursive: true });
   if (options.keys !== undefined) writeFileSync(keysFile, options.keys);
@@ -86,7 +89,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const env = { ...limitsOff, STATE_DIR: stateDir, UPSTREAM_URL: upstream.url, ...options.env };
   const all = { API_KEYS_FILE: keysFile, LISTEN_PORT: String(port), ...env };
   const socket = join(stateDir, 'run', 'verifier.sock');
-  let sidecar = options.sidecar === false ? undefined : await startSidecar({ env: all, socket });
+  const hasSidecar = options.sidecar !== false && home === undefined;
+  let sidecar = hasSidecar ? await startSidecar({ env: all, socket }) : undefined;
   const facts = await gatewayFacts(options, {
     dir,
     stateDir,
