@@ -120,6 +120,12 @@ describeWithEngine('identity providers of the stack', () => {
   });
 
   it('are taken up while the stack runs; nginx logs a fault, and a sidecar without a network', async () => {
+    edit([{ ...providers.corp, claims: ['email'] }]);
+    await expect.poll(() => logOf('nginx'), soon).toMatch(/nginx has no variables for these claims.*: email/);
+    const ran = clone.run('docker compose run --rm setup && docker compose exec -T nginx nginx -s reload');
+    expect(ran.status, ran.said).toBe(0);
+    const headers = clone.run('docker compose exec -T nginx cat /etc/nginx/keygate/proxy_headers.conf').stdout;
+    expect(headers).toContain('X-Auth-Claim-Email $keygate_claim_email;');
     edit([{ ...providers.corp, nonsense: 1 }]);
     await expect.poll(() => logOf('nginx'), soon).toMatch(/keygate: JWT_PROVIDERS: providers\[0\].*nonsense/);
     expect(await statusFor(await ofCorp())).toBe(200);
