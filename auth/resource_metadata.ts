@@ -24,9 +24,15 @@ export interface ResourceMetadata {
 export function parseResource(text: string): ResourceMetadata | undefined {
   const form = /^(https:\/\/(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?)((?:\/[A-Za-z0-9._~-]*)*)$/;
   const match = text.length > maxResourceCharacters ? null : form.exec(text);
-  if (match === null) return undefined;
+  if (match === null || isChangedByClients(match[1] as string, match[2] as string)) return undefined;
   const path = match[2] === '/' ? '' : (match[2] as string);
   return { url: match[1] + wellKnown + path, paths: path === '' ? [wellKnown] : [wellKnown, wellKnown + path] };
+}
+
+// Clients and nginx resolve dot segments (RFC 3986 section 5.2.4), nginx joins slashes, and no port is larger.
+function isChangedByClients(origin: string, path: string): boolean {
+  const port = /:(\d+)$/.exec(origin);
+  return /\/\/|\/\.\.?(?:\/|$)/.test(path) || (port !== null && Number(port[1]) > 65535);
 }
 
 /** What the metadata are made of: settings of the location, as they are written. */
