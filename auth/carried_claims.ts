@@ -2,7 +2,6 @@
 
 import { readClaim, type ClaimPath } from './claim_path.js';
 import type { UnverifiedObject } from './json.js';
-import { nameVariable } from './providers.js';
 import { encodeSubject, type CarriedClaims } from './verdict.js';
 
 /**
@@ -19,6 +18,11 @@ export function readCarriedClaims(claims: UnverifiedObject, paths: ClaimPath[]):
     if (encoded) carried[nameVariable(path)] = encoded;
   });
   return carried;
+}
+
+/** The nginx variable of a claim that the upstream gets: nginx takes letters in lower case, digits and `_`. */
+export function nameVariable(claim: ClaimPath): string {
+  return 'keygate_claim_' + claim.name.replace(/[^A-Za-z0-9_]/g, '_').toLowerCase();
 }
 
 /** Where a claim is told. */

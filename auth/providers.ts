@@ -1,7 +1,7 @@
 // The file of JWT_PROVIDERS: whose tokens are taken, and what each token must say. All faults are reported at once,
 // each with its place. A file with a fault is refused as a whole: a rule that was left out might have refused somebody.
 
-import type { ClaimPath } from './claim_path.js';
+import { claimHeader, nameVariable } from './carried_claims.js';
 import { maxProviderHeaders } from './credential_headers.js';
 import { expected, listOf, membersOf, printable } from './file_members.js';
 import { findDoubledMember, parseJson, parseJsonObject } from './json.js';
@@ -63,8 +63,9 @@ function checkTogether(providers: ProviderEntry[], faults: string[]): void {
     });
     claims.forEach((claim, k) => {
       const place = { path: `${path}.claims[${k}]`, faults };
-      if (!isFree(`claim ${nameVariable(claim)}`, claim.name))
-        expected('a claim that differs from the others by a letter or a digit', place);
+      const variable = nameVariable(claim);
+      const isAlone = isFree(`claim ${variable}`, claim.name) && isFree(claimHeader(variable).header, variable);
+      if (!isAlone) expected('a claim that differs from the others by a letter or a digit', place);
     });
   });
   if (providerHeaders(providers).length > maxProviderHeaders)
@@ -85,9 +86,4 @@ function checkTaken(providers: ProviderEntry[], taken: TakenIssuers, faults: str
 export function providerHeaders(providers: ProviderEntry[]): string[] {
   const named = providers.map(({ header = '' }) => header.toLowerCase()).sort();
   return named.filter((name, i) => name !== '' && named.indexOf(name) === i);
-}
-
-/** The nginx variable of a claim that the upstream gets: nginx takes letters in lower case, digits and `_`. */
-export function nameVariable(claim: ClaimPath): string {
-  return 'keygate_claim_' + claim.name.replace(/[^A-Za-z0-9_]/g, '_').toLowerCase();
 }

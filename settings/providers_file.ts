@@ -1,9 +1,10 @@
 // The file of JWT_PROVIDERS as Node.js programs read it; nginx reads it by itself.
 
+import { nameVariable } from '../auth/carried_claims.js';
 import { parseList } from '../auth/location_settings.js';
 import { readFileText } from '../auth/file_text.js';
 import type { ProviderEntry } from '../auth/provider_members.js';
-import { maxProvidersBytes, nameVariable, parseProviders, providerHeaders } from '../auth/providers.js';
+import { maxProvidersBytes, parseProviders, providerHeaders } from '../auth/providers.js';
 import { nodePlatform } from '../node/crypto.js';
 import { Fault } from '../node/fault.js';
 import { describeFault, readRegularFile } from '../node/regular_file.js';

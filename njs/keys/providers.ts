@@ -2,7 +2,8 @@
 // keys come from another place than before starts without keys.
 
 import { parseList } from '../../auth/location_settings.js';
-import { maxProvidersBytes, nameVariable, parseProviders, providerHeaders } from '../../auth/providers.js';
+import { nameVariable } from '../../auth/carried_claims.js';
+import { maxProvidersBytes, parseProviders, providerHeaders } from '../../auth/providers.js';
 import type { ProviderEntry } from '../../auth/provider_members.js';
 import { log, oneLine } from '../platform.js';
 import { forgetFetches, wantFetch } from './fetch_state.js';

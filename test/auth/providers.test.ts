@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { parseClaimPath } from '../../auth/claim_path.js';
-import { nameVariable, parseProviders, providerHeaders } from '../../auth/providers.js';
+import { nameVariable } from '../../auth/carried_claims.js';
+import { parseProviders, providerHeaders } from '../../auth/providers.js';
 
 const schema = JSON.parse(
   readFileSync(join(import.meta.dirname, '../../docs/providers.schema.json'), 'utf8'),
@@ -335,5 +336,8 @@ it('takes the same claim of two providers for one variable', () => {
       ],
     }),
   ).toHaveProperty('providers');
+  expect(parse({ providers: [{ ...base, claims: ['a_b', 'a__b'] }] })).toEqual({
+    faults: ['providers[0].claims[1]: expected a claim that differs from the others by a letter or a digit'],
+  });
   expect(nameVariable(parseClaimPath('https://example.org/Roles'))).toBe('keygate_claim_https___example_org_roles');
 });

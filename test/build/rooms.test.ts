@@ -57,8 +57,8 @@ describe('ways', () => {
     ['an API key that was never seen', 38],
     ['a token that was never seen', 47], // its provider's rules, and the claims that they test
     ['a client certificate that was never seen', 8],
-    ['keys of a provider that are fetched', 33], // by nginx, and by the sidecar
-    ["a change of the providers' file", 27],
+    ['keys of a provider that are fetched', 35], // by nginx, and by the sidecar
+    ["a change of the providers' file", 29],
     ['POST /token', 32],
     ['an edit of the key file', 26], // the sources are joined, also with a cluster's; the snapshot has its own way
     ['a change of the snapshot of a cluster', 27],
