@@ -4,6 +4,7 @@
 import { passesTests, type ClaimTest } from '../../auth/claim_tests.js';
 import { checkClaims, readUnverifiedIssuer } from '../../auth/claims.js';
 import type { UnverifiedObject } from '../../auth/json.js';
+import { parseToken } from '../../auth/jwt.js';
 import type { Reason } from '../../auth/refusals.js';
 import { groupByIssuer, type Provider } from '../../auth/token_rules.js';
 import { decideToken, type TokenQuestion } from '../../auth/token_verdict.js';
@@ -56,7 +57,10 @@ async function judge(question: TokenQuestion, issuer: string | undefined, provid
 }
 
 function judgeClaims(question: TokenQuestion, claims: UnverifiedObject, provider: Provider): Reason | null {
-  const { nowSeconds, platform, certificateThumbprint } = question;
+  const { token, nowSeconds, platform, certificateThumbprint } = question;
+  const parsed = parseToken(token, platform);
+  const { algorithms } = provider;
+  if ('algorithm' in parsed && algorithms?.includes(parsed.algorithm) === false) return 'token_provider_algorithm';
   const judged = checkClaims(claims, provider, { nowSeconds, platform, certificateThumbprint, isOurs: false });
   return 'reason' in judged ? judged.reason : null;
 }

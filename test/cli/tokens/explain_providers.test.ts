@@ -67,6 +67,17 @@ const explainOne = async (claims: object, changed: Partial<Provider> = {}, isSki
   (await explain(await signer.sign({ ...good, ...claims }), { providers: [providerWith(changed)], isSkipped }))[0];
 
 describe('explainProviders', () => {
+  it.each([false, true])(
+    'names the algorithms of an entry that has others, also without its keys: %s',
+    async (isSkipped) => {
+      expect(await explainOne({}, { algorithms: ['RS256', 'PS256'] }, isSkipped)).toMatchObject({
+        reason: 'token_provider_algorithm',
+        details: ['expected RS256 or PS256'],
+      });
+      expect(await explainOne({}, { algorithms: ['ES256'] }, isSkipped)).toMatchObject({ reason: null });
+    },
+  );
+
   it('says that a provider admits its token', async () => {
     expect(await explainOne({})).toEqual({
       name: 'corp',
