@@ -4,15 +4,26 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 // These files take longest. They start first, so that no worker is still at one when the others have ended.
 const longest = [
   'walks',
-  'http_level',
   'cluster_limits',
-  'cluster_snapshot',
-  'clocks',
   'reload',
   'sidecar',
+  'remote_jwks',
+  'around',
+  'cluster_chaos',
   'limits',
+  'locations',
+  'http_level',
+  'one_way',
+  'metrics',
+  'install',
+  'clocks',
+  'cluster_snapshot',
   'key_file_states',
   'large_key_files',
+  'main',
+  'kubernetes',
+  'outages',
+  'settings',
 ];
 const rank = ({ moduleId }: TestSpecification) => {
   const found = longest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
@@ -24,6 +35,9 @@ class LongestFirst extends BaseSequencer {
     return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
   }
 }
+
+// More than cores, as most tests wait for what they have started.
+const workers = 4;
 
 export default defineConfig({
   test: {
@@ -40,7 +54,7 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           include: ['test/**/*.test.ts'],
           exclude: ['test/{gateway,launcher,compose}/**'],
-          maxWorkers: 3,
+          maxWorkers: workers,
         },
       },
       {
@@ -49,7 +63,7 @@ export default defineConfig({
           name: 'gateway',
           sequence: { groupOrder: 1 },
           include: ['test/{gateway,launcher}/**/*.test.ts'],
-          maxWorkers: 3,
+          maxWorkers: workers,
         },
       },
       {
@@ -58,7 +72,7 @@ export default defineConfig({
           name: 'compose',
           sequence: { groupOrder: 2 },
           include: ['test/compose/**/*.test.ts'],
-          maxWorkers: 1,
+          maxWorkers: 2,
           testTimeout: 180000,
           hookTimeout: 300000,
         },

@@ -16,7 +16,11 @@ export interface Answer {
 /** What an answer may say beside its reason. */
 export interface AnswerDetails {
   /** The scopes a location requires, space-separated; the challenge of `insufficient_scope` then names them. */
-  requiredScope?: string;
+  requiredScope?: string | undefined;
+  /** Those of them that the credential lacks, space-separated. */
+  lackingScope?: string | undefined;
+  /** Where the metadata of the protected resource are (RFC 9728 section 5.1): the challenge then has scopes, too. */
+  metadataUrl?: string | undefined;
   /** After how many milliseconds the client may try again: for 429 only, 1000 by default. */
   retryAfterMs?: number;
   /** The methods that a path takes, for 405. */
@@ -26,12 +30,15 @@ export interface AnswerDetails {
 /** Makes the answer to a refused request; the answer repeats nothing that the client sent. */
 export function formatRefusal(reason: Reason, details: AnswerDetails = {}): Answer {
   const { status } = refusals()[reason];
-  const { body, challenge } = textsOf(reason);
+  const { body, challenge, error } = textsOf(reason);
   const headers: [string, string][] = [
     ['Content-Type', jsonMediaType],
     ['Cache-Control', 'no-store'],
   ];
-  if (challenge !== '') headers.push(['WWW-Authenticate', challenge + formatScope(reason, details.requiredScope)]);
+  if (challenge !== '') {
+    const scope = formatScope(reason, details);
+    headers.push(['WWW-Authenticate', challenge + formatMore(reason, details) + error + scope]);
+  }
   if (status === 429) headers.push(...formatRetry(details.retryAfterMs));
   if (status === 503) headers.push(['Retry-After', '1']);
   if (details.allow !== undefined) headers.push(['Allow', details.allow]);
@@ -55,8 +62,10 @@ function formatRetry(retryAfterMs = 1000): [string, string][] {
 /** The parts of an answer that depend on the reason alone. */
 interface Texts {
   body: string;
-  /** The value of WWW-Authenticate; empty where the answer has no such header. */
+  /** How the value of WWW-Authenticate begins; empty where the answer has no such header. */
   challenge: string;
+  /** How it goes on, behind what depends on the request. */
+  error: string;
 }
 
 // The texts are made once for each reason: a client that guesses keys gets many refusals, and each should cost little.
@@ -67,22 +76,34 @@ function textsOf(reason: Reason): Texts {
 }
 
 function makeTexts(refusal: Refusal): Texts {
-  const { type, code, message } = refusal;
+  const { status, type, code, message } = refusal;
   const body = JSON.stringify({ type: 'error', error: { type, code, message } });
-  return { body, challenge: formatChallenge(refusal) };
+  const isChallenged = status === 401 || code === 'insufficient_scope';
+  return { body, challenge: isChallenged ? 'Bearer realm="keygate"' : '', error: formatError(refusal) };
 }
 
 // RFC 6750 section 3.1: no error code where no credential was sent.
-function formatChallenge({ status, code, message }: Refusal): string {
-  const realm = 'Bearer realm="keygate"';
-  if (code === 'missing_credential') return realm;
-  if (code === 'insufficient_scope') return `${realm}, error="insufficient_scope"`;
-  return status === 401 ? `${realm}, error="invalid_token", error_description="${message.replace(/"/g, "'")}"` : '';
+function formatError({ code, message }: Refusal): string {
+  if (code === 'missing_credential') return '';
+  if (code === 'insufficient_scope') return ', error="insufficient_scope"';
+  return `, error="invalid_token", error_description="${message.replace(/"/g, "'")}"`;
 }
 
 const quotable = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
-function formatScope(reason: Reason, requiredScope: string | undefined): string {
-  if (reason !== 'insufficient_scope' || requiredScope === undefined) return '';
+const maxLackingCharacters = 80; // a verdict has a small buffer; `scope` has them, too
+
+function formatMore(reason: Reason, { metadataUrl = '', lackingScope = '' }: AnswerDetails): string {
+  const metadata = metadataUrl === '' ? '' : `, resource_metadata="${metadataUrl}"`;
+  if (reason !== 'insufficient_scope' || lackingScope === '' || lackingScope.length > maxLackingCharacters)
+    return metadata;
+  return quotable.test(lackingScope) ? `${metadata}, error_description="It lacks ${lackingScope}."` : metadata;
+}
+
+// All scopes that are needed (RFC 6750 section 3), not only those that are lacking: clients ask for a token with
+// exactly these. A 401 names them to OAuth clients, who then need no second token.
+function formatScope(reason: Reason, { metadataUrl = '', requiredScope }: AnswerDetails): string {
+  if (requiredScope === undefined) return '';
+  if (reason !== 'insufficient_scope' && (metadataUrl === '' || requiredScope === '')) return '';
   return `, scope="${quotable.test(requiredScope) ? requiredScope : ''}"`;
 }

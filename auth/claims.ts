@@ -1,20 +1,16 @@
-// Whether the claims of a verified token satisfy a location (RFC 7519 section 4.1, RFC 9068, RFC 7800).
+// Whether the claims of a verified token satisfy its provider's rules (RFC 7519 section 4.1, RFC 9068, RFC 7800).
 
-import { ownMember, type UnverifiedObject } from './json.js';
+import { readClaim, type ClaimPath } from './claim_path.js';
+import { passesTests } from './claim_tests.js';
+import { isJsonObject, ownMember, type UnverifiedObject } from './json.js';
+import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
-import { parseScope, encodeSubject } from './verdict.js';
-
-/** What a location asks of tokens. */
-export interface JwtSettings {
-  issuers: string[] | 'any';
-  audiences: string[] | 'any';
-  /** By how many seconds the issuer's clock and ours may differ. */
-  leewaySeconds: number;
-}
+import type { TokenRules } from './token_rules.js';
+import { encodeLongSubject, encodeSubject, isScopeToken, parseScope } from './verdict.js';
 
 /** Claims that were checked. */
 export interface Claims {
-  /** The token's `sub`, encoded for a header as `issuer` is; empty where the token has no `sub`. */
+  /** The subject, encoded for a header as `issuer` is; empty where the unnamed provider's token has no `sub`. */
   subject: string;
   issuer: string;
   scopes: string[];
@@ -36,6 +32,9 @@ export interface ClaimsJudging {
   nowSeconds: number;
   /** Whether we signed the token. Then `iat` is not compared with the time: our clock may have been set back. */
   isOurs: boolean;
+  platform: Pick<Platform, 'sha256'>;
+  /** SHA-256 of the client's certificate in base64url, where the client has proved to hold the key of one. */
+  certificateThumbprint?: string | undefined;
 }
 
 /**
@@ -44,25 +43,27 @@ export interface ClaimsJudging {
  */
 export function checkClaims(
   claims: UnverifiedObject,
-  settings: JwtSettings,
+  rules: TokenRules,
   judging: ClaimsJudging,
 ): Claims | { reason: Reason } {
-  const { aud, cnf, sub, iss, key, jti, scope, scp } = claims;
-  const dates = checkDates(claims, settings.leewaySeconds, judging);
+  const { aud, cnf, sub, iss, key, jti } = claims;
+  const dates = checkDates(claims, rules.leewaySeconds, judging);
   if ('reason' in dates) return dates;
-  const audience = checkAudience(aud, settings.audiences);
+  const audience = checkAudience(aud, rules.audiences);
   if (audience !== undefined) return { reason: audience };
-  if (cnf !== undefined) return { reason: 'token_confirmation' };
+  const unbound = cnf === undefined ? undefined : checkConfirmation(cnf, judging.certificateThumbprint);
+  if (unbound !== undefined) return { reason: unbound };
+  if (rules.require !== undefined && !passesTests(claims, rules.require)) return { reason: 'token_require' };
   if (!isOptionalString(iss) || !isOptionalString(sub) || !isOptionalString(jti)) return { reason: 'token_claim_type' };
-  const subject = encodeClaim(sub);
+  const subject = rules.subject === undefined ? encodeClaim(sub) : readSubject(claims, rules.subject, judging.platform);
   if (subject === undefined) return { reason: 'token_subject' };
+  if (typeof subject !== 'string') return subject;
   const issuer = encodeIssuer(iss);
   if (issuer === undefined) return { reason: 'token_claim_type' };
-  const scopes = scp === undefined ? readScopes(scope) : readScopes(scope).concat(readScopes(scp));
   return {
     subject,
     issuer,
-    scopes,
+    scopes: readScopes(claims, rules.scopes),
     expiresSeconds: dates.expiresSeconds,
     key: typeof key === 'string' ? key : undefined,
   };
@@ -81,6 +82,29 @@ function checkDates(
   if (nbf !== undefined && nowSeconds < nbf - leewaySeconds) return { reason: 'token_not_yet_valid' };
   if (iat !== undefined && !isOurs && nowSeconds < iat - leewaySeconds) return { reason: 'token_issued_in_future' };
   return { expiresSeconds: exp + leewaySeconds };
+}
+
+// RFC 8705 section 3.1. Any other confirmation (RFC 7800 section 3.1) would have to be checked too, and can't be.
+function checkConfirmation(cnf: unknown, certificateThumbprint: string | undefined): Reason | undefined {
+  const name = 'x5t#S256';
+  if (!isJsonObject(cnf) || Object.keys(cnf).length !== 1) return 'token_confirmation';
+  const thumbprint = ownMember(cnf, name);
+  if (typeof thumbprint !== 'string') return 'token_confirmation';
+  return thumbprint.length === 43 && thumbprint === certificateThumbprint ? undefined : 'token_certificate';
+}
+
+/** @returns the first subject that is not empty, encoded; undefined where it can't be encoded */
+function readSubject(
+  claims: UnverifiedObject,
+  paths: ClaimPath[],
+  platform: Pick<Platform, 'sha256'>,
+): string | undefined | { reason: Reason } {
+  for (let i = 0; i < paths.length; i++) {
+    const value = readClaim(claims, paths[i] as ClaimPath);
+    if (!isOptionalString(value)) return { reason: 'token_claim_type' };
+    if (value) return encodeLongSubject(value, platform);
+  }
+  return { reason: 'token_no_subject' };
 }
 
 // RFC 7519 section 4.1: `iss` and `sub` are strings, and a token may lack both.
@@ -118,10 +142,22 @@ function checkAudience(aud: unknown, audiences: string[] | 'any'): Reason | unde
   return values.some((value) => audiences.indexOf(value as string) >= 0) ? undefined : 'token_audience';
 }
 
-// `scope` is a string (RFC 9068 section 2.2.3). Some issuers write an array of strings, or call the claim `scp`. A
-// claim of any other type grants no scope, and so refuses only where a scope is required.
-function readScopes(scope: unknown): string[] {
-  if (typeof scope === 'string') return parseScope(scope) || [];
-  if (!Array.isArray(scope) || !scope.every((value) => typeof value === 'string')) return [];
-  return parseScope(scope.join(' ')) || [];
+function readScopes(claims: UnverifiedObject, paths: ClaimPath[] | undefined): string[] {
+  if (paths === undefined) {
+    const { scope, scp } = claims;
+    return scp === undefined ? scopesOf(scope, false) : scopesOf(scope, false).concat(scopesOf(scp, false));
+  }
+  let scopes: string[] = [];
+  for (let i = 0; i < paths.length; i++)
+    scopes = scopes.concat(scopesOf(readClaim(claims, paths[i] as ClaimPath), true));
+  return scopes;
+}
+
+// A claim of scopes is a string (RFC 9068 section 2.2.3) or an array of strings. A claim of any other type grants no
+// scope, and so refuses only where a scope is required. A role or a group may have a space in its name, and must not
+// become two scopes; the unnamed provider has always taken the elements of an array for several scopes each.
+function scopesOf(claim: unknown, areWhole: boolean): string[] {
+  if (typeof claim === 'string') return parseScope(claim) || [];
+  if (!Array.isArray(claim) || !claim.every((value) => typeof value === 'string')) return [];
+  return areWhole ? (claim as string[]).filter(isScopeToken) : parseScope(claim.join(' ')) || [];
 }

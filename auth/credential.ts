@@ -1,6 +1,7 @@
 // Which credential a request presents, and in which header (RFC 6750 section 2.1, RFC 9110 section 11.6.2); and the
 // form of API keys: `kg_<id>_<secret>` for those that we make, anything printable for others.
 
+import { readSubprotocolKey, subprotocolHeader } from './credential_headers.js';
 import type { Reason } from './refusals.js';
 
 /** The credential headers as nginx gives them: empty when absent; a comma and a space join repeated headers. */
@@ -8,6 +9,8 @@ export interface CredentialHeaders {
   authorization: string;
   xApiKey: string;
   apiKey: string;
+  /** The values of the location's further headers, a line each in their order; empty where all are absent. */
+  further: string;
 }
 
 export interface PresentedCredential {
@@ -28,11 +31,13 @@ const printable = /^[\x21-\x7e]+$/;
 
 /**
  * Chooses the one credential of a request.
+ * @param furtherNames the names of the location's further headers (credential_headers.ts)
  * @returns the credential, never empty, or the reason to refuse the request
  */
-export function chooseCredential(headers: CredentialHeaders): string | { reason: Reason } {
-  const { authorization, xApiKey, apiKey } = headers;
-  const fromKeys = xApiKey === '' && apiKey === '' ? '' : chooseKey(trim(xApiKey), trim(apiKey));
+export function chooseCredential(headers: CredentialHeaders, furtherNames: string[]): string | { reason: Reason } {
+  const { authorization, xApiKey, apiKey, further } = headers;
+  const fromUsual = xApiKey === '' && apiKey === '' ? '' : chooseKey(trim(xApiKey), trim(apiKey));
+  const fromKeys = further === '' ? fromUsual : chooseFurther(fromUsual, further.split('\n'), furtherNames);
   if (typeof fromKeys !== 'string') return fromKeys;
   const value = authorization === '' ? '' : trim(authorization);
   if (value === '') return fromKeys === '' ? { reason: 'missing_credential' } : fromKeys;
@@ -41,6 +46,20 @@ export function chooseCredential(headers: CredentialHeaders): string | { reason:
   const fromAuthorization = isBearer ? trim(value.slice(bearer.length)) : value;
   if (fromKeys === '') return fromAuthorization === '' ? { reason: 'missing_credential' } : fromAuthorization;
   return fromAuthorization === '' || fromAuthorization === fromKeys ? fromKeys : { reason: 'two_credentials' };
+}
+
+function chooseFurther(
+  fromUsual: string | { reason: Reason },
+  values: string[],
+  names: string[],
+): string | { reason: Reason } {
+  let chosen = fromUsual;
+  for (let i = 0; i < values.length && typeof chosen === 'string'; i++) {
+    const value = values[i] as string;
+    const key = names[i] === subprotocolHeader ? readSubprotocolKey(value) : trim(value);
+    chosen = typeof key === 'string' ? chooseKey(chosen, key) : key;
+  }
+  return chosen;
 }
 
 // A comma means a repeated header: nginx joins the values, and no key has a comma. nginx itself refuses a repeated

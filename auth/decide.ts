@@ -1,6 +1,7 @@
 // The decision, step by step, for both entry points: target, credential, JWT or API key, scopes. Every verdict that
 // admits a request comes from here.
 
+import { decideCertificate, endWith, type PresentedCertificate } from './certificate_verdict.js';
 import {
   checkKeyForm,
   type CredentialHeaders,
@@ -13,7 +14,7 @@ import type { LocationSettings } from './location_settings.js';
 import type { Platform } from './platform.js';
 import { nameBudget } from './rate_limit.js';
 import type { Reason } from './refusals.js';
-import { holdsScopes, admit, refuse, refusePrincipal, type Principal, type Verdict } from './verdict.js';
+import { holdsScopes, admit, refuse, refusePrincipal, type Principal, type Refused, type Verdict } from './verdict.js';
 import { checkTarget } from './target.js';
 import { type TrustedKeys, decideToken } from './token_verdict.js';
 
@@ -25,6 +26,8 @@ export interface RequestFacts {
   settings: LocationSettings;
   /** @returns whether this is a CORS preflight that the operator lets through (CORS_PREFLIGHT=pass) */
   isPreflight: () => boolean;
+  /** @returns the client's certificate; undefined without one, and where the location takes none */
+  certificate: () => PresentedCertificate | undefined;
 }
 
 /** What the decision needs beside the request; njs/decision/gate.ts implements the gate in nginx. */
@@ -33,16 +36,19 @@ export interface Gate {
   nowSeconds: number;
   /** Whether a set of keys was loaded and is not too old. */
   hasKeys: () => boolean;
-  /** @returns the entry of a plaintext or SHA-256 key by the digest of the key */
-  findKey: (digest: string) => KeyRecord | undefined;
+  /** @returns the entry of a plaintext or SHA-256 key by the key's digest, of a certificate by its hash */
+  findKey: (hash: string) => KeyRecord | undefined;
   /** @returns whether a bcrypt entry has the key's id or, for a key without an id, has no id either */
   mayBeHashed: (credential: string) => boolean;
   /** Asks the sidecar about a key against the bcrypt entries. */
   checkHashedKey: (credential: string) => Promise<Verdict>;
   /** The sets of JWKs to trust now; undefined when none was loaded yet. */
   trustedKeys: () => TrustedKeys | undefined;
-  /** Fetches the remote JWKS for an unknown kid, at most once in a window of time. */
-  refreshJwks: () => Promise<JwksRefresh>;
+  /**
+   * Fetches a provider's remote JWKS for an unknown kid, at most once in a window of time.
+   * @param provider the name; undefined for the unnamed one
+   */
+  refreshJwks: (provider: string | undefined) => Promise<JwksRefresh>;
   /** @returns an earlier verdict on this credential under these settings that took a signature or the sidecar */
   recall: (credential: string) => Verdict | undefined;
   remember: (decided: Decided) => void;
@@ -70,8 +76,8 @@ export type JwksRefresh = 'current' | 'failed' | 'none';
 export function decide(request: RequestFacts, gate: Gate): Verdict | Promise<Verdict> {
   const fault = checkTarget(request.target, request.settings);
   if (fault !== undefined) return refuse(fault);
-  const credential = chooseCredential(request.headers);
-  if (typeof credential !== 'string') return decideWithout(credential.reason, request);
+  const credential = chooseCredential(request.headers, request.settings.credentialHeaders);
+  if (typeof credential !== 'string') return decideWithout(credential.reason, request, gate);
   const presented = readCredential(credential);
   if ('reason' in presented) return refuse(presented.reason);
   const question = { presented, request, gate };
@@ -80,8 +86,14 @@ export function decide(request: RequestFacts, gate: Gate): Verdict | Promise<Ver
   return found === undefined ? recallOr(decideHashedKey, question) : conclude(found, question, 'nothing');
 }
 
-function decideWithout(reason: Reason, request: RequestFacts): Verdict {
-  return reason === 'missing_credential' && request.isPreflight() ? admit(nobody) : refuse(reason);
+// A certificate is an identity only where no credential was sent: a wrong credential is refused, whoever sends it.
+function decideWithout(reason: Reason, request: RequestFacts, gate: Gate): Verdict {
+  if (reason !== 'missing_credential') return refuse(reason);
+  const certificate = request.certificate();
+  const verdict = certificate === undefined ? undefined : decideCertificate(certificate, gate);
+  if (verdict !== undefined && verdict.admitted)
+    return conclude(verdict, { presented: noCredential, request, gate }, 'nothing');
+  return request.isPreflight() ? admit(nobody) : verdict || refuse(reason);
 }
 
 // A browser sends preflights without a credential (Fetch standard, CORS-preflight fetch).
@@ -95,6 +107,8 @@ const nobody: Principal = {
   limit: null,
   budget: '',
 };
+
+const noCredential: PresentedCredential = { credential: '', tokenParts: undefined };
 
 interface Question {
   presented: PresentedCredential;
@@ -137,19 +151,20 @@ function decideJwt(question: Question): Verdict | Promise<Verdict> {
 
 async function decideJwtLater(judging: Verdict | Promise<Verdict>, question: Question): Promise<Verdict> {
   let judged = await judging;
-  if (!judged.admitted && judged.reason === 'token_unknown_kid') judged = await judgeAfterRefresh(question);
-  return conclude(judged, question, 'signature');
+  if (isUnknownKid(judged)) judged = await judgeAfterRefresh(question, judged);
+  return conclude(endWith(question.request.certificate(), judged), question, 'signature');
 }
 
-async function judgeAfterRefresh(question: Question): Promise<Verdict> {
-  const { gate } = question;
-  const refreshed = await gate.refreshJwks();
+async function judgeAfterRefresh(question: Question, unknown: Refused): Promise<Verdict> {
+  const refreshed = await question.gate.refreshJwks(unknown.provider);
   if (refreshed === 'failed') return refuse('keys_unavailable');
-  let judged: Verdict = refuse('token_unknown_kid');
+  let judged: Verdict = unknown;
   if (refreshed === 'current') judged = await judgeToken(question);
-  const keys = gate.trustedKeys();
-  const isUnknown = !judged.admitted && judged.reason === 'token_unknown_kid';
-  return isUnknown && keys !== undefined && keys.lacksJwks ? refuse('keys_unavailable') : judged;
+  return isUnknownKid(judged) && judged.lacksJwks === true ? refuse('keys_unavailable') : judged;
+}
+
+function isUnknownKid(verdict: Verdict): verdict is Refused {
+  return !verdict.admitted && verdict.reason === 'token_unknown_kid';
 }
 
 function judgeToken({ presented, request, gate }: Question): Promise<Verdict> | Verdict {
@@ -158,7 +173,10 @@ function judgeToken({ presented, request, gate }: Question): Promise<Verdict> | 
   if (keys === undefined) return refuse('keys_unavailable');
   const { nowSeconds, platform } = gate;
   const settings = request.settings.jwt;
-  return decideToken({ token: credential, tokenParts, nowSeconds, settings, keys, platform });
+  const certificate = request.certificate();
+  const certificateThumbprint =
+    certificate === undefined || 'reason' in certificate ? undefined : certificate.thumbprint;
+  return decideToken({ token: credential, tokenParts, nowSeconds, settings, keys, platform, certificateThumbprint });
 }
 
 function conclude(judged: Verdict, { presented, request, gate }: Question, cost: Decided['cost']): Verdict {

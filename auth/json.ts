@@ -85,6 +85,28 @@ export function ownMember(object: UnverifiedObject, name: string): unknown {
   return Object.prototype.hasOwnProperty.call(object, name) ? object[name] : undefined;
 }
 
+/**
+ * Finds a member that an object has twice: JSON.parse keeps the last one, and RFC 8259 section 4 leaves it open.
+ * @param text valid JSON
+ * @returns the name of the first doubled member, or undefined
+ */
+export function findDoubledMember(text: string): string | undefined {
+  const tokens = text.match(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:]/g) || [];
+  const open: { [name: string]: true }[] = []; // the names of each array and object around a token
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i];
+    if (token === '{' || token === '[') open.push(Object.create(null) as { [name: string]: true });
+    else if (token === '}' || token === ']') open.pop();
+    else if (token === ':') {
+      const name = JSON.parse(tokens[i - 1] as string) as string;
+      const names = open[open.length - 1] as { [name: string]: true };
+      if (names['member ' + name]) return name;
+      names['member ' + name] = true;
+    }
+  }
+  return undefined;
+}
+
 // The depth is counted on the text, before a parser recurses into it; brackets within strings do not count.
 function isDeep(text: string): boolean {
   if (text.split('{').length + text.split('[').length <= maxDepth + 2) return false;

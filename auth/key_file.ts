@@ -1,6 +1,7 @@
 // Which API keys the key file and the environment hold. A line that can't be used is reported by its number, never by
 // its content, and the other lines still count. nginx and the sidecar share this parser.
 
+import { isFingerprintInHex } from './certificate_entry.js';
 import { splitLines } from './file_text.js';
 import type { KeyEntry } from './key_record.js';
 import { parseKeyLine } from './key_line.js';
@@ -107,6 +108,11 @@ function addEntry(file: KeyFile, seen: Seen, entry: KeyEntry): void {
   if (id !== '') seen.ids[id] = true;
   if (entry.kind === 'plaintext')
     file.warnings.push({ line, problem: 'a plaintext key: store its hash instead (keygate key hash)' });
+  if (entry.kind === 'x509' && isFingerprintInHex(entry.text))
+    file.warnings.push({
+      line,
+      problem: 'the fingerprint is in hex: it counts, but base64url is what tokens have too',
+    });
   if (entry.kind === 'bcrypt' && saltEnds.indexOf(hash.charAt(lastOfSalt)) < 0)
     file.warnings.push({
       line,

@@ -1,5 +1,7 @@
-// One line of a key file: `[name:]hash attributes...`, or a plaintext key.
+// One line of a key file: `[name:]hash attributes...`, or a plaintext key. What names a client's certificate may stand
+// in the place of a hash.
 
+import { parseCertificateEntry } from './certificate_entry.js';
 import type { KeyEntry } from './key_record.js';
 import type { Platform } from './platform.js';
 import { makeLimit, maxBurst, parseBurst, parseRate, rateForm, type RateLimit } from './rate_limit.js';
@@ -55,7 +57,9 @@ export function parseKeyLine(text: string, line: number, platform: Platform): Ke
     return { problem: 'the name may have letters, digits and . _ @ + - and 128 characters' };
   const attributes = parseAttributes(words.slice(1), hasHash);
   if ('problem' in attributes) return attributes;
-  const secret = hasHash ? parseHash(colon > 0 ? first.slice(colon + 1) : first) : parsePlaintext(first, platform);
+  const secret = hasHash
+    ? parseHash(colon > 0 ? first.slice(colon + 1) : first, platform)
+    : parsePlaintext(first, platform);
   if ('problem' in secret) return secret;
   const limit = limitOf(attributes);
   if (limit !== null && 'problem' in limit) return limit;
@@ -95,7 +99,7 @@ function endOfName(first: string): number {
   return dollar >= 0 && dollar < colon ? -1 : colon;
 }
 
-function parseHash(text: string): Secret | { problem: string } {
+function parseHash(text: string, platform: Platform): Secret | { problem: string } {
   const digest = sha256.exec(text);
   if (digest !== null) {
     // 43 characters hold 258 bits: the last two must be zero.
@@ -104,9 +108,11 @@ function parseHash(text: string): Secret | { problem: string } {
       ? { kind: 'sha256', hash: digest[1] as string }
       : { problem: 'the $sha256$ value is not the base64url of 32 bytes' };
   }
+  const certificate = parseCertificateEntry(text, platform);
+  if (certificate !== undefined) return certificate;
   const cost = bcrypt.exec(text);
   if (cost === null)
-    return { problem: 'not a hash that is known here: expected $2b$..., $2a$..., $2y$... or $sha256$...' };
+    return { problem: 'not a hash that is known here: expected $2b$..., $2a$..., $2y$..., $sha256$... or $x509$...' };
   const rounds = Number(cost[1]);
   if (rounds > maxBcryptCost) return { problem: `bcrypt cost ${rounds} is above ${maxBcryptCost}` };
   return rounds < 4 ? { problem: `bcrypt cost ${rounds} is below 4` } : { kind: 'bcrypt', hash: text };

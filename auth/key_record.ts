@@ -14,10 +14,13 @@ import { encodeSubject, admit, refusePrincipal, type Principal, type Verdict } f
 export const sidecarMediaType = 'application/vnd.keygate+json';
 
 export interface KeyEntry {
-  kind: 'bcrypt' | 'sha256' | 'plaintext';
+  kind: 'bcrypt' | 'sha256' | 'plaintext' | 'x509' | 'x509-subject';
   /** The name before the hash; empty for none. */
   name: string;
-  /** The bcrypt string, or the base64url SHA-256 of the key for the other kinds. */
+  /**
+   * The bcrypt string; the base64url SHA-256 of a `sha256` or `plaintext` key; what names the entry of a client's
+   * certificate (certificate_entry.ts).
+   */
   hash: string;
   /** The `id=` attribute: the second part of keys `kg_<id>_<secret>`; empty for none. */
   id: string;

@@ -13,8 +13,8 @@ export interface Platform {
   encodeBase64url(bytes: Uint8Array): string;
   /** @returns the text, or undefined when `bytes` are not valid UTF-8 */
   decodeUtf8(bytes: Uint8Array): string | undefined;
-  /** @returns SHA-256 of the text's UTF-8 bytes, as base64url without padding (43 characters) */
-  sha256(text: string): string;
+  /** @returns SHA-256 of bytes, or of a text's UTF-8 bytes, as base64url without padding (43 characters) */
+  sha256(content: string | Uint8Array): string;
   /** @returns HMAC-SHA-256 of the text under `secret`, as base64url without padding (43 characters) */
   hmacSha256(secret: string, text: string): string;
   /**

@@ -33,6 +33,13 @@ const invalidToken = (message: string): Refusal => ({
   message,
 });
 
+const invalidCertificate = (message: string): Refusal => ({
+  status: 401,
+  type: 'authentication_error',
+  code: 'invalid_certificate',
+  message,
+});
+
 const unavailable = (code: string, message: string): Refusal => ({
   status: 503,
   type: 'overloaded_error',
@@ -104,6 +111,7 @@ const makeTable = () =>
       message: 'No API key or token was sent. Send it as "Authorization: Bearer ..." or "x-api-key: ...".',
     },
     doubled_header: invalidRequest(400, 'A credential header was sent more than once.'),
+    subprotocols_too_long: invalidRequest(400, 'Sec-WebSocket-Protocol offers too much beside the key.'),
     two_credentials: invalidRequest(400, 'Two different credentials were sent. Send one.'),
     unsupported_scheme: invalidKey('The Authorization scheme is not supported. Use Bearer.'),
     malformed_credential: invalidKey('The credential holds a character that no API key or token has.'),
@@ -124,6 +132,10 @@ const makeTable = () =>
 
     // JWT: key and signature.
     token_issuer: invalidToken('The token was issued by somebody who is not trusted here.'),
+    token_provider: invalidToken('The token was issued by somebody who is not trusted at this path.'),
+    token_provider_algorithm: invalidToken(
+      'The token is signed with an algorithm that its issuer is not known to use.',
+    ),
     token_kid_denied: invalidToken(tokenKey),
     token_unknown_kid: invalidToken(tokenKey),
     token_no_fitting_key: invalidToken(tokenKey),
@@ -138,14 +150,24 @@ const makeTable = () =>
     token_not_yet_valid: invalidToken('The token is not valid yet.'),
     token_issued_in_future: invalidToken('The token was issued in the future.'),
     token_audience: invalidToken('The token was issued for somebody else.'),
-    token_subject: invalidToken('The subject of the token is too long or holds a character that is not allowed.'),
     token_confirmation: invalidToken('Tokens bound to a key of the client are not supported.'),
+    token_certificate: invalidToken('The token is bound to a client certificate that was not presented.'),
+    token_require: invalidToken('The token does not say what is required of tokens of its issuer.'),
+    token_no_subject: invalidToken('The token has no subject.'),
+    token_subject: invalidToken('The subject of the token is too long or holds a character that is not allowed.'),
     token_revoked: invalidToken('The token has been revoked.'),
     token_not_accepted: invalidToken('A token can not be exchanged for another. Send an API key.'),
 
     // API keys.
     unknown_key: invalidKey('The API key is not valid.'),
     expired_key: invalidKey('The API key has expired.'),
+
+    // Client certificates.
+    unusable_certificate: invalidCertificate('The client certificate can not be read.'),
+    unknown_certificate: invalidCertificate(
+      'The client certificate is not known here, and no other credential was sent.',
+    ),
+    expired_certificate: invalidCertificate('The client certificate no longer holds.'),
 
     // What the credential may do.
     insufficient_scope: {

@@ -1,25 +1,33 @@
 // The verdict on a JWT: form, issuer, key, signature, claims, revocation, in this order.
 
 import type { SignatureAlgorithm, Jwk } from './algorithms.js';
-import { checkClaims, readUnverifiedIssuer, type JwtSettings } from './claims.js';
+import { readCarriedClaims } from './carried_claims.js';
+import { checkClaims, readUnverifiedIssuer, type ClaimsJudging } from './claims.js';
 import type { UnverifiedObject } from './json.js';
 import { fitsAlgorithm } from './jwk.js';
 import { checkEntry, keyBudget, type KeyTerms } from './key_record.js';
 import { parseToken, type UnverifiedToken, hasSignatureForm } from './jwt.js';
 import type { Platform } from './platform.js';
 import type { Reason } from './refusals.js';
-import { admit, encodeSubject, refuse, refusePrincipal, type Principal, type Verdict } from './verdict.js';
+import type { JwtSettings, KeySource, Provider, ProvidersByIssuer, TokenRules } from './token_rules.js';
+import {
+  admit,
+  encodeSubject,
+  refuse,
+  refusePrincipal,
+  type Principal,
+  type Refused,
+  type Verdict,
+} from './verdict.js';
 
 /** The keys that verify tokens, each set bound to its issuers. */
 export interface TrustedKeys {
   /** Our minting keys: they verify tokens of this issuer and no other. `keys` is undefined while no key is loaded. */
   minting: { issuer: string; keys: Jwk[] | undefined } | undefined;
-  /** JWKS_PATH. */
-  local: Jwk[];
-  /** JWKS_URL; undefined where it is not set. */
-  remote: Jwk[] | undefined;
-  /** Whether JWKS_PATH or JWKS_URL is set and gave no key, so that a missing key is our failure. */
-  lacksJwks: boolean;
+  /** JWKS_PATH and JWKS_URL. */
+  unnamed: KeySource;
+  /** JWT_PROVIDERS: undefined where it is not set, `unavailable` while no good file was read. */
+  providers: ProvidersByIssuer | 'unavailable' | undefined;
   /** False while the deny list could not be read. */
   hasDenyList: boolean;
   isDeniedKid: (kid: string) => boolean;
@@ -38,6 +46,8 @@ export interface TokenQuestion {
   settings: JwtSettings;
   keys: TrustedKeys;
   platform: Platform;
+  /** See ClaimsJudging. */
+  certificateThumbprint?: string | undefined;
 }
 
 /**
@@ -48,32 +58,90 @@ export function decideToken(question: TokenQuestion): Verdict | Promise<Verdict>
   const { token, tokenParts, settings, keys, platform } = question;
   const parsed = parseToken(token, platform, tokenParts);
   if ('reason' in parsed) return refuse(parsed.reason);
-  const source = sourceOf(parsed.unverifiedClaims, settings, keys);
-  if (source === undefined) return refuse('token_issuer');
-  const isOurs = source === 'ours';
-  const jwks = jwksOf(source, keys);
+  const provider = providerOf(parsed.unverifiedClaims, settings, keys);
+  if (provider === 'nobody') return refuse(keys.providers === 'unavailable' ? 'keys_unavailable' : 'token_issuer');
+  const fault = checkProvider(provider, parsed.algorithm, settings);
+  if (fault !== undefined) return refuse(fault);
+  const jwks = jwksOf(provider, keys);
   if (!keys.hasDenyList || jwks === undefined) return refuse('keys_unavailable');
-  const candidates = selectJwks(parsed, jwks, { isOurs, keys });
-  if ('reason' in candidates) return refuse(candidates.reason);
+  const candidates = selectJwks(parsed, jwks, { provider, keys });
+  if ('reason' in candidates) return refuseForKey(candidates.reason, provider, keys);
   const shaped = withSignatureForm(candidates.jwks, parsed);
   if (shaped.length === 0) return refuse('token_signature_length');
-  const { nowSeconds } = question;
-  return verifyThenJudge(parsed, shaped, { isOurs, settings, keys, nowSeconds, platform });
+  const { nowSeconds, certificateThumbprint } = question;
+  const isOurs = provider === 'ours';
+  const rules = typeof provider === 'string' ? settings : provider;
+  return verifyThenJudge(parsed, shaped, { isOurs, rules, keys, nowSeconds, platform, certificateThumbprint });
 }
 
-/**
- * Which source of keys must verify a token, by its `iss`.
- * @returns undefined for an issuer that the location does not accept
- */
-function sourceOf(
+/** Whose token it is, by its `iss`: ours, of the unnamed provider, of a named provider, or of nobody. */
+type TokenProvider = Provider | 'ours' | 'unnamed' | 'nobody';
+
+/** Chooses the only provider whose keys and rules may admit a token. */
+function providerOf(
   claims: UnverifiedObject,
   { issuers }: JwtSettings,
-  { minting }: TrustedKeys,
-): 'ours' | 'other' | undefined {
+  { minting, providers }: TrustedKeys,
+): TokenProvider {
   const issuer = readUnverifiedIssuer(claims);
   if (minting !== undefined && issuer === minting.issuer) return 'ours';
-  const isTaken = issuers === 'any' || (issuer !== undefined && issuers.indexOf(issuer) >= 0);
-  return isTaken ? 'other' : undefined;
+  const named = typeof providers !== 'function' || issuer === undefined ? undefined : providers(issuer);
+  if (named !== undefined) return named;
+  // Beside named providers, the unnamed one must name its issuers.
+  if (issuers === 'any') return providers === undefined ? 'unnamed' : 'nobody';
+  return issuer !== undefined && issuers.indexOf(issuer) >= 0 ? 'unnamed' : 'nobody';
+}
+
+// Tokens of ours come from API keys, and no list of providers keeps those out.
+function checkProvider(
+  provider: Provider | 'ours' | 'unnamed',
+  algorithm: SignatureAlgorithm,
+  { providers }: JwtSettings,
+): Reason | undefined {
+  if (provider === 'ours') return undefined;
+  if (provider === 'unnamed') return providers === undefined ? undefined : 'token_provider';
+  const { name, algorithms } = provider;
+  if (providers !== undefined && providers.indexOf(name) < 0) return 'token_provider';
+  return algorithms === undefined || algorithms.indexOf(algorithm) >= 0 ? undefined : 'token_provider_algorithm';
+}
+
+/** @returns the keys of a provider, or undefined while no minting key is loaded */
+function jwksOf(provider: TokenProvider, { minting, unnamed }: TrustedKeys): Jwk[] | undefined {
+  if (provider === 'ours') return minting === undefined ? undefined : minting.keys;
+  return typeof provider === 'string' ? unnamed.keys : provider.keys;
+}
+
+/** The keys of its provider that may have signed a token: with its kid, fit for its algorithm. */
+function selectJwks(
+  token: UnverifiedToken,
+  jwks: Jwk[],
+  { provider, keys }: { provider: TokenProvider; keys: TrustedKeys },
+): { jwks: Jwk[] } | { reason: Reason } {
+  const { algorithm, kid } = token;
+  if (kid === undefined) {
+    const fitting = fittingKeys(jwks, algorithm);
+    if (fitting.length === 1) return { jwks: fitting };
+    return { reason: fitting.length === 0 ? reasonOfNoKey(provider, keys) : 'token_ambiguous_key' };
+  }
+  if (keys.isDeniedKid(kid)) return { reason: 'token_kid_denied' };
+  const named = namedKeys(jwks, kid);
+  if (named.length === 0) return { reason: provider === 'ours' ? 'token_no_fitting_key' : 'token_unknown_kid' };
+  const fitting = fittingKeys(named, algorithm);
+  return fitting.length === 0 ? { reason: 'token_no_fitting_key' } : { jwks: fitting };
+}
+
+function reasonOfNoKey(provider: TokenProvider, { unnamed }: TrustedKeys): Reason {
+  const source = provider === 'unnamed' ? unnamed : provider;
+  return typeof source !== 'string' && source.lacksJwks ? 'keys_unavailable' : 'token_no_fitting_key';
+}
+
+// The caller has the keys of this provider fetched anew, and judges once more.
+function refuseForKey(reason: Reason, provider: TokenProvider, { unnamed }: TrustedKeys): Verdict {
+  if (reason !== 'token_unknown_kid') return refuse(reason);
+  const refused: Refused =
+    typeof provider === 'string' ? refuse(reason) : { ...refuse(reason), provider: provider.name };
+  const source = typeof provider === 'string' ? unnamed : provider;
+  return source.lacksJwks ? { ...refused, lacksJwks: true } : refused;
 }
 
 // Loops, here and below: QuickJS takes longer to make a function for `filter` than to test a few keys.
@@ -84,32 +152,6 @@ function withSignatureForm(jwks: Jwk[], { algorithm, signature }: UnverifiedToke
     if (hasSignatureForm(algorithm, jwk, signature)) shaped.push(jwk);
   }
   return shaped;
-}
-
-/** @returns the keys of a source, or undefined while no minting key is loaded */
-function jwksOf(source: 'ours' | 'other', { minting, local, remote }: TrustedKeys): Jwk[] | undefined {
-  if (source === 'ours') return minting === undefined ? undefined : minting.keys;
-  return remote === undefined ? local : local.concat(remote);
-}
-
-/** The keys of its source that may have signed a token: with its kid, fit for its algorithm. */
-function selectJwks(
-  token: UnverifiedToken,
-  source: Jwk[],
-  { isOurs, keys }: { isOurs: boolean; keys: TrustedKeys },
-): { jwks: Jwk[] } | { reason: Reason } {
-  const { algorithm, kid } = token;
-  const noKey = !isOurs && keys.lacksJwks ? 'keys_unavailable' : 'token_no_fitting_key';
-  if (kid === undefined) {
-    const fitting = fittingKeys(source, algorithm);
-    if (fitting.length === 1) return { jwks: fitting };
-    return { reason: fitting.length === 0 ? noKey : 'token_ambiguous_key' };
-  }
-  if (keys.isDeniedKid(kid)) return { reason: 'token_kid_denied' };
-  const named = namedKeys(source, kid);
-  if (named.length === 0) return { reason: isOurs ? 'token_no_fitting_key' : 'token_unknown_kid' };
-  const fitting = fittingKeys(named, algorithm);
-  return fitting.length === 0 ? { reason: 'token_no_fitting_key' } : { jwks: fitting };
 }
 
 function namedKeys(jwks: Jwk[], kid: string): Jwk[] {
@@ -131,19 +173,14 @@ function fittingKeys(jwks: Jwk[], algorithm: SignatureAlgorithm): Jwk[] {
 }
 
 /** What the claims of a verified token are judged by. */
-interface Judging {
-  isOurs: boolean;
-  settings: JwtSettings;
+interface Judging extends ClaimsJudging {
+  rules: TokenRules;
   keys: TrustedKeys;
-  nowSeconds: number;
+  platform: Platform;
 }
 
 // There are several keys only where a local and a remote set have the same kid.
-async function verifyThenJudge(
-  token: UnverifiedToken,
-  jwks: Jwk[],
-  judging: Judging & { platform: Platform },
-): Promise<Verdict> {
+async function verifyThenJudge(token: UnverifiedToken, jwks: Jwk[], judging: Judging): Promise<Verdict> {
   const { algorithm, signedText, signature } = token;
   const { platform } = judging;
   for (let i = 0; i < jwks.length; i++) {
@@ -156,8 +193,8 @@ async function verifyThenJudge(
 }
 
 function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging): Verdict {
-  const { isOurs, keys, settings, nowSeconds } = judging;
-  const claims = checkClaims(token.unverifiedClaims, settings, { nowSeconds, isOurs });
+  const { isOurs, keys, rules } = judging;
+  const claims = checkClaims(token.unverifiedClaims, rules, judging);
   if ('reason' in claims) return refuse(claims.reason);
   // A token that names no kid may be verified by a key that is denied.
   if (token.kid === undefined && verifiedBy.kid !== undefined && keys.isDeniedKid(verifiedBy.kid))
@@ -173,6 +210,7 @@ function judgeClaims(token: UnverifiedToken, verifiedBy: Jwk, judging: Judging):
     limit: null,
     budget: `token ${issuer} ${subject}`,
   };
+  if (!isOurs && rules.claims !== undefined) principal.claims = readCarriedClaims(token.unverifiedClaims, rules.claims);
   const fault = isOurs ? bindToEntry(principal, claims.key || '', judging) : undefined;
   const { jti } = token.unverifiedClaims;
   if (typeof jti === 'string' && keys.isDeniedJti(jti)) return refusePrincipal('token_revoked', principal);

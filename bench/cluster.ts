@@ -36,6 +36,6 @@ export async function measureCluster(stand: Stand): Promise<{ token: Spread; key
 
 /** Says what was measured. */
 export function sayCluster({ token, key }: { token: Spread; key: Spread }): void {
-  say(`REDIS_URL adds         +${formatSpread(token, 1)} us CPU to a known token`);
-  say(`                       +${formatSpread(key, 1)} us CPU to a known API key`);
+  say(`REDIS_URL adds         ${formatSpread(token, 1)} us CPU to a known token`);
+  say(`                       ${formatSpread(key, 1)} us CPU to a known API key`);
 }

@@ -126,8 +126,8 @@ export async function measureLeases(): Promise<void> {
   if (redis === undefined) throw new Error('bench --leases: expected REDIS_URL, a store to measure with');
   const settings = { redis, ca: undefined, certificate: undefined, prefix: 'keygate-bench', down: 'share' as const };
   const connection = openConnection({ ...settings, secretFile: '', nodeName: 'bench' });
-  const { isUp, reason } = await connection.tried();
-  if (!isUp) throw new Error(`bench --leases: ${reason}`);
+  const { store, reason } = await connection.tried();
+  if (store !== 'up') throw new Error(`bench --leases: ${reason}`);
   say('| limit | nodes | load | demand | passed of a single bucket | over the limit | asked the store | unanswered |');
   say('| --- | --- | --- | --- | --- | --- | --- | --- |');
   for (const [name, limit] of limits)

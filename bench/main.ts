@@ -1,8 +1,8 @@
 // `npm run bench`: what Keygate costs, beside plain nginx of the same binary and beside its peers.
 // --quick: fewer and shorter rounds, and nothing is written. --burst: only thousands of requests at once.
-// --limits: only what a limit adds. --metrics: only what counting costs. --cluster: only what being a node of a cluster
-// adds. With the store of REDIS_URL: --leases: limits over several nodes; --revocations: how soon all nodes refuse.
-// --json: the figures as one line of JSON at the end.
+// --limits: only what a limit adds. --metrics: only what counting costs. --providers: only what named providers cost.
+// --cluster: only what being a node of a cluster adds. With the store of REDIS_URL: --leases: limits over several
+// nodes; --revocations: how soon all nodes refuse. --json: the figures as one line of JSON at the end.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,6 +17,7 @@ import { measureLimits, sayLimits } from './limits.js';
 import { checkWrk } from './load.js';
 import { measureMemory, sayMemory } from './memory.js';
 import { measurePeers } from './peers.js';
+import { measureProviders, sayProviders } from './providers.js';
 import { measureMetrics, sayMetrics } from './metrics.js';
 import { pause } from './processes.js';
 import { writeReport } from './report.js';
@@ -32,6 +33,7 @@ const { values: options } = parseArgs({
     burst: { type: 'boolean' },
     limits: { type: 'boolean' },
     metrics: { type: 'boolean' },
+    providers: { type: 'boolean' },
     cluster: { type: 'boolean' },
     leases: { type: 'boolean' },
     revocations: { type: 'boolean' },
@@ -59,10 +61,12 @@ if (options.leases !== true && options.revocations !== true) checkWrk();
 const dir = mkdtempSync(join(tmpdir(), 'keygate-bench-'));
 const stops: Stand['stops'] = [];
 try {
-  const few = { ...(options.limits === true || options.cluster === true ? full : quick), freshTokens: 1 };
+  const isFull = options.limits === true || options.cluster === true || options.providers === true;
+  const few = { ...(isFull ? full : quick), freshTokens: options.providers === true ? quick.freshTokens : 1 };
   if (options.leases === true) await measureLeases();
   else if (options.revocations === true) await measureRevocations(dir, stops);
   else if (options.limits === true) sayLimits(await measureLimits(await makeStand(dir, few, stops)));
+  else if (options.providers === true) sayProviders(await measureProviders(await makeStand(dir, few, stops)));
   else if (options.cluster === true) sayCluster(await measureCluster(await makeStand(dir, few, stops)));
   else if (options.burst === true) sayBurst(await measureBurst(await makeStand(dir, few, stops)));
   else if (options.metrics === true) sayMetrics(await measureMetrics(await makeStand(dir, few, stops)));

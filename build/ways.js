@@ -7,32 +7,82 @@ import ts from 'typescript';
 const root = join(import.meta.dirname, '..');
 
 // What is counted stands beside the ways; the last way has it.
+const certificates = ['decideCertificate', 'readCertificate', 'endWith'];
+
 const counting = ['count', 'counters', 'countDecision', 'countReason', 'countKey', 'trackKeys', 'reserveCounters'];
 
 /** Each way: where it begins, and the functions that a reader need not enter, since another way has them. */
 export const ways = {
   'an API key that was never seen': {
     from: ['njs/decision/ask.ts ask', 'verifier/keys/check_key.ts makeCheckKey'],
-    without: [...counting, 'decideToken', 'refreshJwks', 'trustedKeys', 'lacksJwks', 'verifySignature', 'storeKeySet'],
+    without: [
+      ...counting,
+      ...certificates,
+      'decideToken',
+      'refreshJwks',
+      'trustedKeys',
+      'lacksJwks',
+      'verifySignature',
+      'storeKeySet',
+      'sendClaims',
+      'resourceForm',
+      'parseResource',
+    ],
     snippets: ['guard.conf', 'ask.conf', 'to_decision.conf', 'decision_server.conf', 'sidecar.conf'],
   },
   'a token that was never seen': {
     from: ['njs/decision/ask.ts ask'],
     without: [
       ...counting,
+      ...certificates,
       'checkHashedKey',
       'findKey',
       'mayBeHashed',
       'parseJwks',
       'askSignature',
-      'fetchSet',
+      'refreshForUnknownKid',
       'storeKeySet',
+      'sendClaims',
+      'resourceForm',
+      'parseResource',
     ],
     snippets: ['guard.conf', 'ask.conf', 'to_decision.conf', 'decision_server.conf'],
   },
+  'a client certificate that was never seen': {
+    from: ['auth/client_certificate.ts readCertificate', 'auth/certificate_verdict.ts decideCertificate'],
+    without: [...counting],
+    snippets: ['ask.conf', 'certificate.conf'],
+  },
+  'keys of a provider that are fetched': {
+    from: [
+      'njs/keys/remote_jwks.ts refreshForUnknownKid',
+      'njs/keys/remote_jwks.ts fetchWantedJwks',
+      'verifier/fetch_route.ts fetchForProvider',
+    ],
+    without: [...counting],
+    snippets: ['decision_server.conf', 'sidecar.conf'],
+  },
+  "a change of the providers' file": {
+    from: ['njs/keys/providers.ts refreshProviders'],
+    without: [...counting],
+    snippets: ['http.conf', 'decision_server.conf'],
+  },
   'POST /token': {
     from: ['njs/routes/token.ts token', 'verifier/server.ts buildServer', 'verifier/keys/check_key.ts makeCheckKey'],
-    without: [...counting, 'answerMetrics', 'checkSignature', 'storeKeySet', 'parseKeyFile', 'carriedForAudit'],
+    without: [
+      ...counting,
+      'answerMetrics',
+      'checkSignature',
+      'storeKeySet',
+      'parseKeyFile',
+      'carriedForAudit',
+      'fetchForProvider',
+      'resourceForm',
+      'parseResource',
+      'formatCors',
+      'formatPreflight',
+      'foreignOrigin',
+    ],
     snippets: ['routes.conf', 'decision_server.conf', 'sidecar.conf'],
   },
   'an edit of the key file': {
@@ -45,6 +95,10 @@ export const ways = {
       'lookAtSnapshot',
       'findSnapshot',
       'leaveOutRevoked',
+      'refreshProviders',
+      'jwksSources',
+      'placeOfUrl',
+      'forgetFetches',
       'forgetFetchTimes',
       'readTrustedKeys',
       'chooseMintIssuer',
@@ -59,7 +113,18 @@ export const ways = {
   },
   'npm start': {
     from: ['launcher/start.ts start'],
-    without: ['snippetFiles', 'parseKeyFile', 'parseEnvironmentKeys', 'makeKey', 'findUnusableSources', 'readFileText'],
+    without: [
+      'snippetFiles',
+      'parseKeyFile',
+      'parseEnvironmentKeys',
+      'makeKey',
+      'findUnusableSources',
+      'readFileText',
+      'readProvidersFile',
+      'readProviderLines',
+      'parseResource',
+      'renderClientCertificates',
+    ],
     snippets: [],
   },
   'a scrape of /metrics': {

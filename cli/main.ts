@@ -7,6 +7,7 @@ import { addInstallCommand } from './install/install_command.js';
 import { addJwksCommands } from './signing/jwks_commands.js';
 import { addKeyCommands } from './keys/key_commands.js';
 import { exitCodes } from './output.js';
+import { addProviderCommands } from './providers/provider_commands.js';
 import { addStatusCommand } from './status/status_command.js';
 import { addTokenCommands } from './tokens/token_commands.js';
 import { explainError } from '../node/fault.js';
@@ -31,6 +32,7 @@ addInstallCommand(program);
 addKeyCommands(program);
 addJwksCommands(program);
 addTokenCommands(program);
+addProviderCommands(program);
 addStatusCommand(program);
 for (const command of program.commands) command.exitOverride().commands.forEach((one) => one.exitOverride());
 

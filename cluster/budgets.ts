@@ -33,7 +33,7 @@ export interface Wanted {
 }
 
 export interface BudgetsOptions {
-  connection: Pick<Connection, 'runScript' | 'name' | 'isAway'>;
+  connection: Pick<Connection, 'runScript' | 'name' | 'state'>;
   /** An HMAC under a key of the cluster: whoever reads the store learns no subject and no address. */
   digest: (content: string) => string;
 }
@@ -63,7 +63,7 @@ export function openBudgets({ connection, digest }: BudgetsOptions): Budgets {
     const answer = await within(connection.runScript(budgetScript, [key], values), patienceMs).catch(noAnswer);
     const grant = readGrant(answer, want);
     if (grant === undefined) {
-      const isLate = answer === undefined && !connection.isAway();
+      const isLate = answer === undefined && connection.state().store !== 'away';
       return questions.forEach((question) => question.answer(isLate ? 'late' : undefined));
     }
     const granted = shareOut(

@@ -9,8 +9,12 @@ import { askSentinels, loadPackage, openClient, type OpenedClient, type StoreCli
 export type { StoreClient };
 
 export interface StoreState {
-  isUp: boolean;
-  /** Why the store is away; empty while it is up. */
+  /**
+   * `away` is sure: a connection that ended or could not be made says so. `silent` is not: a command had no answer in
+   * time, and the next attempt to connect has not ended yet.
+   */
+  store: 'up' | 'silent' | 'away';
+  /** Why the store is not up; empty while it is. */
   reason: string;
 }
 
@@ -26,11 +30,6 @@ export interface Connection {
   /** The name of a value in the store: REDIS_PREFIX and the value's own name. */
   name: (value: string) => string;
   state: () => StoreState;
-  /**
-   * Whether the store is away for sure: a connection that ended or could not be made says so. A command without an
-   * answer in time does not, until the next attempt to connect has failed too.
-   */
-  isAway: () => boolean;
   /** Waits until the first attempt to connect has ended. */
   tried: () => Promise<StoreState>;
   close: () => void;
@@ -61,15 +60,13 @@ export function openConnection(settings: ClusterSettings, options: ConnectionOpt
     runScript: (script, keys, values) => kept.runScript(script, [String(keys.length), ...keys, ...values]),
     name: (value) => kept.name(value),
     state: () => kept.state,
-    isAway: () => kept.isAway,
     tried,
     close: () => kept.close(),
   };
 }
 
 class KeptConnection {
-  state: StoreState = { isUp: false, reason: 'not connected yet' };
-  isAway = false;
+  state: StoreState = { store: 'silent', reason: 'not connected yet' };
   private opened: OpenedClient | undefined;
   private timer: NodeJS.Timeout | undefined;
   private checking: NodeJS.Timeout | undefined;
@@ -98,21 +95,20 @@ class KeptConnection {
       await loadPackage(); // is no part of the time that the store has
       const opened = await openWithin(this.settings, this.closed.signal, this.connectTimeoutMs);
       this.opened = opened;
-      opened.client.on('error', (error) => this.lose(opened, describeStoreFault(error)));
+      opened.client.on('error', (error) => this.lose(opened, { store: 'away', reason: describeStoreFault(error) }));
       const { channel } = this.options;
       if (channel !== undefined)
         await within(opened.client.subscribe(this.name(channel.name), channel.hear), this.timeoutMs);
       if (this.opened !== opened) return;
-      this.isAway = false;
-      this.setState({ isUp: true, reason: '' });
+      this.setState({ store: 'up', reason: '' });
     } catch (error) {
-      this.end(describeStoreFault(error));
+      this.end({ store: 'away', reason: describeStoreFault(error) });
     }
   }
 
   async run<T>(command: (client: StoreClient) => Promise<T>, timeoutMs = 0): Promise<T> {
     const { opened, state } = this;
-    if (opened === undefined || !state.isUp) throw new StoreAway(state.reason);
+    if (opened === undefined || state.store !== 'up') throw new StoreAway(state.reason);
     try {
       return await within(command(opened.client), Math.max(timeoutMs, this.timeoutMs));
     } catch (error) {
@@ -120,8 +116,8 @@ class KeptConnection {
       const code = replyCode(error);
       if (code === 'NOSCRIPT') throw error;
       const away = code === undefined ? new StoreAway(describeStoreFault(error)) : new StoreRefused(code);
-      const isLate = error instanceof StoreAway;
-      if (code === undefined || lostCodes.includes(code)) this.lose(opened, away.message, !isLate);
+      const store = error instanceof StoreAway ? 'silent' : 'away';
+      if (code === undefined || lostCodes.includes(code)) this.lose(opened, { store, reason: away.message });
       throw away;
     }
   }
@@ -142,28 +138,27 @@ class KeptConnection {
     clearInterval(this.checking);
     this.opened?.client.destroy();
     this.opened = undefined;
-    this.state = { isUp: false, reason: 'closed' };
+    this.state = { store: 'silent', reason: 'closed' };
   }
 
-  private lose(lost: OpenedClient, reason: string, isAway = true): void {
-    if (this.opened === lost) this.end(reason, isAway);
+  private lose(lost: OpenedClient, next: StoreState): void {
+    if (this.opened === lost) this.end(next);
   }
 
   // Nodes come back at moments of their own, so that a store that returns does not meet all of them at once. A store
   // that was late once is met again soon.
-  private end(reason: string, isAway = true): void {
+  private end(next: StoreState): void {
     this.opened?.client.destroy();
     this.opened = undefined;
     if (this.closed.signal.aborted) return;
-    this.isAway = isAway;
-    this.setState({ isUp: false, reason });
+    this.setState(next);
     clearTimeout(this.timer);
-    const waitMs = isAway ? 100 + Math.random() * 400 : Math.random() * 100;
+    const waitMs = next.store === 'away' ? 100 + Math.random() * 400 : Math.random() * 100;
     this.timer = setTimeout(() => void this.connect(), waitMs);
   }
 
   private setState(next: StoreState): void {
-    const isNew = next.isUp !== this.state.isUp || next.reason !== this.state.reason;
+    const isNew = next.store !== this.state.store || next.reason !== this.state.reason;
     this.state = next;
     this.logState(next);
     if (isNew) this.options.onState?.(next);
@@ -173,7 +168,8 @@ class KeptConnection {
     const { opened } = this;
     if (opened === undefined) return;
     const { host, port } = await askSentinels(this.settings, AbortSignal.timeout(connectTimeoutMs));
-    if (opened.place !== `${host}:${port}`) this.lose(opened, 'the sentinels name another store now', false);
+    if (opened.place !== `${host}:${port}`)
+      this.lose(opened, { store: 'silent', reason: 'the sentinels name another store now' });
   }
 }
 
@@ -209,7 +205,8 @@ const logEveryMs = 60000;
 function makeStateLog(store: string, log: (text: string) => void = () => undefined): (state: StoreState) => void {
   const logged = new Map<string, number>();
   let isToldAway = false;
-  return ({ isUp, reason }) => {
+  return ({ store: is, reason }) => {
+    const isUp = is === 'up';
     const text = isUp ? `the store ${store} is back` : `the store ${store} is away: ${reason}`;
     if (isUp && !isToldAway) return;
     if (isUp) isToldAway = false;

@@ -56,7 +56,7 @@ export function startNode({ settings, stateDir, ttlSeconds, log, ...given }: Nod
   const connection = openConnection(settings, {
     log: (text) => log.warn(text),
     channel: { name: changesChannel, hear },
-    onState: ({ isUp }) => isUp && [beating, syncing, signing].forEach((one) => one.kick()),
+    onState: ({ store }) => store === 'up' && [beating, syncing, signing].forEach((one) => one.kick()),
   });
   const limited = limitLog(log);
   const common = { connection, keys, stateDir, nodeName: settings.nodeName };
@@ -87,7 +87,7 @@ export function startNode({ settings, stateDir, ttlSeconds, log, ...given }: Nod
 
 function readFacts(connection: Connection, membership: Membership, sync: Sync): ClusterFacts {
   return {
-    storeUp: connection.state().isUp && sync.isOurs(),
+    storeUp: connection.state().store === 'up' && sync.isOurs(),
     stalenessSeconds: sync.stalenessSeconds(),
     nodes: membership.count(),
     joined: sync.stamp() !== '',

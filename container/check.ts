@@ -8,6 +8,7 @@ import { checkNames } from '../settings/unknown_names.js';
 import { writeAtomically } from '../node/state_files.js';
 import { configurationDir, containerEngine, containerVersions, fileMode } from './facts.js';
 import { findShortName, readPod } from './pod.js';
+import { findProviderFaults } from './providers.js';
 import { findUnreadable, readers } from './readable.js';
 import { runOnce } from './run_once.js';
 import { Fault } from '../node/fault.js';
@@ -17,7 +18,7 @@ function check(env: NodeJS.ProcessEnv): void {
   for (const name of ['API_KEY_FILE', 'CLUSTER_SECRET_FILE', 'REDIS_PASSWORD_FILE']) checkSecret(name, env[name]);
   const settings = readSettings(env);
   checkContainerSettings(settings, env);
-  checkFiles(settings);
+  checkFiles(settings, env);
   // The issuer follows from files that the verifier does not see.
   const path = join(configurationDir, 'verifier.env');
   writeAtomically(path, `MINT_ISSUER=${settings.mintIssuer}\n`, fileMode);
@@ -35,6 +36,12 @@ function checkContainerSettings(settings: Settings, env: NodeJS.ProcessEnv): voi
   if (env['HOST_API_KEYS_FILE'] && !settings.isApiKeysFileNamed) {
     throw new Fault('API_KEYS_FILE: expected API_KEYS_FILE_HOST in its place, a file of the host');
   }
+  if (env['HOST_JWT_PROVIDERS']) {
+    throw new Fault('JWT_PROVIDERS: expected JWT_PROVIDERS_DIR_HOST in its place, a folder of the host');
+  }
+  if (!['', 'on', undefined].includes(env['VERIFIER_NETWORK'])) {
+    throw new Fault('VERIFIER_NETWORK: expected on, or no value');
+  }
   const engine = containerEngine(settings);
   const needs =
     settings.authEntry === 'access' ? checkJsAccess({ njsVersion: containerVersions.njs, engine }) : undefined;
@@ -47,19 +54,23 @@ function checkContainerSettings(settings: Settings, env: NodeJS.ProcessEnv): voi
   }
 }
 
-function checkFiles({ hostCertsDir, jwksPath, jwksCa, upstreamCa }: Settings): void {
+function checkFiles(settings: Settings, env: NodeJS.ProcessEnv): void {
+  const { hostCertsDir, jwksPath, jwksCa, upstreamCa, clientCa } = settings;
   const pair = hostCertsDir === undefined ? [] : ['copilot.crt', 'copilot.key'];
   const named = [
     ...pair.map((name) => ({ name: 'HOST_CERTS_DIR', path: join(hostCertsDir ?? '', name) })),
     { name: 'JWKS_PATH', path: jwksPath },
     { name: 'JWKS_CA', path: jwksCa },
     { name: 'UPSTREAM_CA', path: upstreamCa },
+    { name: 'CLIENT_CA', path: clientCa },
   ];
   const nginx = readers().slice(0, 1);
-  for (const { name, path } of named) {
+  const faults = named.flatMap(({ name, path }) => {
     const fault = path === undefined ? undefined : findUnreadable(path, nginx);
-    if (fault !== undefined) throw new Fault(`${name}: ${fault}`);
-  }
+    return fault === undefined ? [] : [`${name}: ${fault}`];
+  });
+  faults.push(...findProviderFaults(settings, env));
+  if (faults.length > 0) throw new Fault(faults.join('\n'));
 }
 
 await runOnce(() => check(process.env));

@@ -31,7 +31,8 @@ export function prepareDemoKey(
     throw new Fault(`GITHUB_TOKEN is set but no API key is: make one with \`${newKeyCommand}\`, then start again`);
   }
   if (settings.isApiKeysFileNamed) return undefined;
-  const isWanted = !hasKeys && settings.jwksPath === undefined && settings.jwksUrl === undefined;
+  const { jwksPath, jwksUrl, jwtProviders } = settings;
+  const isWanted = !hasKeys && [jwksPath, jwksUrl, jwtProviders].every((source) => source === undefined);
   if (!isWanted) {
     if (others !== before || before === '') writeAtomically(file, others || '# API keys, one a line\n', keyFileMode);
     return undefined;

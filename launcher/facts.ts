@@ -6,6 +6,7 @@ import { fitConnections, type GatewayFacts } from '../nginx/gateway/render.js';
 import { join } from 'node:path';
 import { formatSidecarAddress } from '../node/ask_sidecar.js';
 import { loadSecret, verifierSecretPath } from '../node/state_files.js';
+import { readProviderLines } from '../settings/providers_file.js';
 import type { Settings } from '../settings/read.js';
 import type { CertificateFiles } from './certificate.js';
 
@@ -83,6 +84,8 @@ type SharedFacts = Pick<
   | 'stateDir'
   | 'sidecarAddress'
   | 'sidecarSecret'
+  | 'claims'
+  | 'providerHeaders'
 >;
 
 /** Derives from the settings what `npm start` and the container share; for TCP this makes the sidecar's secret once. */
@@ -99,6 +102,7 @@ export function sharedFacts(settings: Settings, certificate: CertificateFiles, u
     upstreamUrl,
     stateDir,
     sidecarAddress: formatSidecarAddress(sidecar),
+    ...readProviderLines(settings),
     sidecarSecret: 'path' in sidecar ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),
   };
 }

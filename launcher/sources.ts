@@ -8,13 +8,14 @@ import { maxKeyFileBytes } from '../auth/key_file.js';
 import { deniedPath } from '../cli/denied_file.js';
 import { nodePlatform } from '../node/crypto.js';
 import { describeFault, readRegularFile } from '../node/regular_file.js';
-import type { Settings } from '../settings/read.js';
+import { readProvidersFile } from '../settings/providers_file.js';
+import { SettingsError, type Settings } from '../settings/read.js';
 
 type Judge = (text: string) => string | undefined;
 
 /** @returns a line for each file that can't be used now: its setting, its path and why */
 export function findUnusableSources(settings: Settings): string[] {
-  const { apiKeysFile, isApiKeysFileNamed, jwksPath } = settings;
+  const { apiKeysFile, isApiKeysFileNamed, jwksPath, ignoredJwksPath } = settings;
   const keys = isApiKeysFileNamed ? judge(apiKeysFile, () => undefined) : undefined;
   const jwks = jwksPath === undefined ? undefined : judge(jwksPath, judgeJwks);
   const denied = judge(deniedPath(settings), judgeDenyList);
@@ -22,9 +23,30 @@ export function findUnusableSources(settings: Settings): string[] {
   if (keys !== undefined) lines.push(`API_KEYS_FILE ${apiKeysFile}: ${keys}: API keys get 503 until it can be used`);
   if (jwks !== undefined)
     lines.push(`JWKS_PATH ${jwksPath}: ${jwks}: tokens that need it get 503 until it can be used`);
+  if (ignoredJwksPath !== undefined)
+    lines.push(`JWKS_PATH ${ignoredJwksPath}: ignored, as JWT_PROVIDERS is set and JWT_ISSUER names no issuer`);
+  lines.push(...findProviderFaults(settings));
   if (denied !== undefined && denied !== 'ENOENT')
     lines.push(`${deniedPath(settings)}: ${denied}: tokens get 503 until it can be used`);
   return lines;
+}
+
+function findProviderFaults(settings: Settings): string[] {
+  const read = readProvidersFile(settings);
+  if ('providers' in read) return [];
+  const { jwtProviders } = settings;
+  const end = `JWT_PROVIDERS ${jwtProviders}: tokens of unknown issuers get 503 until it can be used`;
+  return [...read.faults.map((fault) => `JWT_PROVIDERS ${jwtProviders}: ${fault}`), end];
+}
+
+/**
+ * Two sets of keys for one issuer are no fault of a file that a later edit mends, but of settings.
+ * @throws SettingsError where a provider has the issuer of MINT_ISSUER or JWT_ISSUER
+ */
+export function checkProviderIssuers(settings: Settings): void {
+  const read = readProvidersFile(settings);
+  if ('providers' in read || !read.isTaken) return;
+  throw new SettingsError(read.faults.map((fault) => `JWT_PROVIDERS: ${fault}`));
 }
 
 function judge(path: string, judgeText: Judge): string | undefined {

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { findUnusableSources } from './sources.js';
+import { checkProviderIssuers, findUnusableSources } from './sources.js';
 import { loadEnvFile } from '../settings/env_file.js';
 import { readSettings, type Settings } from '../settings/read.js';
 import { checkNames } from '../settings/unknown_names.js';
@@ -17,6 +17,7 @@ import { explainError } from '../node/fault.js';
 const children = new Children();
 
 async function start(given: Settings): Promise<void> {
+  checkProviderIssuers(given);
   prepareStateDir(given);
   await holdStateDir(given);
   checkSidecarSocket(given);

@@ -5,7 +5,16 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatRefusal } from '../auth/answer.js';
 import { auditedOfRequest, plainIdPattern, plainPathPattern, traceparentPatterns } from '../auth/audit.js';
-import { carriedForAudit, carriedValues, identityHeaders } from '../auth/identity_headers.js';
+import { claimHeader } from '../auth/carried_claims.js';
+import { exposedHeaders } from '../auth/cors.js';
+import { subprotocolHeader, usualHeaders } from '../auth/credential_headers.js';
+import {
+  carriedForAudit,
+  carriedValues,
+  identityHeaders,
+  type CarriedValue,
+  type IdentityHeader,
+} from '../auth/identity_headers.js';
 import { isReason } from '../auth/refusals.js';
 import { askedSettings } from '../auth/location_settings.js';
 import { requestIdPattern } from '../auth/request_id.js';
@@ -20,10 +29,21 @@ export interface SnippetFacts {
   engine: Engine;
   /** The nginx that the files are for, such as 1.30.6: newer ones get directives that older ones lack. */
   nginxVersion: string;
+  /** Whether nginx has ngx_http_ssl_module, and with it variables of a client's certificate; by default it has. */
+  hasTls?: boolean;
   /** Where the decision server listens: `address:port`, or `unix:/path`. */
   decisionAddress: string;
   /** What shows the decision server that nginx asks: letters and digits. */
   decisionSecret: string;
+  /** The variables of the claims that the upstream gets, without the dollar sign; none where the member is missing. */
+  claims?: string[] | undefined;
+  /**
+   * Further headers in which a credential may stand, in lower case: nginx sends them with a question, and keeps them
+   * from the upstream. Which of them a location reads is a setting ($keygate_credential_headers). None by default.
+   */
+  credentialHeaders?: string[];
+  /** The headers of identity providers, in lower case: every location reads them. None by default. */
+  providerHeaders?: string[];
 }
 
 /** The bundles that the snippets import, by the names of their files without `.js`; dist/ has them for each engine. */
@@ -34,12 +54,14 @@ export type SnippetFiles = { [name: string]: string };
 
 /** Fills the snippets in. */
 export function snippetFiles(facts: SnippetFacts): SnippetFiles {
-  const { decisionAddress, decisionSecret, engine } = facts;
+  const { decisionAddress, decisionSecret, engine, credentialHeaders = [] } = facts;
   const files: SnippetFiles = {};
   const folder = join(facts.sourceDir, 'snippets');
   for (const name of readdirSync(folder))
-    files[name] = fillTables(fillBodies(readFileSync(join(folder, name), 'utf8')));
+    files[name] = fillTables(fillBodies(readFileSync(join(folder, name), 'utf8')), facts);
   const change = changerOf(files);
+  const bytesOfClaims = Math.min(8, facts.claims?.length ?? 0) * maxClaimBytes;
+  change('ask.conf', /(proxy_buffer_size) 2400/, `$1 ${2400 + bytesOfClaims}`);
   change('decision_address.conf', /^ +server .*\n/m, eachAddress(decisionAddress));
   change('decision_listen.conf', /^listen .*\n/m, eachAddress(decisionAddress));
   // Without keepalive_min_timeout a reload closes kept connections. nginx sends a question that failed on a closed
@@ -58,12 +80,18 @@ export function snippetFiles(facts: SnippetFacts): SnippetFiles {
   for (const name of ['decision_server.conf', 'metrics.conf', 'count_requests.conf']) {
     change(name, /js_engine qjs;/, `js_engine ${engine};`);
   }
+  if (facts.hasTls === false) files['certificate.conf'] = 'map "" $keygate_certificate { default ""; }\n';
+  if (credentialHeaders.includes(subprotocolHeader)) {
+    files['subprotocols.conf'] = 'auth_request_set $keygate_subprotocols $upstream_http_x_keygate_subprotocols;\n';
+  }
   for (const [version, directives] of Object.entries(directivesSince)) {
     const isSupported = isAtLeast(facts.nginxVersion, version);
     if (isSupported) files[`since_${version.replaceAll('.', '_')}.conf`] = directives;
   }
   return files;
 }
+
+const maxClaimBytes = 600; // the name and the value of a header
 
 const plainHost = '[A-Za-z0-9._:\\[\\]-]*';
 /** A plain path of a `$keygate_target` without identity headers (auth/target.ts); JavaScript encodes other paths. */
@@ -98,24 +126,70 @@ export function fillBodies(text: string): string {
   });
 }
 
-const joinedSettings = askedSettings.map((name) => `$keygate_${name}`).join('\\t');
-const joinedIdentities = identityHeaders.map(({ header }) => `$http_${variablePart(header)}`).join('');
+// auth/location_settings.ts has the order, with the credential headers first: those of providers stand behind them.
+function joinSettings(providerHeaders: string[]): string {
+  const texts = askedSettings.map((name) => `$keygate_${name}`);
+  texts[0] = [texts[0], ...providerHeaders].join(',');
+  return texts.join('\\t');
+}
+
+type TableFacts = Pick<SnippetFacts, 'claims' | 'credentialHeaders' | 'providerHeaders'>;
 
 /**
- * Fills in what tables of auth/ hold: the settings that go with a question (location_settings.ts), and for each line
- * that stands for identity headers a line for each row of identity_headers.ts.
+ * Fills in what tables of auth/ hold: the settings that go with a question (location_settings.ts), for each line that
+ * stands for identity headers a line for each row of identity_headers.ts and for each claim, and likewise for the
+ * credential headers.
+ * @throws Error where two claims would have one header
  */
-export function fillTables(text: string): string {
+export function fillTables(
+  text: string,
+  { claims = [], credentialHeaders = [], providerHeaders = [] }: TableFacts = {},
+): string {
+  const rows = claims.map(claimHeader);
+  const headers = rows.map(({ header }) => header);
+  const doubled = headers.find((header, i) => headers.indexOf(header) !== i);
+  if (doubled !== undefined) throw new Error(`JWT_PROVIDERS: two claims have the header ${doubled}: rename one`);
+  const identities = [...identityHeaders, ...rows];
+  const sent = [...new Set([...credentialHeaders, ...providerHeaders])];
+  const joined = identities.map(({ header }) => `$http_${variablePart(header)}`).join('');
   const lines = text
-    .replace('ASKED_SETTINGS', joinedSettings)
-    .replace('$http_IDENTITY_NAME', joinedIdentities)
+    .replace('ASKED_SETTINGS', joinSettings(providerHeaders))
+    .replace('CLAIM_VARIABLES', claims.join(' '))
+    .replace('$http_IDENTITY_NAME', joined)
+    .replace('SENT_HEADERS', sent.join(','))
+    .replace('PROVIDER_HEADERS', providerHeaders.join(','))
+    .replace('CORS_EXPOSED', exposedHeaders)
     .split('\n');
-  return lines.flatMap(eachIdentity).join('\n');
+  return lines
+    .flatMap((line) => eachCredential(line, sent))
+    .flatMap((line) => eachIdentity(line, identities, [...carriedValues, ...rows]))
+    .join('\n');
 }
+
+function eachCredential(line: string, further: string[]): string[] {
+  if (!line.includes('CREDENTIAL_')) return [line];
+  const headers = [...usualHeaders, ...further.map(inUsualCase)];
+  if (line.includes('CREDENTIAL_SPELLING')) {
+    return headers.flatMap(underscoreSpellings).map((one) => line.replace('CREDENTIAL_SPELLING', one));
+  }
+  // asking.conf has a map of its own for the subprotocols, from which only the key is taken out
+  const own = line.startsWith('map ') ? headers.filter((one) => one.toLowerCase() !== subprotocolHeader) : headers;
+  return own.map((header) =>
+    line
+      .replace('CREDENTIAL_HEADER', header)
+      .replace('CREDENTIAL_PARAM', variablePart(header).toUpperCase())
+      .replaceAll('CREDENTIAL_VARIABLE', variablePart(header)),
+  );
+}
+
+const inUsualCase = (name: string) => name.replace(/(?:^|-)[a-z]/g, (one) => one.toUpperCase());
 
 const auditedValues = [...auditedOfRequest, ...carriedForAudit];
 
-function eachIdentity(line: string): string[] {
+type Told = Pick<IdentityHeader, 'header' | 'variable'>;
+type Carried = Pick<CarriedValue, 'answerHeader' | 'variable'>;
+
+function eachIdentity(line: string, identities: Told[], carried: Carried[]): string[] {
   if (line.includes('AUDITED_')) {
     const values = line.includes('AUDITED_OF_REQUEST_') ? auditedOfRequest : auditedValues;
     return values.map(({ answerHeader, variable }) =>
@@ -127,11 +201,11 @@ function eachIdentity(line: string): string[] {
     );
   }
   if (line.includes('IDENTITY_SPELLING')) {
-    const spellings = identityHeaders.flatMap(({ header }) => underscoreSpellings(header));
+    const spellings = identities.flatMap(({ header }) => underscoreSpellings(header));
     return spellings.map((spelling) => line.replace('IDENTITY_SPELLING', spelling));
   }
   if (line.includes('IDENTITY_')) {
-    return identityHeaders.map(({ header, variable }) =>
+    return identities.map(({ header, variable }) =>
       line
         .replace('IDENTITY_HEADER', header)
         .replace('IDENTITY_PARAM', variablePart(header).toUpperCase())
@@ -139,7 +213,7 @@ function eachIdentity(line: string): string[] {
     );
   }
   if (!line.includes('CARRIED_')) return [line];
-  return carriedValues.map(({ answerHeader, variable }) =>
+  return carried.map(({ answerHeader, variable }) =>
     line.replace('CARRIED_ANSWER', variablePart(answerHeader)).replace('CARRIED_VARIABLE', variable),
   );
 }

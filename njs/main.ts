@@ -6,6 +6,7 @@ import { refresh } from './keys/refresh.js';
 import { fetchWantedJwks, refreshJwks } from './keys/remote_jwks.js';
 import { ready } from './routes/health.js';
 import { jwks } from './routes/jwks.js';
+import { resource } from './routes/resource.js';
 import { token } from './routes/token.js';
 import { report } from './keys/report.js';
 
@@ -15,6 +16,7 @@ export default {
   token,
   jwks,
   ready,
+  resource,
   refresh,
   refreshJwks,
   fetchWantedJwks,

@@ -6,8 +6,11 @@ import type { Platform, SignatureCheck, SignatureResult } from '../auth/platform
 import { askSignature } from './sidecar.js';
 
 /** @returns SHA-256 as base64url */
-export function sha256(text: string | Buffer): string {
-  return nodeCrypto.createHash('sha256').update(text).digest('base64url');
+export function sha256(content: string | Uint8Array): string {
+  return nodeCrypto
+    .createHash('sha256')
+    .update(content as Buffer)
+    .digest('base64url');
 }
 
 /** @returns HMAC-SHA-256 as base64url */
@@ -61,8 +64,8 @@ export class NginxPlatform implements Platform {
     return decodeUtf8(bytes);
   }
 
-  sha256(text: string): string {
-    return sha256(text);
+  sha256(content: string | Uint8Array): string {
+    return sha256(content);
   }
 
   hmacSha256(secret: string, text: string): string {

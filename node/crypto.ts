@@ -20,7 +20,7 @@ export const nodePlatform: Platform = {
       return undefined;
     }
   },
-  sha256: (text) => createHash('sha256').update(text).digest('base64url'),
+  sha256: (content) => createHash('sha256').update(content).digest('base64url'),
   hmacSha256: (secret, text) => createHmac('sha256', secret).update(text).digest('base64url'),
   verifySignature,
 };

@@ -3,7 +3,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { chooseMintIssuer } from '../auth/location_settings.js';
+import { parseHeaderNames } from '../auth/credential_headers.js';
+import { chooseMintIssuer, parseList } from '../auth/location_settings.js';
 import { parseEnvironmentKeys } from '../auth/key_file.js';
 import { Fault } from '../node/fault.js';
 import type { SidecarPlace } from '../node/ask_sidecar.js';
@@ -32,6 +33,8 @@ export interface Settings {
   isApiKeysFileNamed: boolean;
   keysMaxStaleSeconds: number;
   jwksPath: string | undefined;
+  /** A JWKS_PATH that does not count, since JWT_PROVIDERS is set and no JWT_ISSUER names the issuers of its keys. */
+  ignoredJwksPath: string | undefined;
   jwksUrl: string | undefined;
   jwksTtlSeconds: number;
   jwksCa: string | undefined;
@@ -39,7 +42,14 @@ export interface Settings {
   jwtAudience: string | undefined;
   jwtIssuer: string | undefined;
   jwtLeewaySeconds: number;
+  /** The file that describes identity providers. */
+  jwtProviders: string | undefined;
   requireScope: string | undefined;
+  /** In lower case. */
+  credentialHeaders: string[];
+  oauthResource: string | undefined;
+  clientCertificates: boolean;
+  clientCa: string | undefined;
   forwardCredential: boolean;
   jwtTtlSeconds: number;
   jwtAlg: 'RS256' | 'ES256' | 'EdDSA';
@@ -53,6 +63,7 @@ export interface Settings {
   rateLimitAuthBurst: number;
   trustedProxies: string[];
   corsPreflight: 'deny' | 'pass';
+  corsOrigins: string[];
   stateDir: string;
   nginxRuntime: 'auto' | 'system' | DebianRelease;
   jsEngine: 'auto' | Engine;
@@ -118,7 +129,9 @@ type Filled = Required<Values>;
 function toSettings(given: Values, named: Pick<Settings, 'isMetricsPortNamed'>): Settings {
   const values = given as Filled; // settings with a default are there; `given` has the others
   const stateDir = resolve(values.STATE_DIR);
-  const jwksPath = toPath(given.JWKS_PATH) ?? findJwks(given);
+  const foundJwksPath = toPath(given.JWKS_PATH) ?? findJwks(given);
+  const isIgnored = given.JWT_PROVIDERS !== undefined && parseList(given.JWT_ISSUER ?? '') === 'any';
+  const jwksPath = isIgnored ? undefined : foundJwksPath;
   const apiKeysFile = toPath(given.API_KEYS_FILE) ?? join(stateDir, 'keys', 'api_keys.txt');
   const mintIssuer = chooseMintIssuer({
     mintIssuer: given.MINT_ISSUER,
@@ -137,6 +150,7 @@ function toSettings(given: Values, named: Pick<Settings, 'isMetricsPortNamed'>):
     isApiKeysFileNamed: given.API_KEYS_FILE !== undefined,
     keysMaxStaleSeconds: Number(values.KEYS_MAX_STALE),
     jwksPath,
+    ignoredJwksPath: isIgnored ? foundJwksPath : undefined,
     ...jwtSettings(given, values),
     mintIssuer,
     bcryptThreads: Number(given.BCRYPT_THREADS ?? Math.max(1, Math.floor(availableParallelism() / 2))),
@@ -160,6 +174,7 @@ function startSettings(given: Values, values: Filled) {
     upstreamUrl: given.UPSTREAM_URL,
     upstreamCa: toPath(given.UPSTREAM_CA),
     hostCertsDir: toPath(given.HOST_CERTS_DIR),
+    corsOrigins: [...new Set(splitList(given.CORS_ORIGINS))], // nginx's map has no key twice
     corsPreflight: values.CORS_PREFLIGHT as Settings['corsPreflight'],
     nginxRuntime: values.NGINX_RUNTIME as Settings['nginxRuntime'],
     jsEngine: values.JS_ENGINE as Settings['jsEngine'],
@@ -178,7 +193,12 @@ function jwtSettings(given: Values, values: Filled) {
     jwtAudience: given.JWT_AUDIENCE,
     jwtIssuer: given.JWT_ISSUER,
     jwtLeewaySeconds: Number(values.JWT_LEEWAY),
+    jwtProviders: toPath(given.JWT_PROVIDERS),
     requireScope: given.REQUIRE_SCOPE,
+    credentialHeaders: parseHeaderNames(given.CREDENTIAL_HEADERS ?? '') ?? [],
+    oauthResource: given.OAUTH_RESOURCE,
+    clientCertificates: values.CLIENT_CERTIFICATES === 'on',
+    clientCa: toPath(given.CLIENT_CA),
     forwardCredential: values.FORWARD_CREDENTIAL === 'on',
     jwtTtlSeconds: Number(values.JWT_TTL),
     jwtAlg: values.JWT_ALG as Settings['jwtAlg'],

@@ -2,7 +2,9 @@
 // .env.example list the same names; a test compares them.
 
 import { isIP } from 'node:net';
+import { headerNamesForm, parseHeaderNames } from '../auth/credential_headers.js';
 import { maxBurst, parseRate, rateForm } from '../auth/rate_limit.js';
+import { parseResource, resourceForm } from '../auth/resource_metadata.js';
 import { debianSuites } from '../nginx/versions.js';
 import { parseRedisUrl } from './redis_url.js';
 
@@ -76,6 +78,13 @@ function isNetwork(value: string): boolean {
   return isIP(address) !== 0 && !address.includes('%') && isPrefix && more.length === 0;
 }
 
+// As a browser writes it: without a path and without the port that a scheme has anyway. No wildcard: none would match.
+function isOrigin(value: string): boolean {
+  if (unsafe.test(value) || value.includes('*') || value.length > 256 || !URL.canParse(value)) return false;
+  const { origin } = new URL(value);
+  return origin === 'null' ? /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+$/.test(value) : origin === value;
+}
+
 /** Parses `address:port`, with brackets around an IPv6 address; undefined for anything else. */
 export function parseListen(value: string): { host: string; port: number } | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value);
@@ -106,11 +115,29 @@ export const table = {
   JWT_AUDIENCE: { nginx: 'location', ...text, expected: 'names separated by commas, or the word any' },
   JWT_ISSUER: { nginx: 'location', ...text, expected: 'issuers separated by commas, or the word any' },
   JWT_LEEWAY: { nginx: 'location', standard: '30', ...whole(0, 9999) },
+  JWT_PROVIDERS: path,
   REQUIRE_SCOPE: {
     nginx: 'location',
     expected: 'scopes separated by spaces',
     isValid: matches(/^[\x21\x23\x25\x26\x28-\x3a\x3c-\x5b\x5d-\x7a|~ ]*$/),
   },
+  CREDENTIAL_HEADERS: {
+    nginx: 'location',
+    expected: headerNamesForm,
+    isValid: (value: string) => parseHeaderNames(value) !== undefined,
+  },
+  OAUTH_RESOURCE: {
+    nginx: 'location',
+    expected: resourceForm,
+    isValid: (value: string) => parseResource(value) !== undefined,
+  },
+  OAUTH_SERVERS: {
+    nginx: 'location',
+    expected: 'https URLs separated by commas',
+    isValid: (value: string) => value.split(',').every((one) => httpsUrl.isValid(one)),
+  },
+  CLIENT_CERTIFICATES: { nginx: 'location', standard: 'off', ...oneOf('on', 'off') },
+  CLIENT_CA: path,
   FORWARD_CREDENTIAL: { nginx: 'location', standard: 'off', ...oneOf('on', 'off') },
   JWT_TTL: { standard: '3600', ...whole(1, 31536000) },
   JWT_ALG: { standard: 'RS256', ...oneOf('RS256', 'ES256', 'EdDSA') },
@@ -133,6 +160,10 @@ export const table = {
     isValid: (value: string) => value.split(',').every((one) => isNetwork(one.trim())),
   },
   CORS_PREFLIGHT: { nginx: 'http', standard: 'deny', ...oneOf('deny', 'pass') },
+  CORS_ORIGINS: {
+    expected: 'origins of pages such as https://app.example, separated by commas',
+    isValid: (value: string) => value.split(',').every((one) => isOrigin(one.trim())),
+  },
   STATE_DIR: { standard: '.keygate', ...path },
   REDIS_URL: redisUrl,
   REDIS_USER: key,
@@ -188,6 +219,8 @@ export const containerSettings = [
   'API_KEYS_FILE_HOST',
   'API_KEYS_FILE_CONTAINER',
   'API_KEY_FILE',
+  'JWT_PROVIDERS_DIR_HOST',
+  'VERIFIER_NETWORK',
   'GITHUB_TOKEN_FILE',
   'HOST_GID',
   'ACCOUNT_TYPE',

@@ -39,6 +39,7 @@ async function start(settings: Settings): Promise<void> {
     mintAudience: firstAudience(settings.jwtAudience),
     maxTtlSeconds: settings.jwtTtlSeconds,
     secret: 'path' in settings.sidecar ? undefined : loadSecret(verifierSecretPath(stateDir), 0o600),
+    fetching: settings,
     lastUsed: openLastUsed(stateDir, (text) => server.log.warn(text)),
     measured: pool.measured,
     minted: 0,

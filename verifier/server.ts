@@ -13,6 +13,7 @@ import type { LastUsed } from './last_used.js';
 import { mintToken, parseTokenRequest } from './signing/minting.js';
 import { nodePlatform } from '../node/crypto.js';
 import { checkSignature } from './signature_route.js';
+import { fetchForProvider, fetchSchema, type FetchQuestion, type FetchSettings } from './fetch_route.js';
 import { lease, leaseSchema, type LeaseQuestion } from './lease_route.js';
 import type { SigningKey } from './signing/signing_keys.js';
 
@@ -26,6 +27,8 @@ export interface Sidecar {
   maxTtlSeconds: number;
   /** Over TCP: what callers must send as x-keygate-secret. */
   secret: string | undefined;
+  /** What fetching keys of providers depends on. */
+  fetching: FetchSettings;
   lastUsed: LastUsed;
   measured: () => BcryptMeasured;
   /** Tokens minted since the start. */
@@ -74,6 +77,9 @@ export function buildServer(sidecar: Sidecar, logger: boolean | object): Fastify
   server.post('/signature', (request) => checkSignature(request.body));
   server.post('/lease', { schema: { body: leaseSchema } }, (request) =>
     lease(sidecar.cluster, request.body as LeaseQuestion),
+  );
+  server.post('/fetch', { schema: { body: fetchSchema } }, (request) =>
+    fetchForProvider(sidecar.fetching, request.body as FetchQuestion),
   );
   server.post('/health', async () => {
     const keys = await sidecar.keys.current('');

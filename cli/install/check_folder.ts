@@ -10,6 +10,7 @@ import { bundles } from '../../nginx/snippet_files.js';
 import { oneQuestion } from '../../nginx/placement/answers.js';
 import type { InstalledNginx } from '../../nginx/runtime/installed_nginx.js';
 import { checkAccessGuard } from './install_choice.js';
+import { checkProviders } from './installed_providers.js';
 import { digest, planInstall, readFileOf, settingsFile, type Files, type Record } from './installed_folder.js';
 
 export interface Difference {
@@ -38,7 +39,7 @@ export function checkFolder(checked: Checked): Difference[] {
   else if (record.version !== packageVersion()) {
     differences.push({ file: folder, problem: `version ${record.version}; this is ${packageVersion()}` });
   }
-  differences.push(...compareFiles(checked));
+  differences.push(...compareFiles(checked), ...checkProviders(folder));
   if (configuration === undefined) return [...differences, { file: 'nginx.conf', problem: explainUnknown(nginx) }];
   const bypass = checkAccessGuard(nginx, readOperatorConfig(configuration));
   if (bypass !== undefined) differences.push({ file: 'guard_access.conf', problem: bypass });

@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
+import { headerNamesForm, parseHeaderNames } from '../../auth/credential_headers.js';
 import type { InstalledNginx } from '../../nginx/runtime/installed_nginx.js';
 import { compareSettings } from '../../nginx/placement/compare_settings.js';
 import { installedFiles, packageVersion } from '../../nginx/installed_files.js';
@@ -16,6 +17,7 @@ import { checkFolder, explainUnknown, type Difference } from './check_folder.js'
 import { chooseEngine, checkAccessGuard, type Choice } from './install_choice.js';
 import { checkOptions, chooseNginx, type NginxOptions } from './install_nginx.js';
 import { describeInstall, type Installed } from './install_report.js';
+import { readInstalledLines, readListedLines } from './installed_providers.js';
 import {
   planInstall,
   readFileOf,
@@ -32,6 +34,7 @@ interface Options extends NginxOptions {
   mount?: string;
   decision?: string;
   prefix?: string;
+  credentialHeaders?: string;
   dryRun?: boolean;
   check?: boolean;
   force?: boolean;
@@ -55,6 +58,10 @@ export function addInstallCommand(program: Command): void {
     )
     .option('--decision <address>', 'where the decision server listens: 127.0.0.1:9147, or unix:/path')
     .option('--prefix <path>', 'what goes before the paths of routes.conf, such as /auth; /keygate unless it is given')
+    .option(
+      '--credential-headers <names>',
+      'further headers in which a credential may stand, such as x-goog-api-key; separated by commas',
+    )
     .option('--render', 'write the files for an nginx that is elsewhere, such as in a container; none is run')
     .option('--nginx-version <version>', 'with --render: its version, such as 1.30.6')
     .option('--njs <version>', 'with --render: the version of its njs, such as 1.0.2')
@@ -77,7 +84,10 @@ async function install(given: string, options: Options, command: Command): Promi
     engine: choice.engine,
     prefix: options.prefix ?? record?.prefix ?? '/keygate',
     nginxVersion: nginx.nginxVersion,
+    hasTls: nginx.hasTls,
     decisionAddress: options.decision ?? record?.decision ?? '127.0.0.1:9147',
+    ...(options.check === true ? readInstalledLines(folder) : readListedLines(folder)),
+    credentialHeaders: readHeaders(options, command) ?? record?.credentialHeaders ?? [],
     decisionSecret: readSecretOf(folder) ?? randomBytes(16).toString('hex'),
   };
   const wanted = filesFor(installation, command);
@@ -90,8 +100,8 @@ async function install(given: string, options: Options, command: Command): Promi
   const plan = planInstall(folder, wanted, record);
   refuseForeignFolder(folder, plan, record !== undefined || options.force === true);
   const isDry = options.dryRun === true;
-  const { engine, prefix, decisionAddress: decision } = installation;
-  const installed = { version: packageVersion(), engine, prefix, decision };
+  const { engine, prefix, decisionAddress: decision, credentialHeaders } = installation;
+  const installed = { version: packageVersion(), engine, prefix, decision, credentialHeaders };
   const saved = isDry ? {} : writeFolder({ dir: folder, wanted, plan, record: installed });
   const audit = isDry ? undefined : auditInstall({ dir: folder, plan, before: record, installed });
   reportInstall(command, { folder, dir, nginx, configuration, choice, plan, saved, wanted, audit });
@@ -115,6 +125,12 @@ function reportCheck(
       ? 'docs/embedding.md says more of each; `include open.conf;` in a location says that it is open on purpose'
       : undefined,
   );
+}
+
+function readHeaders({ credentialHeaders }: Options, command: Command): string[] | undefined {
+  if (credentialHeaders === undefined) return undefined;
+  const expected = `error: --credential-headers: expected ${headerNamesForm}`;
+  return parseHeaderNames(credentialHeaders) ?? command.error(expected, { exitCode: exitCodes.usage });
 }
 
 // A second installation keeps the secret: a running nginx may use it.

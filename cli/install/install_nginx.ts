@@ -49,6 +49,7 @@ function describeRendered({ engine, module, nginxVersion = '', njs = '', dump }:
     modulePath: module ?? 'modules/ngx_http_js_module.so', // relative to nginx's prefix
     nginxVersion,
     njsVersion: njs,
+    hasTls: true,
     engines: engine === 'auto' ? enginesOf(njs) : [engine],
     configuration: dump === undefined ? undefined : readDump(dump),
     configurationFault: dump === undefined ? 'no --dump FILE was given, with what `nginx -T` prints' : '',

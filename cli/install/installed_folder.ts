@@ -25,6 +25,8 @@ export interface Record {
   prefix: string;
   /** Where the decision server listens. */
   decision: string;
+  /** The further headers in which a credential may stand. */
+  credentialHeaders: string[];
   /** SHA-256 of each file as it was installed, in hex. */
   files: { [name: string]: string };
 }
@@ -52,9 +54,16 @@ export function readInstallRecord(dir: string): Record | undefined {
   const text = readFileOf(dir, recordFile);
   if (text === undefined) return undefined;
   try {
-    const { version, engine, prefix, decision, files } = JSON.parse(text) as Partial<Record>;
+    const { version, engine, prefix, decision, credentialHeaders, files } = JSON.parse(text) as Partial<Record>;
     if (!version || !files || (engine !== 'qjs' && engine !== 'njs')) return undefined;
-    return { version, engine, prefix: prefix ?? '', decision: decision ?? '127.0.0.1:9147', files };
+    return {
+      version,
+      engine,
+      prefix: prefix ?? '',
+      decision: decision ?? '127.0.0.1:9147',
+      credentialHeaders: credentialHeaders ?? [],
+      files,
+    };
   } catch {
     return undefined;
   }

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { requestIdPattern } from '../../auth/request_id.js';
 import type { RateLimit, Settings } from '../../settings/read.js';
+import { renderClientCertificates, renderPages, renderResource } from './render_clients.js';
 import { formatListen, renderMetrics, type MetricsFacts } from './render_metrics.js';
 import { bundles, fillBodies, snippetFiles, type SnippetFacts } from '../snippet_files.js';
 
@@ -47,7 +48,9 @@ export interface RenderedGateway {
 /** Renders every file that nginx needs. */
 export function renderGateway(settings: Settings, facts: GatewayFacts): RenderedGateway {
   const files: { [path: string]: string } = {};
-  for (const [name, text] of Object.entries(snippetFiles(facts))) files[`keygate/${name}`] = text;
+  const { credentialHeaders } = settings;
+  for (const [name, text] of Object.entries(snippetFiles({ ...facts, credentialHeaders })))
+    files[`keygate/${name}`] = text;
   files['keygate/settings.conf'] = renderSettings(files['keygate/settings.conf'] as string, settings, facts);
   files['keygate/request_id.conf'] = requestIds;
   for (const name of bundles) {
@@ -64,7 +67,10 @@ export function renderGateway(settings: Settings, facts: GatewayFacts): Rendered
   delete files['keygate/since_1_29_3.conf']; // or refusals would have these headers, and X-Request-Id, twice
   files['gateway/upstream.conf'] = renderUpstream(facts);
   files['gateway/to_upstream.conf'] = renderToUpstream(settings, facts);
+  files['gateway/resource.conf'] = renderResource(settings.oauthResource);
+  files['gateway/pages.conf'] = renderPages(settings.corsOrigins);
   files['gateway/jwks.conf'] = renderJwks(settings, facts);
+  files['gateway/client_certificates.conf'] = renderClientCertificates(settings);
   Object.assign(files, renderMetrics(files['keygate/metrics.conf'] as string, settings, facts));
   if (facts.sidecarSecret !== undefined) {
     files['keygate/sidecar_secret.conf'] = `proxy_set_header X-Keygate-Secret ${facts.sidecarSecret};\n`;
@@ -133,6 +139,7 @@ function renderSettings(snippet: string, settings: Settings, facts: GatewayFacts
     keygate_hide_token_route: 'on', // copilot-api's own /token returns its GitHub token
     keygate_identity_headers: 'drop',
     keygate_sidecar: facts.sidecarAddress,
+    keygate_jwt_providers_file: settings.jwtProviders ?? '',
   };
   let rendered = snippet.replace(/server unix:[^ ;]+/, `server ${facts.sidecarAddress}`);
   for (const [variable, value] of Object.entries(values)) {
@@ -218,7 +225,7 @@ proxy_ssl_protocols TLSv1.2 TLSv1.3;
 }
 
 function renderJwks(settings: Settings, facts: GatewayFacts): string {
-  if (settings.jwksUrl === undefined) return '# JWKS_URL: not set\n';
+  if (settings.jwksUrl === undefined && settings.jwtProviders === undefined) return '# JWKS_URL: not set\n';
   return `resolver ${facts.resolver} ipv6=off;
 js_fetch_trusted_certificate ${settings.jwksCa ?? facts.caFile};
 js_fetch_verify_depth 5;

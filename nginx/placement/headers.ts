@@ -4,6 +4,8 @@
 
 import { join } from 'node:path';
 import type { Configuration } from '../configuration/configuration.js';
+import { claimHeaderStart } from '../../auth/carried_claims.js';
+import { usualHeaders } from '../../auth/credential_headers.js';
 import { identityHeaders } from '../../auth/identity_headers.js';
 import { unquote, type Directive } from '../configuration/directives.js';
 import {
@@ -100,7 +102,7 @@ function explainDropping(level: Level, { from, lines: [first], protocol }: Passi
   return isDropped ? `, as ${quote(first)} drops the lines of the level around it` : '';
 }
 
-const keyHeaders = ['authorization', 'x-api-key', 'api-key'];
+const keyHeaders = usualHeaders.map((name) => name.toLowerCase());
 const keyVariable = /\$\{?http_(?:authorization|x_api_key|api_key)\b/i;
 const identityNames = [...identityHeaders.map(({ header }) => header.toLowerCase()), 'remote-user'];
 
@@ -111,6 +113,13 @@ function headerOf({ words }: Directive): string {
 }
 
 const valueOf = ({ words }: Directive) => words.slice(2).join(' ');
+
+// A claim's header that ends as an empty one tells nothing.
+function isIdentity(one: Directive): boolean {
+  const name = headerOf(one);
+  const isClaim = name.startsWith(claimHeaderStart.toLowerCase()) && unquote(valueOf(one)) !== '';
+  return isClaim || identityNames.includes(name);
+}
 
 // An operator may drop the key without our file.
 function endsKey(level: Level, { at, lines }: Passing): boolean {
@@ -126,8 +135,8 @@ function nearest(level: Level, directive: string): string | undefined {
 
 /** Whether a header line of the operator's has no place beside Keygate's file. */
 export function isForeign(one: Directive): boolean {
-  const names = [...keyHeaders, ...identityNames, 'x-request-id'];
-  return names.includes(headerOf(one)) || keyVariable.test(valueOf(one));
+  const isNamed = [...keyHeaders, 'x-request-id'].includes(headerOf(one));
+  return isNamed || isIdentity(one) || keyVariable.test(valueOf(one));
 }
 
 // Header lines of the operator's beside Keygate's file.
@@ -149,7 +158,7 @@ function checkBeside({ from, lines, protocol }: Passing, forwards: boolean): Fin
       ];
     // Of two parameters, applications take the last
     const isTaken = protocol.header.endsWith('_header') ? name !== 'remote-user' : from.lines.indexOf(at) > file;
-    if (!identityNames.includes(name) || !isTaken) return [];
+    if (!isIdentity(at) || !isTaken) return [];
     return [{ at, problem: `${line} names another client than ${protocol.file} does: take it out` }];
   });
 }

@@ -8,7 +8,7 @@ import { askedIn, quote, readPath, serverOf, type Finding, type Level } from '..
 
 /** Settings that go with a question; an operator's own question (ask.conf) sets all of them. */
 const asked: readonly string[] = askedSettings;
-const inLocations = [...asked, 'forward_credential', 'identity_headers', 'cors_preflight'];
+const inLocations = [...asked, 'forward_credential', 'oauth_servers', 'identity_headers', 'cors_preflight'];
 
 /** The value of a setting in a level; undefined where the configuration does not give it. */
 export function settingIn(level: Level, name: string, { settings, all }: Configuration): string | undefined {
@@ -92,12 +92,15 @@ function mayMatch({ modifier, path: pattern }: { modifier: string; path: string 
   return a.startsWith(b) || b.startsWith(a);
 }
 
+// Settings that are off unless somebody sets them: a question needs a line only where another location has one.
+const isOffAtFirst = (name: string) =>
+  /^(?:rate_limit_.*|credential_headers|jwt_providers|oauth_resource|client_certificates)$/.test(name);
+
 /** Finds settings that an operator's own question (ask.conf) leaves to the `set` lines of another location. */
 export function checkQuestion(level: Level, { all }: Configuration): Finding[] {
   const isSetIn = (lines: Directive[], name: string) =>
     lines.some(({ words }) => words[0] === 'set' && words[1] === `$keygate_${name}`);
-  // A limit counts, and admits nobody: it needs a line only where another location has one.
-  const isNeeded = (name: string) => !name.startsWith('rate_limit_') || isSetIn(all, name);
+  const isNeeded = (name: string) => !isOffAtFirst(name) || isSetIn(all, name);
   const missing = asked
     .filter((name) => isNeeded(name) && !isSetIn(level.lines, name))
     .map((name) => `$keygate_${name}`);

@@ -10,6 +10,8 @@ import { describeNginx, findProgram, moduleFile, modulePaths, type NginxRuntime 
 import { Fault } from '../../node/fault.js';
 
 export interface InstalledNginx extends NginxRuntime {
+  /** Whether it was built with ngx_http_ssl_module. */
+  hasTls: boolean;
   /** The whole configuration as `nginx -T` prints it; undefined where it does not. */
   configuration: string | undefined;
   /** Why `nginx -T` does not print it; empty where it does. */
@@ -48,7 +50,7 @@ export async function findInstalledNginx(places: NginxPlaces): Promise<Installed
   if (!isAtLeast(runtime.njsVersion, oldestNjs)) {
     throw new Fault(`njs ${runtime.njsVersion} of ${program} is too old: expected ${oldestNjs} or newer: update njs`);
   }
-  return { ...runtime, configuration, configurationFault };
+  return { ...runtime, hasTls: built.stderr.includes('--with-http_ssl_module'), configuration, configurationFault };
 }
 
 function dumpConfiguration(program: string, file: string | undefined) {

@@ -28,7 +28,7 @@ const unneeded =
 
 /** Unpacks nginx of a Debian release once, and says how to run it. */
 export async function unpackNginx(suite: Suite): Promise<UnpackedNginx> {
-  const architecture = run('dpkg', ['--print-architecture'], {}).trim();
+  const architecture = debianArchitecture();
   const names = loaders[architecture];
   if (names === undefined)
     throw new Fault(`no nginx to unpack for the architecture ${architecture}: set NGINX_RUNTIME=system, ${dockerWay}`);
@@ -64,12 +64,19 @@ export function unpackPrograms(
   programs: string[],
   isNeeded: (name: string) => boolean,
 ): Loader & { home: string } {
-  const architecture = run('dpkg', ['--print-architecture'], {}).trim();
+  const architecture = debianArchitecture();
   const names = loaders[architecture];
   if (names === undefined) throw new Fault(`no ${programs.join(', ')} to unpack for the architecture ${architecture}`);
   const list: ListPackages = (options) => listDependencies(options, programs).filter(isNeeded);
   const home = unpackOnce(`${programs[0]}-${suite}-${architecture}`, suite, list);
   return { home, ...findLoader(home, names) };
+}
+
+let architectureHere: string | undefined;
+
+function debianArchitecture(): string {
+  architectureHere ??= run('dpkg', ['--print-architecture'], {}).trim();
+  return architectureHere;
 }
 
 function findLoader(home: string, names: Loader): Loader {

@@ -10,6 +10,7 @@ import { refuse, refusePrincipal, type Verdict } from '../../auth/verdict.js';
 import { findRecord, mayBeHashed, readKeySet, type KeySet } from '../keys/key_set.js';
 import { refreshForUnknownKid } from '../keys/remote_jwks.js';
 import { readGeneration } from '../keys/shared_state.js';
+import { sourceOf } from '../keys/stored_providers.js';
 import { readTrustedKeys } from '../keys/trusted_keys.js';
 import { NginxPlatform } from '../platform.js';
 import { isQueueFull, noteQueue, askSidecar } from '../sidecar.js';
@@ -42,8 +43,8 @@ export class NginxGate implements Gate {
     return this.keySet !== undefined && this.keySet.available;
   }
 
-  findKey(digest: string): KeyRecord | undefined {
-    return this.keySet === undefined ? undefined : findRecord(this.keySet, digest);
+  findKey(hash: string): KeyRecord | undefined {
+    return this.keySet === undefined ? undefined : findRecord(this.keySet, hash);
   }
 
   mayBeHashed(credential: string): boolean {
@@ -72,8 +73,8 @@ export class NginxGate implements Gate {
     return readTrustedKeys(this.generation);
   }
 
-  async refreshJwks(): Promise<JwksRefresh> {
-    const refreshed = await refreshForUnknownKid(this.question.r);
+  async refreshJwks(provider: string | undefined): Promise<JwksRefresh> {
+    const refreshed = await refreshForUnknownKid(provider === undefined ? 'remote' : sourceOf(provider));
     this.generation = readGeneration() || this.generation; // the fetch has made another generation
     return refreshed;
   }
@@ -93,7 +94,7 @@ export class NginxGate implements Gate {
   }
 
   private nameOf(credential: string): string {
-    if (this.name === '') this.name = sharedName(this.question.asked.settings, credential);
+    if (this.name === '') this.name = sharedName(this.question.asked, credential);
     return this.name;
   }
 }

@@ -2,9 +2,13 @@
 // is charged once, however often nginx asks about it: a redirect inside nginx asks again.
 
 import type { AnswerDetails } from '../../auth/answer.js';
+import type { LocationSettings } from '../../auth/location_settings.js';
 import { formatLimit } from '../../auth/limit_headers.js';
 import { retryAfterMs } from '../../auth/rate_limit.js';
-import { refusePrincipal, type Admitted, type Refused } from '../../auth/verdict.js';
+import { carriedForAudit, carriedOfAdmitted, type CarriedValue } from '../../auth/identity_headers.js';
+import { lackingScopes, refusePrincipal, type Admitted, type Refused } from '../../auth/verdict.js';
+import type { Reason } from '../../auth/refusals.js';
+import type { FailureLimit } from '../limits/failure_limit.js';
 import type { Taken } from '../limits/bucket.js';
 import type { Ask } from '../limits/lease.js';
 import { chargeRequest, chargeStore } from '../limits/principal_limit.js';
@@ -72,4 +76,22 @@ function outcomeOf(taken: Taken, variables: NginxVariables, source: QuestionSour
   if (taken.isAdmitted) return charged;
   const waitMs = retryAfterMs(taken.limit, taken.pendingMs);
   return { admitted: false, reason: 'key_rate_limited', principal, limit: charged.limit, retryAfterMs: waitMs };
+}
+
+/** Adds what the challenge of a refusal says beside the reason. */
+export function withDetails({ reason, principal }: Refused, settings: LocationSettings): RefusedOutcome {
+  const { requiredScope, requiredScopes, metadataUrl } = settings;
+  const isLacking = reason === 'insufficient_scope' && principal !== undefined;
+  const lackingScope = isLacking ? lackingScopes(principal.scopes, requiredScopes).join(' ') : '';
+  return { admitted: false, reason, principal, requiredScope, lackingScope, metadataUrl };
+}
+
+/** What an answer carries of the principal of an outcome. */
+export function carriedOf(outcome: Outcome): CarriedValue[] {
+  return outcome.admitted ? carriedOfAdmitted : carriedForAudit;
+}
+
+/** Refuses a request whose sender has sent too many wrong credentials. */
+export function refuseSpent({ principal }: Refused, reason: Reason, limit: FailureLimit): Outcome {
+  return { admitted: false, reason, principal, retryAfterMs: limit.retryAfterMs() };
 }

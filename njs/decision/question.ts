@@ -1,10 +1,19 @@
 // One question: what is read of a request, either from the headers that a guarded location asks with
 // (nginx/snippets/ask.conf), or with js_access from the variables of the guarded request itself.
 
+import type { PresentedCertificate } from '../../auth/certificate_verdict.js';
+import { readCertificate } from '../../auth/client_certificate.js';
 import type { CredentialHeaders } from '../../auth/credential.js';
 import type { RequestFacts } from '../../auth/decide.js';
-import { parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
+import {
+  headerVariable,
+  keepSubprotocols,
+  parseReadHeaders,
+  subprotocolHeader,
+} from '../../auth/credential_headers.js';
+import { furtherHeaders, parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
 import { isUsualTarget, usualTarget } from '../../auth/target.js';
+import { parsingPlatform } from '../platform.js';
 
 /** What a verdict depends on beside the keys and the time (and a preflight's own headers). */
 export interface Asked extends CredentialHeaders {
@@ -12,6 +21,8 @@ export interface Asked extends CredentialHeaders {
   settings: string;
   /** See checkTarget; `usual` for a target that needs no further check. */
   target: string;
+  /** What nginx tells of the client's certificate (readCertificate); empty where the location takes none. */
+  certificate: string;
 }
 
 /** Where the parts of a question are. Each function reads one variable: nginx copies a value each time. */
@@ -19,6 +30,7 @@ export interface QuestionSource {
   settings: (variables: NginxVariables) => string | undefined;
   /** See checkTarget. */
   target: (variables: NginxVariables) => string | undefined;
+  certificate: (variables: NginxVariables) => string | undefined;
   /** The address that failures count against. */
   client: (variables: NginxVariables) => string | undefined;
   /** The id that the client sees. */
@@ -34,6 +46,7 @@ export interface QuestionSource {
 export const askedSource: QuestionSource = {
   settings: (variables) => variables.http_x_keygate_settings,
   target: (variables) => variables.keygate_unusual_target,
+  certificate: (variables) => variables.http_x_keygate_certificate,
   client: (variables) => variables.http_x_keygate_client,
   requestId: (variables) => variables.keygate_accepted_request_id || variables.http_x_keygate_request_id,
   preflight: (variables) => variables.http_x_keygate_preflight,
@@ -48,6 +61,7 @@ export const ownSource: QuestionSource = {
     const target = variables.keygate_target || '';
     return isUsualTarget(target) ? usualTarget : target;
   },
+  certificate: (variables) => variables.keygate_certificate,
   client: (variables) => variables.remote_addr,
   requestId: (variables) => variables.keygate_request_id,
   preflight: (variables) => variables.keygate_preflight,
@@ -55,7 +69,15 @@ export const ownSource: QuestionSource = {
   wholeTarget: (variables) => variables.keygate_target,
 };
 
-const current: Asked = { settings: '', target: '', authorization: '', xApiKey: '', apiKey: '' };
+const current: Asked = {
+  settings: '',
+  target: '',
+  certificate: '',
+  authorization: '',
+  xApiKey: '',
+  apiKey: '',
+  further: '',
+};
 
 /**
  * Reads a question.
@@ -64,23 +86,57 @@ const current: Asked = { settings: '', target: '', authorization: '', xApiKey: '
 export function readAsked(variables: NginxVariables, source: QuestionSource): Asked {
   current.settings = source.settings(variables) || '';
   current.target = source.target(variables) || '';
+  current.certificate = source.certificate(variables) || '';
   current.authorization = variables.http_authorization || '';
   current.xApiKey = variables.http_x_api_key || '';
   current.apiKey = variables.http_api_key || '';
+  const names = furtherHeaders(current.settings);
+  current.further = names === '' ? '' : readFurther(variables, listNames(names));
   return current;
+}
+
+function readFurther(variables: NginxVariables, names: string[]): string {
+  const values: string[] = [];
+  let isAny = false;
+  for (let i = 0; i < names.length; i++) {
+    const value = variables[headerVariable(names[i] as string) as 'http_authorization'] || '';
+    if (value !== '') isAny = true;
+    values.push(value);
+  }
+  return isAny ? values.join('\n') : '';
+}
+
+const listed: { text: string; names: string[] } = { text: '', names: [] };
+
+// A text that is no list is a fault of the settings (parseSettings): nothing of such a location is read.
+function listNames(text: string): string[] {
+  if (listed.text !== text) {
+    listed.text = text;
+    listed.names = parseReadHeaders(text) || [];
+  }
+  return listed.names;
+}
+
+/** What the upstream gets for the client's subprotocols (keepSubprotocols); empty for what the client sent. */
+export function subprotocolsFor({ further, settings }: Asked): string {
+  if (further === '') return '';
+  const i = listNames(furtherHeaders(settings)).indexOf(subprotocolHeader);
+  return i < 0 ? '' : keepSubprotocols(further.split('\n')[i] || '');
 }
 
 /** A question whose settings are valid. */
 export class Question implements RequestFacts {
   readonly asked: Asked;
+  private readCertificate: PresentedCertificate | undefined;
 
   constructor(
     readonly r: NginxHTTPRequest,
     asked: Asked,
     private readonly given: { source: QuestionSource; settings: LocationSettings },
   ) {
-    const { settings, target, authorization, xApiKey, apiKey } = asked;
-    this.asked = { settings, target, authorization, xApiKey, apiKey }; // a copy: `asked` is filled anew
+    const { settings, target, certificate, authorization, xApiKey, apiKey, further } = asked;
+    // a copy: `asked` is filled anew
+    this.asked = { settings, target, certificate, authorization, xApiKey, apiKey, further };
   }
 
   get headers(): CredentialHeaders {
@@ -107,9 +163,22 @@ export class Question implements RequestFacts {
     return this.given.source.requestId(this.r.variables) || '';
   }
 
-  isPreflight(): boolean {
-    return /^\S+ \S+$/.test(this.given.source.preflight(this.r.variables) || '');
+  certificate(): PresentedCertificate | undefined {
+    const { certificate } = this.asked;
+    if (certificate === '' || !this.settings.takesCertificates) return undefined;
+    if (this.readCertificate === undefined)
+      this.readCertificate = readCertificate(certificate, Date.now() / 1000, parsingPlatform());
+    return this.readCertificate;
   }
+
+  isPreflight(): boolean {
+    return isPreflight(this.given.source, this.r.variables);
+  }
+}
+
+/** Whether a request is a CORS preflight that CORS_PREFLIGHT lets through: it has an Origin, and asks for a method. */
+export function isPreflight(source: QuestionSource, variables: NginxVariables): boolean {
+  return /^\S+ \S+$/.test(source.preflight(variables) || '');
 }
 
 type Parsed = ReturnType<typeof parseLocationSettings>;
@@ -123,7 +192,8 @@ const maxParsed = 64;
 export function parseSettings(joined: string, variables: NginxVariables): Parsed {
   const known = parsed[joined];
   if (known !== undefined) return known;
-  const settings = parseLocationSettings(joined, Boolean(variables.keygate_jwks_url));
+  const hasJwksUrl = Boolean(variables.keygate_jwks_url);
+  const settings = parseLocationSettings(joined, { hasJwksUrl, sentHeaders: variables.keygate_sent_headers || '' });
   if (count.parsed < maxParsed) {
     parsed[joined] = settings;
     count.parsed++;

@@ -2,9 +2,11 @@
 // (nginx/snippets/locations.conf), or as the answer itself; and how an answer of the decision server names a principal.
 
 import { formatRefusal } from '../../auth/answer.js';
+import { answerHeaderOf } from '../../auth/carried_claims.js';
+import { formatCors } from '../../auth/cors.js';
 import type { CarriedValue } from '../../auth/identity_headers.js';
 import { formatLimitHeaders } from '../../auth/limit_headers.js';
-import type { Principal } from '../../auth/verdict.js';
+import type { CarriedClaims, Principal } from '../../auth/verdict.js';
 import type { RefusedOutcome } from './outcome.js';
 
 /**
@@ -13,8 +15,10 @@ import type { RefusedOutcome } from './outcome.js';
  * sets the headers that all refusals share.
  */
 export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
-  const { reason, retryAfterMs = 1000 } = outcome;
-  const { status, headers, body } = formatRefusal(reason, { retryAfterMs }); // locations.conf adds the scopes
+  const { reason, retryAfterMs = 1000, lackingScope, metadataUrl } = outcome;
+  const requiredScope = hasRoomForScopes(outcome) ? outcome.requiredScope : undefined;
+  const details = { retryAfterMs, lackingScope, metadataUrl, requiredScope };
+  const { status, headers, body } = formatRefusal(reason, details);
   const headersOut = r.headersOut;
   for (let i = 0; i < headers.length; i++) {
     const [name, value] = headers[i] as [string, string];
@@ -26,6 +30,12 @@ export function sendVerdict(r: NginxHTTPRequest, outcome: RefusedOutcome): void 
   headersOut['X-Keygate-Body'] = body;
   headersOut['X-Keygate-Reason'] = reason;
   r.return(status === 401 ? 401 : 403, ''); // without a body nginx would send a page, and close the connection
+}
+
+// Of a verdict with a principal the buffer of ask.conf has no room for the scopes. locations.conf adds them to
+// insufficient_scope, and the metadata name them to OAuth clients.
+function hasRoomForScopes({ reason, principal }: RefusedOutcome): boolean {
+  return reason !== 'insufficient_scope' && principal === undefined;
 }
 
 // Headers of a refusal that the verdict carries under names of ours (nginx/snippets/verdict.conf).
@@ -41,21 +51,41 @@ export function sendPrincipal(r: NginxHTTPRequest, rows: CarriedValue[], princip
   }
 }
 
-/** Answers a request with its refusal. */
-export function sendRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
-  const answer = formatRefusal(outcome.reason, outcome);
+/** Tells the nginx that asks the claims that the upstream gets. */
+export function sendClaims(r: NginxHTTPRequest, claims: CarriedClaims): void {
   const headersOut = r.headersOut;
-  const headers =
-    outcome.limit === undefined ? answer.headers : answer.headers.concat(formatLimitHeaders(outcome.limit));
+  Object.keys(claims).forEach((variable) => {
+    headersOut[answerHeaderOf(variable)] = claims[variable] as string;
+  });
+}
+
+/**
+ * Answers a request with its refusal.
+ * @param page see formatCors
+ */
+export function sendRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome, page: string): void {
+  const answer = formatRefusal(outcome.reason, outcome);
+  if (outcome.limit !== undefined) sendHeaders(r, formatLimitHeaders(outcome.limit));
+  sendHeaders(r, answer.headers.concat(formatCors(page)));
+  r.return(answer.status, answer.body);
+}
+
+/** Adds headers to the answer. */
+export function sendHeaders(r: NginxHTTPRequest, headers: [name: string, value: string][]): void {
+  const headersOut = r.headersOut;
   for (let i = 0; i < headers.length; i++) {
     const header = headers[i] as [string, string];
     headersOut[header[0]] = header[1];
   }
-  r.return(answer.status, answer.body);
+}
+
+/** The page that asks a route of ours, as routes.conf says (formatCors). */
+export function pageOf(r: NginxHTTPRequest): string {
+  return r.variables.http_x_keygate_page || '';
 }
 
 /** Refuses a request to a route of ours; the access log takes the reason from a header (nginx/snippets/asking.conf). */
 export function sendRouteRefusal(r: NginxHTTPRequest, outcome: RefusedOutcome): void {
   r.headersOut['X-Keygate-Reason'] = outcome.reason;
-  sendRefusal(r, outcome);
+  sendRefusal(r, outcome, pageOf(r));
 }

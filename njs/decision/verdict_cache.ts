@@ -1,6 +1,6 @@
 // The verdict cache remembers what decide() concluded and judges nothing itself. A verdict is found again only for the
-// same credential, settings and generation of keys, until the verdict expires. A bounded Map in a QuickJS context keeps
-// admissions; shared memory keeps verdicts that took a signature or bcrypt.
+// same credential, certificate, settings and generation of keys, until the verdict expires. A bounded Map in a QuickJS
+// context keeps admissions; shared memory keeps verdicts that took a signature or bcrypt.
 
 import type { Decided } from '../../auth/decide.js';
 import { isReason, refusals, type Reason } from '../../auth/refusals.js';
@@ -39,6 +39,7 @@ interface Context {
 const maxEntries = 1024; // in each half
 const maxCharacters = 524288;
 const endCharacters = 48; // the end of a key or of a signature: QuickJS hashes a text character by character
+const certificateEndCharacters = 96; // likewise, and the last line of PEM behind it, which is always the same
 
 const context: Context = KEYGATE_QUICKJS
   ? { young: emptyHalf(), old: emptyHalf(), characters: 0 }
@@ -48,12 +49,14 @@ function emptyHalf(): Half {
   return new Map<string, Remembered>();
 }
 
-function contextName({ authorization, xApiKey, apiKey, settings }: Asked): string {
-  return (authorization || xApiKey || apiKey).slice(-endCharacters) + settings;
+function contextName({ authorization, xApiKey, apiKey, further, certificate, settings }: Asked): string {
+  const credential = authorization || xApiKey || apiKey || further;
+  if (credential === '') return certificate.slice(-certificateEndCharacters) + settings;
+  return credential.slice(-endCharacters) + settings;
 }
 
 /**
- * Looks an admission up in this context: the same headers under the same settings and keys.
+ * Looks an admission up in this context: the same headers and certificate under the same settings and keys.
  * @returns undefined without an admission, as always on the old engine, whose contexts end with their request
  */
 export function recallHere(asked: Asked, generation: string | undefined): Admitted | undefined {
@@ -69,6 +72,8 @@ function isSame(one: Asked, other: Asked): boolean {
     one.authorization === other.authorization &&
     one.xApiKey === other.xApiKey &&
     one.apiKey === other.apiKey &&
+    one.further === other.further &&
+    one.certificate === other.certificate &&
     one.settings === other.settings
   );
 }
@@ -76,7 +81,8 @@ function isSame(one: Asked, other: Asked): boolean {
 /** Remembers an admission in this context, for a usual target only, since the name leaves the target out. */
 export function rememberHere(asked: Asked, verdict: Verdict, generation: string): void {
   if (!KEYGATE_QUICKJS || asked.target !== usualTarget || !verdict.admitted) return;
-  const characters = asked.authorization.length + asked.xApiKey.length + asked.apiKey.length;
+  const { authorization, xApiKey, apiKey, further, certificate } = asked;
+  const characters = authorization.length + xApiKey.length + apiKey.length + further.length + certificate.length;
   if (context.young.size >= maxEntries || context.characters + characters > maxCharacters) {
     context.old = context.young;
     context.young = emptyHalf();
@@ -92,8 +98,8 @@ function expiryMs({ expiresSeconds }: Principal): number {
 }
 
 /** @returns the name of a verdict in shared memory: an HMAC, which reveals neither credential nor settings */
-export function sharedName(settings: string, credential: string): string {
-  return hmacSha256(readHmacSecret(), settings + '\n' + credential);
+export function sharedName({ settings, certificate }: Asked, credential: string): string {
+  return hmacSha256(readHmacSecret(), settings + '\n' + certificate + '\n' + credential);
 }
 
 /** Finds a verdict that took any worker a signature or bcrypt. */

@@ -2,7 +2,9 @@
 
 import { currentKeySet } from './key_set.js';
 import { isFaulty } from './source_faults.js';
-import { jwksSources, readAllDenials, readStoredJwks, type JwksSource, type StoredJwks } from './trusted_keys.js';
+import { readStoredJwks, type JwksSource, type StoredJwks } from './stored_jwks.js';
+import { jwksSources, readProviders } from './stored_providers.js';
+import { readAllDenials } from './trusted_keys.js';
 
 /** ok: works; degraded: works with what was good before; failing: can't work. */
 export type Condition = 'ok' | 'degraded' | 'failing';
@@ -23,7 +25,7 @@ function conditionOfJwks(name: JwksSource): Condition {
 
 /** Whether no source has a JWK. */
 export function hasNoJwks(): boolean {
-  return jwksSources.every((name) => (readStoredJwks(name).keys || []).length === 0);
+  return jwksSources().every((name) => (readStoredJwks(name).keys || []).length === 0);
 }
 
 /** @returns the worst of some conditions */
@@ -32,8 +34,13 @@ export function worstOf(conditions: Condition[]): Condition {
   return conditions.indexOf('degraded') >= 0 ? 'degraded' : 'ok';
 }
 
-/** The condition of the JWKs of all sources, and of the deny list. */
+/** The condition of the JWKs of all sources, of the providers' file, and of the deny list. */
 export function conditionOfAllJwks(): Condition {
-  const sets = jwksSources.map(conditionOfJwks);
-  return worstOf(readAllDenials() === undefined ? sets.concat('failing') : sets);
+  const conditions = jwksSources().map(conditionOfJwks).concat(conditionOfProviders());
+  return worstOf(readAllDenials() === undefined ? conditions.concat('failing') : conditions);
+}
+
+function conditionOfProviders(): Condition {
+  if (readProviders() === 'unavailable') return 'failing';
+  return isFaulty('providers') ? 'degraded' : 'ok';
 }

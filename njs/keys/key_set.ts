@@ -37,9 +37,9 @@ export function currentKeySet(): KeySet | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as KeySet);
 }
 
-/** Finds a plaintext or SHA-256 key by its digest. */
-export function findRecord(keySet: KeySet, digest: string): KeyRecord | undefined {
-  const text = zoneOf(keySet.zone).get('d' + digest);
+/** Finds a plaintext or SHA-256 key by its digest, or a certificate's entry by its hash (certificate_entry.ts). */
+export function findRecord(keySet: KeySet, hash: string): KeyRecord | undefined {
+  const text = zoneOf(keySet.zone).get('d' + hash);
   return text === undefined ? undefined : parseStoredRecord(text);
 }
 

@@ -1,30 +1,36 @@
 // js_periodic, every 200 ms in one worker: takes up changed files. The generation changes last, so that no request
 // uses an incomplete set.
 
-import { chooseMintIssuer } from '../../auth/location_settings.js';
+import { chooseMintIssuer, parseList } from '../../auth/location_settings.js';
 import { refreshDenied } from './denials.js';
 import { isClustered } from './key_files.js';
 import { forgetLastGood } from './last_good.js';
 import { reportFault, recover, type Source } from './source_faults.js';
-import { forgetFile, readIfChanged, rejectContent, type FileReading } from './watched_file.js';
+import { forgetFile } from './watched_file.js';
 import { tickSteadyClock } from './steady_clock.js';
 import { counters, reserveCounters } from '../counters.js';
 import { log, oneLine } from '../platform.js';
 import { refreshKeys } from './load_keys.js';
-import { clearState, clockToleranceMs, readState, switchGeneration, writeState } from './shared_state.js';
-import { forgetFetchTimes } from './remote_jwks.js';
-import { describeConsequence, storeJwksText } from './store_jwks.js';
-import { jwksSources, noCluster, readStoredJwks } from './trusted_keys.js';
+import { clearState, clockToleranceMs, readState, writeState } from './shared_state.js';
+import { forgetFetches, forgetFetchTimes } from './fetch_state.js';
+import { switchGeneration } from './generation.js';
+import { readJwksFile, refreshJwksFile } from './jwks_files.js';
+import { refreshProviders } from './providers.js';
+import { placeOfUrl } from './remote_sets.js';
+import { describeConsequence } from './store_jwks.js';
+import { readStoredJwks } from './stored_jwks.js';
+import { jwksSources } from './stored_providers.js';
+import { noCluster } from './trusted_keys.js';
 
+// All but `providers`, whose keys stay through a reload, is read anew after one with other sources.
 const files = ['keys', 'snapshot', 'entry_secret', 'minting', 'shared', 'local', 'denied'];
-const maxBytes = 1048576; // for every file of JWKs
 const apartMs = 150; // several servers may include the snippet: within this time only the first run does the work
 
 /** Checks every file once. */
 export function refresh(session: NginxPeriodicSession): void {
   const nowMs = Date.now();
   const lastMs = Number(readState('refreshed_ms') || 0);
-  if (lastMs > nowMs + clockToleranceMs) forgetFetchTimes(nowMs);
+  if (lastMs > nowMs + clockToleranceMs) forgetFetchTimes(jwksSources(), nowMs);
   else if (lastMs <= nowMs && nowMs - lastMs < apartMs) return;
   writeState('refreshed_ms', String(nowMs));
   tickSteadyClock(nowMs);
@@ -34,6 +40,7 @@ export function refresh(session: NginxPeriodicSession): void {
   guard('minting', nowMs, () => refreshMinting('minting', variables, nowMs));
   if (isClustered(variables)) guard('shared', nowMs, () => refreshMinting('shared', variables, nowMs));
   guard('local', nowMs, () => refreshLocal(variables, nowMs));
+  guard('providers', nowMs, () => refreshProviders(variables, nowMs, mintIssuer(variables)));
   guard('denied', nowMs, () => refreshDenied(variables, nowMs));
   switchGeneration();
 }
@@ -50,26 +57,25 @@ function guard(source: Source, nowMs: number, refreshOne: () => void): void {
 // Shared memory outlives a reload: keys from a file or URL that is no longer configured must not be used.
 function startAnewWithOtherSources(variables: NginxVariables): boolean {
   const { keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url } = variables;
+  const { keygate_jwt_providers_file, keygate_jwt_issuer, keygate_claims, keygate_provider_headers } = variables;
   const cluster = isClustered(variables) ? 'cluster' : '';
   const areCounted = counters() === undefined ? '' : 'counted'; // with metrics on, each key's counter is made anew
   const named = [keygate_api_keys_file, keygate_state_dir, keygate_jwks_path, keygate_jwks_url, areCounted, cluster];
-  const sources = JSON.stringify(named.concat(mintIssuer(variables)));
+  const providers = [keygate_jwt_providers_file, keygate_jwt_issuer, keygate_claims, keygate_provider_headers];
+  const sources = JSON.stringify(named.concat(mintIssuer(variables), providers));
   if (readState('sources') === sources) return false;
   writeState('sources', sources);
   reserveCounters(Date.now());
   checkAtStart(variables);
   files.forEach(forgetFile);
-  jwksSources.forEach((name) => clearState(`problems:${name}`));
+  forgetFile('providers'); // the issuers that no provider may have are others now
+  jwksSources().forEach((name) => clearState(`problems:${name}`));
   startAnewInCluster(variables);
   clearState('minting');
   clearState('local');
   clearState('denied');
-  clearState('fetched_ms');
-  clearState('fetch_started_ms');
-  clearState('fetch_failed_ms');
-  clearState('fetches');
-  clearState('wanted');
-  writeState('remote_url', keygate_jwks_url || '');
+  forgetFetches('remote');
+  writeState('place:remote', placeOfUrl(keygate_jwks_url || ''));
   writeState('remote', JSON.stringify({ configured: Boolean(keygate_jwks_url) }));
   return true;
 }
@@ -96,12 +102,20 @@ function checkAtStart(variables: NginxVariables): void {
         'install` again',
     );
   }
-  const { keygate_jwks_url, keygate_jwt_issuer, keygate_jwt_audience } = variables;
+  const { keygate_jwks_url, keygate_jwks_path, keygate_jwt_issuer, keygate_jwt_audience } = variables;
   if (keygate_jwks_url && (!keygate_jwt_issuer || !keygate_jwt_audience)) {
     log(
       ngx.WARN,
       '$keygate_jwks_url is set: $keygate_jwt_issuer and $keygate_jwt_audience need values, or the word any, in ' +
         'settings.conf or in each guarded location',
+    );
+  }
+  const isUnnamed = parseList(keygate_jwt_issuer || '') === 'any';
+  if (variables.keygate_jwt_providers_file && isUnnamed && (keygate_jwks_url || keygate_jwks_path)) {
+    log(
+      ngx.WARN,
+      '$keygate_jwt_providers_file is set: $keygate_jwks_path and $keygate_jwks_url count only in locations whose ' +
+        '$keygate_jwt_issuer names issuers',
     );
   }
 }
@@ -111,21 +125,13 @@ const mintingFiles = { minting: 'public/jwks.json', shared: 'shared/jwks.json' }
 // The sidecar makes its keys when it first starts, and those of other nodes come later: a missing file is no fault.
 function refreshMinting(name: 'minting' | 'shared', variables: NginxVariables, nowMs: number): void {
   const issuer = mintIssuer(variables);
-  const path = `${variables.keygate_state_dir}/${mintingFiles[name]}`;
-  const reading = takeJwksUp(name, readIfChanged({ path, name, maxBytes }, nowMs), issuer);
+  const reading = readJwksFile({ name, path: `${variables.keygate_state_dir}/${mintingFiles[name]}`, issuer }, nowMs);
   if (reading.found !== 'unusable') return;
   const isMissing = reading.why === 'ENOENT';
   if (!isMissing)
     reportFault(name, `${mintingFiles[name]} of the sidecar: ${reading.why}${describeConsequence(name)}`, nowMs);
   if (readState(name) === undefined)
     writeState(name, JSON.stringify(isMissing ? { configured: true } : { configured: true, issuer }));
-}
-
-// Content without a usable key counts as damaged.
-function takeJwksUp(name: 'minting' | 'shared' | 'local', reading: FileReading, issuer?: string): FileReading {
-  if (reading.found !== 'changed') return reading;
-  const fault = storeJwksText(name, reading.text, issuer);
-  return fault === undefined ? reading : rejectContent(name, fault);
 }
 
 function mintIssuer(variables: NginxVariables): string {
@@ -136,14 +142,8 @@ function mintIssuer(variables: NginxVariables): string {
 
 function refreshLocal(variables: NginxVariables, nowMs: number): void {
   const path = variables.keygate_jwks_path;
-  if (!path) {
-    if (readStoredJwks('local').configured || readState('local') === undefined) {
-      writeState('local', JSON.stringify({ configured: false }));
-    }
-    return;
+  if (path) return refreshJwksFile({ name: 'local', path }, 'JWKS_PATH', nowMs);
+  if (readStoredJwks('local').configured || readState('local') === undefined) {
+    writeState('local', JSON.stringify({ configured: false }));
   }
-  const reading = takeJwksUp('local', readIfChanged({ path, name: 'local', maxBytes }, nowMs));
-  if (reading.found !== 'unusable') return;
-  reportFault('local', `JWKS_PATH ${path}: ${reading.why}${describeConsequence('local')}`, nowMs);
-  if (readState('local') === undefined) writeState('local', JSON.stringify({ configured: true }));
 }

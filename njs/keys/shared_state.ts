@@ -1,8 +1,7 @@
 // What all workers share: one dictionary of strings. The generation names everything a verdict rests on
 // (API keys, JWKs, deny list); it is read on every request and changes last.
 
-import { count } from '../counters.js';
-import { randomText, sha256 } from '../platform.js';
+import { randomText } from '../platform.js';
 
 /** Names in the dictionary `keygate_state`. */
 export type StateName =
@@ -21,7 +20,6 @@ export type StateName =
   | 'hmac_secret'
   | 'entry_secret'
   | 'sources'
-  | 'remote_url'
   | 'refreshed_ms'
   | 'steady'
   | `seen:${string}`
@@ -32,11 +30,21 @@ export type StateName =
   | `fault_text:${string}`
   | 'verifier_ready'
   | 'verifier_probed_ms'
-  | 'fetched_ms'
-  | 'fetch_started_ms'
-  | 'fetch_failed_ms'
+  | 'providers'
+  | 'providers_mode'
+  | 'providers_file'
+  | `issuer:${string}`
+  | `rules:${string}`
+  | `provider:${string}`
+  | `place:${string}`
+  | `discovered:${string}`
+  | `discovered_ms:${string}`
+  | `fetched_ms:${string}`
+  | `fetch_started_ms:${string}`
+  | `fetch_failed_ms:${string}`
   | 'wanted'
-  | 'fetches'
+  | `wanted:${string}`
+  | `fetches:${string}`
   | 'reported'
   | 'report_failed_ms'
   | 'keys_taken_ms'
@@ -89,21 +97,6 @@ export function readGeneration(): string | undefined {
   return readState('generation');
 }
 
-const parts: StateName[] = ['keys', 'minting', 'shared', 'local', 'remote', 'denied', 'shared_denied'];
-
-/**
- * Makes a new generation of the sets that are stored now. No generation is used twice, not even for the same content. A
- * verdict from the time of a change may be cached under the generation before, and must not count again.
- */
-export function switchGeneration(): void {
-  const texts = parts.map((part) => readState(part) || '');
-  const content = sha256(texts.join('\n'));
-  if (readGeneration() !== undefined && readState('content') === content) return;
-  writeState('generation', randomText(16));
-  writeState('content', content);
-  count('generations', 1);
-}
-
 /**
  * The random HMAC key for the names of verdicts in shared memory; the first caller makes the key.
  * @returns 43 characters
@@ -122,14 +115,20 @@ const maxWaitMs = 2000;
 export const pollEveryMs = 50;
 /** How often a waiting request reads at most. */
 export const maxPolls = maxWaitMs / pollEveryMs;
-const maxWaiting = 32; // requests of each worker
+const maxWaiting = 32; // requests of each worker for one set
+const maxWaitingForAny = 128;
 
 /**
- * Counts a request among those that wait for a JWKS.
+ * Counts a request among those that wait for keys.
+ * @param what they wait for: one provider's silence must not take the places of another's requests
  * @returns false when too many requests wait
  */
-export function mayWait(nowMs: number): boolean {
-  return isAmongFirst('waiting', { nowMs, spanMs: maxWaitMs, most: maxWaiting });
+export function mayWait(what: string, nowMs: number): boolean {
+  const span = { nowMs, spanMs: maxWaitMs };
+  return (
+    isAmongFirst(`waiting:${what}`, { ...span, most: maxWaiting }) &&
+    isAmongFirst('waiting', { ...span, most: maxWaitingForAny })
+  );
 }
 
 interface Span {

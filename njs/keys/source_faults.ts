@@ -3,9 +3,10 @@
 
 import { log } from '../platform.js';
 import { ageMs, clearState, readState, writeState } from './shared_state.js';
+import type { JwksSource } from './stored_jwks.js';
 
 /** What may be at fault. */
-export type Source = 'keys' | 'snapshot' | 'minting' | 'shared' | 'local' | 'remote' | 'denied';
+export type Source = 'keys' | 'snapshot' | 'denied' | 'providers' | JwksSource;
 
 const everyMs = 60000;
 const anotherMs = 5000; // a fault with another text is logged sooner
@@ -29,10 +30,15 @@ export function reportFault(source: Source, text: string, nowMs: number): number
 /** Notes that a source works again. */
 export function recover(source: Source): void {
   if (readState(`fault:${source}`) === undefined) return;
+  forgetFault(source);
+  ngx.log(ngx.WARN, 'keygate: ' + source + ': recovered');
+}
+
+/** Forgets the fault of a source that is no longer the same. */
+export function forgetFault(source: Source): void {
   clearState(`fault:${source}`);
   clearState(`reported:${source}`);
   clearState(`fault_text:${source}`);
-  ngx.log(ngx.WARN, 'keygate: ' + source + ': recovered');
 }
 
 /** Whether a source is at fault now. */

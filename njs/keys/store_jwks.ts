@@ -5,9 +5,9 @@ import { parseJwks } from '../../auth/jwk.js';
 import { log, parsingPlatform } from '../platform.js';
 import { recover } from './source_faults.js';
 import { readState, writeState } from './shared_state.js';
-import { readStoredJwks, type JwksSource, type StoredJwks } from './trusted_keys.js';
+import { readStoredJwks, type JwksSource, type StoredJwks } from './stored_jwks.js';
 
-const sources = {
+const sources: { [source: string]: string } = {
   minting: 'public/jwks.json of the sidecar',
   shared: 'shared/jwks.json of the sidecar',
   local: 'JWKS_PATH',
@@ -41,7 +41,7 @@ export function storeJwksText(name: JwksSource, text: string, issuer?: string): 
 function logProblems(name: JwksSource, problems: string): void {
   if (readState(`problems:${name}`) === problems) return;
   writeState(`problems:${name}`, problems);
-  if (problems !== '') log(ngx.WARN, `${sources[name]}: ${problems}`);
+  if (problems !== '') log(ngx.WARN, `${sources[name] || name}: ${problems}`);
 }
 
 /** What a fault of a set means for its tokens, as the end of a log line. */

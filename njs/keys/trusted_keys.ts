@@ -1,19 +1,12 @@
-// The JWKs to trust, by source: minting keys, JWKS_PATH, JWKS_URL; and what is denied. Stored as JSON by
-// refresh.ts and remote_jwks.ts, parsed once per context and generation.
+// The JWKs to trust, by source: minting keys, JWKS_PATH, JWKS_URL, named providers; and what is denied. Stored as JSON
+// by refresh.ts and remote_jwks.ts, parsed once per context and generation.
 
-import type { Jwk } from '../../auth/algorithms.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
 import { findByFingerprint, readKeySet } from './key_set.js';
+import { readProviders } from './stored_providers.js';
 import { forgetImportedKeys } from '../platform.js';
 import { readState } from './shared_state.js';
-
-/** A set of JWKs as it is stored. `keys` is missing while no key could be loaded. */
-export interface StoredJwks {
-  /** Whether the operator wants this source at all. */
-  configured: boolean;
-  issuer?: string;
-  keys?: Jwk[];
-}
+import { lacksKeys, readStoredJwks, type StoredJwks } from './stored_jwks.js';
 
 /** What is denied, as auth/deny_list.ts reads it. */
 export interface StoredDenials {
@@ -22,11 +15,6 @@ export interface StoredDenials {
   /** There was no file when nginx first read the list. */
   isAbsent?: boolean;
 }
-
-/** Where JWKs come from: our own minting keys, those of the other nodes of a cluster, JWKS_PATH, JWKS_URL. */
-export type JwksSource = 'minting' | 'shared' | 'local' | 'remote';
-
-export const jwksSources: JwksSource[] = ['minting', 'shared', 'local', 'remote'];
 
 // Parsed once per context and generation.
 const latest: { generation: string; trusted: TrustedKeys | undefined } = { generation: '', trusted: undefined };
@@ -47,16 +35,17 @@ function parseSets(generation: string): TrustedKeys {
   const remote = readStoredJwks('remote');
   const denials = readAllDenials();
   const lists = denials || [];
-  const lacks = (set: StoredJwks) => set.configured && set.keys === undefined;
   const usableKeySet = () => {
     const keySet = readKeySet(generation);
     return keySet !== undefined && keySet.available ? keySet : undefined;
   };
   return {
     minting: minting.issuer === undefined ? undefined : { issuer: minting.issuer, keys: minting.keys },
-    local: local.keys || [],
-    remote: remote.configured ? remote.keys || [] : undefined,
-    lacksJwks: lacks(local) || lacks(remote),
+    unnamed: {
+      keys: (local.keys || []).concat((remote.configured && remote.keys) || []),
+      lacksJwks: lacksKeys(local) || lacksKeys(remote),
+    },
+    providers: readProviders(),
     hasDenyList: denials !== undefined,
     isDeniedKid: (kid: string) => isDenied(kid, lists),
     isDeniedJti: (jti: string) => lists.some(({ jtis }) => has(jtis, jti)),
@@ -70,12 +59,6 @@ function parseSets(generation: string): TrustedKeys {
 
 function has(list: { [name: string]: true }, name: string): boolean {
   return Object.prototype.hasOwnProperty.call(list, name);
-}
-
-/** @returns a stored set of JWKs */
-export function readStoredJwks(name: JwksSource): StoredJwks {
-  const text = readState(name);
-  return text === undefined ? { configured: false } : (JSON.parse(text) as StoredJwks);
 }
 
 /**

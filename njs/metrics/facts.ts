@@ -3,7 +3,8 @@
 import { isFaulty, type Source } from '../keys/source_faults.js';
 import { currentKeySet } from '../keys/key_set.js';
 import { ageMs, readState, type StateName } from '../keys/shared_state.js';
-import { jwksSources, readStoredJwks, type JwksSource } from '../keys/trusted_keys.js';
+import { readStoredJwks, type JwksSource } from '../keys/stored_jwks.js';
+import { jwksSources } from '../keys/stored_providers.js';
 
 export interface KeyFacts {
   count: number;
@@ -52,27 +53,30 @@ export function readKeyFacts(nowMs: number): KeyFacts {
 
 /** The JWKs in use, of the sources that are configured. */
 export function readJwksFacts(nowMs: number): JwksFacts[] {
-  const configured = jwksSources.filter((source) => readStoredJwks(source).configured);
+  const configured = jwksSources().filter((source) => readStoredJwks(source).configured);
   return configured.map((source) => ({
     source,
     keys: (readStoredJwks(source).keys || []).length,
-    ageSeconds: ageSeconds(source === 'remote' ? 'fetched_ms' : `taken_ms:${source}`, nowMs),
+    ageSeconds: ageSeconds(isFetched(source) ? `fetched_ms:${source}` : `taken_ms:${source}`, nowMs),
     faulty: isFaulty(source),
   }));
 }
 
+function isFetched(source: JwksSource): boolean {
+  return readState(`fetches:${source}`) !== undefined;
+}
+
 /** @returns whether the last fetch of JWKS_URL succeeded; undefined where there was none, or no URL is set */
 export function wasFetched(): boolean | undefined {
-  const fetches = readState('fetches');
+  const fetches = readState('fetches:remote');
   if (fetches === undefined || !readStoredJwks('remote').configured) return undefined;
   return fetches.slice(-2) === 'ok';
 }
 
-const sources: Source[] = ['keys', 'snapshot', 'minting', 'shared', 'local', 'remote', 'denied'];
-
 /** @returns each source of keys and whether it is at fault */
 export function readFaults(): { source: Source; faulty: boolean }[] {
-  return sources.map((source) => ({ source, faulty: isFaulty(source) }));
+  const sources: Source[] = ['keys', 'snapshot', 'denied', 'providers'];
+  return sources.concat(jwksSources()).map((source) => ({ source, faulty: isFaulty(source) }));
 }
 
 const zoneNames = [

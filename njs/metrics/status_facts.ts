@@ -4,7 +4,7 @@ import { refusals } from '../../auth/refusals.js';
 import type { Status } from '../../monitoring/status.js';
 import { conditionOfAllJwks, conditionOfKeys } from '../keys/conditions.js';
 import { currentKeySet } from '../keys/key_set.js';
-import { readStoredJwks } from '../keys/trusted_keys.js';
+import { readStoredJwks } from '../keys/stored_jwks.js';
 import { countedKeys } from '../keys/counted_keys.js';
 import { readCertificateEnd, readConnections, readJwksFacts, readKeyFacts, readVersions, readZones } from './facts.js';
 import { readTotals, type KeyCount, type Totals } from './read_counters.js';

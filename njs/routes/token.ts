@@ -2,6 +2,7 @@
 
 import { chooseCredential, readCredential } from '../../auth/credential.js';
 import { jsonMediaType } from '../../auth/answer.js';
+import { foreignOrigin, formatCors, formatPreflight } from '../../auth/cors.js';
 import { carriedForAudit } from '../../auth/identity_headers.js';
 import { isJsonObject, type UnverifiedObject } from '../../auth/json.js';
 import { principalOf, readRecord } from '../../auth/key_record.js';
@@ -12,9 +13,9 @@ import { countReason } from '../decision/count_decision.js';
 import { countKey } from '../keys/counted_keys.js';
 import { readKeySet } from '../keys/key_set.js';
 import { oneLine } from '../platform.js';
-import { askedSource, readAsked } from '../decision/question.js';
+import { askedSource, isPreflight, readAsked } from '../decision/question.js';
 import type { RefusedOutcome } from '../decision/outcome.js';
-import { sendPrincipal, sendRouteRefusal } from '../decision/refusal.js';
+import { pageOf, sendHeaders, sendPrincipal, sendRouteRefusal } from '../decision/refusal.js';
 import { askSidecar } from '../sidecar.js';
 import { readGeneration } from '../keys/shared_state.js';
 
@@ -26,6 +27,12 @@ type Outcome = RefusedOutcome | { admitted: true; body: string; principal: Princ
 /** Answers every request for /token: no such request goes upstream. */
 export async function token(r: NginxHTTPRequest): Promise<void> {
   try {
+    const page = pageOf(r);
+    if (page !== '' && page !== foreignOrigin && isPreflight(askedSource, r.variables)) {
+      sendHeaders(r, formatPreflight(page));
+      r.return(204);
+      return;
+    }
     const startedMs = Date.now();
     const outcome = await mint(r);
     if (outcome.principal !== undefined) sendPrincipal(r, carriedForAudit, outcome.principal);
@@ -42,13 +49,14 @@ export async function token(r: NginxHTTPRequest): Promise<void> {
 function sendToken(r: NginxHTTPRequest, body: string): void {
   r.headersOut['Content-Type'] = jsonMediaType;
   r.headersOut['Cache-Control'] = 'no-store';
+  sendHeaders(r, formatCors(pageOf(r)));
   r.return(200, body);
 }
 
 async function mint(r: NginxHTTPRequest): Promise<Outcome> {
   if (r.method !== 'POST') return { admitted: false, reason: 'method_not_allowed', allow: 'POST' };
   const { variables } = r;
-  const chosen = chooseCredential(readAsked(variables, askedSource));
+  const chosen = chooseCredential(readAsked(variables, askedSource), []);
   const presented = typeof chosen === 'string' ? readCredential(chosen) : chosen;
   if ('reason' in presented) return refuse(presented.reason);
   const limit = failureLimit(r, askedSource.client(variables) || '');

@@ -1,13 +1,17 @@
 // A client with a token that is expired, early, for somebody else, or made up by an issuer that bends the standard.
 
 import { describe, expect, it } from 'vitest';
-import { checkClaims, readUnverifiedIssuer, type JwtSettings } from '../../auth/claims.js';
+import { parseClaimPath } from '../../auth/claim_path.js';
+import type { ClaimTest } from '../../auth/claim_tests.js';
+import { checkClaims, readUnverifiedIssuer } from '../../auth/claims.js';
+import type { JwtSettings } from '../../auth/token_rules.js';
+import { nodePlatform } from '../../node/crypto.js';
 
 const now = 1_800_000_000;
 const settings: JwtSettings = { issuers: ['https://i'], audiences: ['a', 'b'], leewaySeconds: 30 };
 const good = { sub: 'alice', iss: 'https://i', aud: 'a', exp: now + 60 };
 const check = (claims: object, changed: Partial<JwtSettings> = {}) =>
-  checkClaims(claims as never, { ...settings, ...changed }, { nowSeconds: now, isOurs: false });
+  checkClaims(claims as never, { ...settings, ...changed }, { nowSeconds: now, isOurs: false, platform: nodePlatform });
 
 describe('checkClaims', () => {
   it('reads what the gateway needs', () => {
@@ -53,7 +57,9 @@ describe('checkClaims', () => {
   it('asks no token of ours when it was issued: our clock may have been set back', () => {
     const early = { ...good, iat: now + 3600 };
     expect(check(early)).toEqual({ reason: 'token_issued_in_future' });
-    expect(checkClaims(early as never, settings, { nowSeconds: now, isOurs: true })).not.toHaveProperty('reason');
+    expect(
+      checkClaims(early as never, settings, { nowSeconds: now, isOurs: true, platform: nodePlatform }),
+    ).not.toHaveProperty('reason');
   });
 
   it.each([
@@ -103,6 +109,80 @@ describe('checkClaims', () => {
 
   it('takes a list without a member for a list that nothing matches', () => {
     expect(check(good, { audiences: [] })).toEqual({ reason: 'token_audience' });
+  });
+});
+
+describe('checkClaims by the rules of a named provider', () => {
+  const paths = (...names: string[]) => names.map(parseClaimPath);
+  const subject = paths('email', 'profile.name');
+  const thumbprint = nodePlatform.sha256('certificate');
+  const bound = (cnf: unknown, certificateThumbprint?: string) =>
+    checkClaims({ ...good, cnf }, settings, {
+      nowSeconds: now,
+      isOurs: false,
+      platform: nodePlatform,
+      certificateThumbprint,
+    });
+
+  it.each([
+    ['the first claim', { email: 'a@b', profile: { name: 'x' } }, 'a@b'],
+    ['the next where the first is empty', { email: '', profile: { name: 'x' } }, 'x'],
+    ['the next where the first is missing', { profile: { name: 'Zoë' } }, 'Zo%C3%AB'],
+  ])('takes %s for the subject', (_, claims, found) => {
+    expect(check({ ...good, ...claims }, { subject })).toMatchObject({ subject: found });
+  });
+
+  it.each([
+    ['token_no_subject', {}],
+    ['token_no_subject', { email: '', profile: 'x' }],
+    ['token_claim_type', { email: ['a@b'] }],
+    ['token_claim_type', { email: null, profile: { name: 'x' } }],
+    ['token_claim_type', { profile: { name: { a: { b: { c: 1 } } } } }],
+    ['token_subject', { email: 'a\n' }],
+    ['token_subject', { email: 'x'.repeat(12000) }],
+    ['token_claim_type', { email: 'a@b', sub: 5 }],
+  ])('refuses with %s the subject of %j', (reason, claims) => {
+    expect(check({ ...good, ...claims }, { subject })).toEqual({ reason });
+  });
+
+  it.each([
+    ['text and lists', { roles: ['a', 'b'], realm: { roles: 'c d' } }, ['a', 'b', 'c', 'd']],
+    ['a role with a space, which is no scope', { roles: ['Domain Users', 'a'] }, ['a']],
+    ['a role with a character that no scope has', { roles: ['"', 'ä', '', 'a'] }, ['a']],
+    ['a list with a number in it', { roles: ['a', 1] }, []],
+    ['a list in a list', { roles: [['a']] }, []],
+    ['an object', { roles: { a: true } }, []],
+    ['no such claims, beside a scope that is not asked for', { scope: 'x' }, []],
+  ])('reads the scopes of %s', (_, claims, scopes) => {
+    expect(check({ ...good, ...claims }, { scopes: paths('roles', 'realm.roles') })).toMatchObject({ scopes });
+  });
+
+  it('asks for every required claim, after the audience and before the subject', () => {
+    const require: ClaimTest[] = [{ claim: parseClaimPath('hd'), kind: 'one_of', values: ['corp'] }];
+    expect(check({ ...good, hd: 'corp' }, { require })).not.toHaveProperty('reason');
+    expect(check({ ...good, hd: 'other', sub: 5 }, { require })).toEqual({ reason: 'token_require' });
+    expect(check({ ...good, aud: 'c' }, { require })).toEqual({ reason: 'token_audience' });
+  });
+
+  it('takes a token that is bound to a certificate from whoever has the certificate', () => {
+    expect(bound({ 'x5t#S256': thumbprint }, thumbprint)).not.toHaveProperty('reason');
+  });
+
+  it.each([
+    ['token_certificate', { 'x5t#S256': thumbprint }, undefined],
+    ['token_certificate', { 'x5t#S256': thumbprint }, nodePlatform.sha256('other')],
+    ['token_certificate', { 'x5t#S256': '' }, ''],
+    ['token_certificate', { 'x5t#S256': 'undefined' }, undefined],
+    ['token_confirmation', { 'x5t#S256': thumbprint, jkt: thumbprint }, thumbprint],
+    ['token_confirmation', { 'x5t#S256': [thumbprint] }, thumbprint],
+    ['token_confirmation', { jkt: thumbprint }, thumbprint],
+    ['token_confirmation', { x5t: thumbprint }, thumbprint],
+    ['token_confirmation', [thumbprint], thumbprint],
+    ['token_confirmation', thumbprint, thumbprint],
+    ['token_confirmation', null, thumbprint],
+    ['token_confirmation', {}, thumbprint],
+  ])('refuses with %s the confirmation %j where the certificate is %s', (reason, cnf, certificate) => {
+    expect(bound(cnf, certificate)).toEqual({ reason });
   });
 });
 

@@ -10,8 +10,8 @@ import {
   parseKeyId,
 } from '../../auth/credential.js';
 
-const choose = (headers: Partial<CredentialHeaders>) =>
-  chooseCredential({ authorization: '', xApiKey: '', apiKey: '', ...headers });
+const choose = (headers: Partial<CredentialHeaders>, further: string[] = []) =>
+  chooseCredential({ authorization: '', xApiKey: '', apiKey: '', further: '', ...headers }, further);
 
 describe('chooseCredential', () => {
   it.each([
@@ -64,6 +64,58 @@ describe('chooseCredential', () => {
 
   it('takes a comma in Authorization as it is: nginx lets no request through that has two', () => {
     expect(choose({ authorization: 'Bearer a,b' })).toBe('a,b');
+  });
+});
+
+describe('chooseCredential in a location with further headers', () => {
+  const names = ['x-goog-api-key', 'sec-websocket-protocol'];
+  const further = (...values: string[]) => values.join('\n');
+  const offered = 'realtime, openai-insecure-api-key.abc, openai-beta.realtime-v1';
+
+  it.each([
+    ['the first of them', { further: further('abc', '') }],
+    ['the first of them, with white space', { further: further(' abc\t', '') }],
+    ['a subprotocol', { further: further('', offered) }],
+    ['a subprotocol whose name is written otherwise', { further: further('', 'OpenAI-Insecure-API-Key.abc') }],
+    [
+      'several, equal to the usual ones',
+      { authorization: 'Bearer abc', xApiKey: 'abc', further: further('abc', offered) },
+    ],
+    ['Authorization beside subprotocols without a key', { authorization: 'abc', further: further('', 'realtime') }],
+    ['the first beside Basic', { authorization: 'Basic eDp5', further: further('abc', '') }],
+  ])('takes the credential from %s', (_, headers) => {
+    expect(choose(headers, names)).toBe('abc');
+  });
+
+  it.each([
+    ['Authorization', { authorization: 'Bearer abcd', further: further('abc', '') }],
+    ['x-api-key', { xApiKey: 'abcd', further: further('abc', '') }],
+    ['a subprotocol', { further: further('abcd', offered) }],
+  ])('says two_credentials for another in %s', (_, headers) => {
+    expect(choose(headers, names)).toEqual({ reason: 'two_credentials' });
+  });
+
+  it.each([
+    ['the header', further('abc, abc', '')],
+    ['the subprotocol', further('', 'openai-insecure-api-key.abc, openai-insecure-api-key.abc')],
+    ['an empty subprotocol', further('', 'openai-insecure-api-key., openai-insecure-api-key.abc')],
+  ])('says doubled_header for %s twice, even with equal values', (_, values) => {
+    expect(choose({ further: values }, names)).toEqual({ reason: 'doubled_header' });
+  });
+
+  it.each([further('', 'realtime'), further('', 'openai-insecure-api-key.'), further(' ', '')])(
+    'says missing_credential for %j',
+    (values) => {
+      expect(choose({ further: values }, names)).toEqual({ reason: 'missing_credential' });
+    },
+  );
+
+  it('says subprotocols_too_long for more than a verdict carries', () => {
+    const key = 'openai-insecure-api-key.abc';
+    expect(choose({ further: further('', `${key}, ${'p'.repeat(256)}`) }, names)).toBe('abc');
+    expect(choose({ further: further('', `${key}, ${'p'.repeat(257)}`) }, names)).toEqual({
+      reason: 'subprotocols_too_long',
+    });
   });
 });
 

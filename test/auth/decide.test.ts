@@ -6,26 +6,32 @@ import { decide, type Decided, type Gate, type RequestFacts } from '../../auth/d
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import type { KeyRecord } from '../../auth/key_record.js';
 import type { LocationSettings } from '../../auth/location_settings.js';
+import { groupByIssuer } from '../../auth/token_rules.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
 import { admit, refuse } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { trustedKeys } from './trusted_keys.js';
+import { trustedKeys, unnamed } from './trusted_keys.js';
 
 const now = 1_800_000_000;
 const settings: LocationSettings = {
   jwt: { issuers: 'any', audiences: 'any', leewaySeconds: 30 },
+  credentialHeaders: [],
+  resource: '',
+  metadataUrl: '',
   requiredScopes: [],
   requiredScope: '',
   hidesTokenRoute: true,
+  takesCertificates: false,
   keyLimit: null,
 };
 const record: KeyRecord = { subject: 'bob', scopes: ['models'], expiresSeconds: null, keyId: 'f', limit: null };
 
 const request = (credential: string, changed: Partial<RequestFacts> = {}): RequestFacts => ({
-  headers: { authorization: '', xApiKey: credential, apiKey: '' },
+  headers: { authorization: '', xApiKey: credential, apiKey: '', further: '' },
   target: '= localhost:5000 localhost /v1/models',
   settings,
   isPreflight: () => false,
+  certificate: () => undefined,
   ...changed,
 });
 
@@ -109,7 +115,10 @@ describe('decide', () => {
     expect(decide(request('good'), gate({ recall }))).toMatchObject({ principal: { subject: 'bob' } });
     expect(decide(request('mal formed'), gate({ recall }))).toEqual(refuse('malformed_credential'));
     expect(
-      decide(request('x', { headers: { authorization: 'a', xApiKey: 'b', apiKey: '' } }), gate({ recall })),
+      decide(
+        request('x', { headers: { authorization: 'a', xApiKey: 'b', apiKey: '', further: '' } }),
+        gate({ recall }),
+      ),
     ).toEqual(refuse('two_credentials'));
   });
 
@@ -154,6 +163,41 @@ describe('decide', () => {
     expect(await decide(request('wrong', { isPreflight: () => true }), gate())).toEqual(refuse('unknown_key'));
   });
 
+  const certificate = { thumbprint: 'T'.repeat(43), verifiedSubject: undefined, endSeconds: now + 60 };
+  const certified = (credential: string, changed: Partial<RequestFacts> = {}) =>
+    request(credential, { certificate: () => certificate, ...changed });
+  const findCertified = (hash: string) =>
+    hash === `x509:${certificate.thumbprint}` || hash === nodePlatform.sha256('good') ? record : undefined;
+
+  it('goes by the certificate of a client only where the client has sent no credential', async () => {
+    const one = gate({ findKey: findCertified, mayBeHashed: () => false });
+    const verdict = decide(certified(''), one);
+    expect(verdict).toMatchObject({ admitted: true, principal: { method: 'certificate', expiresSeconds: now + 60 } });
+    expect(one.remembered).toEqual([{ credential: '', cost: 'nothing', verdict }]);
+    expect(decide(certified('good'), one)).toMatchObject({ principal: { method: 'api_key' } });
+    expect(decide(certified('wrong'), one)).toEqual(refuse('unknown_key'));
+    const basic = { headers: { authorization: 'Basic eDp5', xApiKey: '', apiKey: '', further: '' } };
+    expect(decide(certified('', basic), one)).toEqual(refuse('unsupported_scheme'));
+  });
+
+  it('asks of a certificate what it asks of a key: a scope, and where there is none, the limit of the location', () => {
+    const one = gate({ findKey: findCertified });
+    const keyLimit = { intervalMs: 1000, burst: 1 };
+    expect(decide(certified('', { settings: { ...settings, keyLimit } }), one)).toMatchObject({
+      principal: { limit: keyLimit },
+    });
+    const scoped = { settings: { ...settings, requiredScopes: ['chat'] } };
+    expect(decide(certified('', scoped), one)).toMatchObject({ reason: 'insufficient_scope' });
+  });
+
+  it('lets a preflight through whatever the certificate, and names who has a good one', () => {
+    const preflight = { isPreflight: () => true };
+    expect(decide(certified('', preflight), gate())).toMatchObject({ admitted: true, principal: { subject: '' } });
+    expect(decide(certified('', preflight), gate({ findKey: findCertified }))).toMatchObject({
+      principal: { subject: 'bob' },
+    });
+  });
+
   it.each([
     ['doubled_header', 'good, good'],
     ['malformed_credential', 'go od'],
@@ -165,7 +209,7 @@ describe('decide', () => {
   });
 
   const unknownKid = `${Buffer.from('{"alg":"RS256","kid":"k"}').toString('base64url')}.e30.AAAA`;
-  const noKeys = trustedKeys({ remote: [] });
+  const noKeys = trustedKeys();
 
   it.each([
     ['current', false, 'token_unknown_kid'],
@@ -177,12 +221,32 @@ describe('decide', () => {
     'answers an unknown kid after a refresh that is %s (set lacking: %s) with %s',
     async (outcome, lacks, reason) => {
       const one = gate({
-        trustedKeys: () => ({ ...noKeys, lacksJwks: lacks }),
+        trustedKeys: () => ({ ...noKeys, unnamed: { keys: [], lacksJwks: lacks } }),
         refreshJwks: () => Promise.resolve(outcome),
       });
       expect(await decide(request(unknownKid), one)).toEqual({ admitted: false, reason });
     },
   );
+
+  it.each([
+    ['lacks its keys', true, 'keys_unavailable'],
+    ['has its keys', false, 'token_unknown_kid'],
+  ])('has the keys of the very provider fetched, which %s', async (_, lacks, reason) => {
+    const claims = Buffer.from('{"iss":"https://p"}').toString('base64url');
+    const token = unknownKid.replace('e30', claims);
+    const issuers = ['https://p'];
+    const provider = { name: 'p', issuers, audiences: 'any', leewaySeconds: 0, lacksJwks: lacks } as const;
+    const fetched: (string | undefined)[] = [];
+    const one = gate({
+      trustedKeys: () => ({ ...noKeys, providers: groupByIssuer([{ ...provider, keys: [] }]) }),
+      refreshJwks: (name) => {
+        fetched.push(name);
+        return Promise.resolve('current');
+      },
+    });
+    expect(await decide(request(token), one)).toMatchObject({ admitted: false, reason });
+    expect(fetched).toEqual(['p']);
+  });
 
   it('refuses a token at once, and remembers nothing, where that takes no signature', () => {
     const one = gate({ trustedKeys: () => noKeys });
@@ -196,7 +260,7 @@ describe('decide', () => {
     const text = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k' }] });
     const signing = new SignJWT({ sub: 's', exp: now + 60 }).setProtectedHeader({ alg: 'ES256', kid: 'k' });
     const token = await signing.sign(privateKey);
-    const fetched = { ...noKeys, remote: (parseJwks(text, nodePlatform) as Jwks).keys };
+    const fetched = { ...noKeys, unnamed: unnamed(...(parseJwks(text, nodePlatform) as Jwks).keys) };
     let keys = noKeys as TrustedKeys;
     const one = gate({
       trustedKeys: () => keys,
@@ -208,5 +272,9 @@ describe('decide', () => {
     const verdict = await decide(request(token), one);
     expect(verdict).toMatchObject({ admitted: true, principal: { method: 'jwt', keyId: 'k' } });
     expect(one.remembered).toEqual([{ credential: token, cost: 'signature', verdict }]);
+    const short = { ...certificate, endSeconds: now + 30 };
+    expect(await decide(request(token, { certificate: () => short }), one)).toMatchObject({
+      principal: { method: 'jwt', expiresSeconds: now + 30 },
+    });
   });
 });

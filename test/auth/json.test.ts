@@ -1,7 +1,7 @@
 // An attacker who sends JSON that is deep, doubled or of the wrong type.
 
 import { expect, it } from 'vitest';
-import { isJsonObject, maxDepth, ownMember, parseJsonObject } from '../../auth/json.js';
+import { findDoubledMember, isJsonObject, maxDepth, ownMember, parseJsonObject } from '../../auth/json.js';
 
 const nested = (depth: number) => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`;
 
@@ -25,3 +25,20 @@ it('reads members of the object itself alone', () => {
   expect(ownMember({}, 'constructor')).toBeUndefined();
   expect(isJsonObject([]) || isJsonObject(null)).toBe(false);
 });
+
+it.each([
+  ['{"a":1,"a":2}', 'a'],
+  ['{"x":[{"a":{},"b":1, "a" :2}]}', 'a'],
+  ['{"a":1,"\\u0061":2}', 'a'],
+  ['{"__proto__":1,"b":{},"__proto__":2}', '__proto__'],
+  ['{"a\\"b":1,"a\\"b":{}}', 'a"b'],
+])('finds the doubled member of %s', (text, name) => {
+  expect(findDoubledMember(text)).toBe(name);
+});
+
+it.each(['{"a":{"a":1},"b":[{"a":1},{"a":2}]}', '{"a":"{\\"a\\":1,","b":"a"}', '{"toString":1}', '[]', '"a:a:"'])(
+  'finds no doubled member in %s',
+  (text) => {
+    expect(findDoubledMember(text)).toBeUndefined();
+  },
+);

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { readSnippet } from '../nginx/filled_snippets.js';
-import { parseList, parseLocationSettings } from '../../auth/location_settings.js';
+import { askedSettings, furtherHeaders, parseList, parseLocationSettings } from '../../auth/location_settings.js';
 
 const joined =
   /\$keygate_settings \{[^}]*default "([^"]*)";/.exec(readSnippet('asking.conf'))?.[1]?.replaceAll('\\t', '\t') ?? '';
@@ -12,45 +12,83 @@ const joinSettings = (given: { [name: string]: string }) =>
   joined.replace(/\$keygate_(\w+)/g, (_, name: string) => given[name] ?? defaults[name] ?? `$keygate_${name}`);
 
 const defaults: { [name: string]: string } = {
+  credential_headers: '',
   jwt_audience: '',
   jwt_issuer: '',
+  jwt_providers: '',
   jwt_leeway: '30',
   require_scope: '',
   hide_token_route: 'off',
   rate_limit_key: 'off',
   rate_limit_key_burst: '0',
+  oauth_resource: '',
+  client_certificates: 'off',
 };
 
 const parse = (given: { [name: string]: string }, hasJwksUrl = false) =>
-  parseLocationSettings(joinSettings(given), hasJwksUrl);
+  parseLocationSettings(joinSettings(given), { hasJwksUrl, sentHeaders: 'x-goog-api-key,sec-websocket-protocol' });
 
 describe('parseLocationSettings', () => {
   it('reads every field, where nginx puts it', () => {
     const given = {
+      credential_headers: 'X-Goog-Api-Key, sec-websocket-protocol',
       jwt_audience: 'a,b',
       jwt_issuer: 'https://i',
+      jwt_providers: ' corp, pool',
       jwt_leeway: '5',
       require_scope: 'models  chat',
       hide_token_route: 'on',
       rate_limit_key: '60/m',
       rate_limit_key_burst: '20',
+      oauth_resource: 'https://api.example/mcp',
+      client_certificates: 'on',
     };
     expect(parse(given)).toEqual({
-      jwt: { audiences: ['a', 'b'], issuers: ['https://i'], leewaySeconds: 5 },
+      jwt: { audiences: ['a', 'b'], issuers: ['https://i'], providers: ['corp', 'pool'], leewaySeconds: 5 },
+      credentialHeaders: ['x-goog-api-key', 'sec-websocket-protocol'],
       requiredScopes: ['models', 'chat'],
       requiredScope: 'models  chat',
       hidesTokenRoute: true,
+      resource: 'https://api.example/mcp',
+      metadataUrl: 'https://api.example/.well-known/oauth-protected-resource/mcp',
+      takesCertificates: true,
       keyLimit: { intervalMs: 1000, burst: 20 },
     });
-    expect(parse({})).toMatchObject({ requiredScopes: [], hidesTokenRoute: false, keyLimit: null });
+    expect(parse({})).toMatchObject({
+      requiredScopes: [],
+      hidesTokenRoute: false,
+      takesCertificates: false,
+      keyLimit: null,
+    });
   });
 
   it.each(['', 'abc', '-1', '1.5', '99999'])('faults the leeway %j', (jwt_leeway) => {
     expect(parse({ jwt_leeway })).toEqual({ fault: '$keygate_jwt_leeway: expected 0 to 9999 seconds' });
   });
 
-  it.each(['', 'ON', 'yes', '1'])('faults %j for on or off', (hide_token_route) => {
-    expect(parse({ hide_token_route })).toEqual({ fault: '$keygate_hide_token_route: expected on or off' });
+  it.each(['cookie', 'x-goog-api-key,cookie', 'authorization', 'x_key', 'x-other', 'x-auth-claim-email'])(
+    'faults the headers %j',
+    (credential_headers) => {
+      expect(parse({ credential_headers })).toHaveProperty('fault');
+    },
+  );
+
+  it('takes a header once, and none where nothing stands between commas', () => {
+    const headersOf = (credential_headers: string) => parse({ credential_headers });
+    expect(headersOf(',x-goog-api-key, ,X-Goog-Api-Key')).toMatchObject({ credentialHeaders: ['x-goog-api-key'] });
+    expect(headersOf(',')).toMatchObject({ credentialHeaders: [] });
+  });
+
+  it('has the headers first, from where they are read before the other settings', () => {
+    expect(askedSettings[0]).toBe('credential_headers');
+    expect(furtherHeaders(joinSettings({}))).toBe('');
+    expect(furtherHeaders(joinSettings({ credential_headers: 'a,b' }))).toBe('a,b');
+    expect(furtherHeaders('')).toBe('');
+  });
+
+  it.each(['', 'ON', 'yes', '1'])('faults %j for on or off', (value) => {
+    for (const name of ['hide_token_route', 'client_certificates'])
+      expect(parse({ [name]: value })).toEqual({ fault: `$keygate_${name}: expected on or off` });
   });
 
   it.each(['', '0/m', '60', 'OFF', '1/y', '60/m '])('faults the rate %j', (rate_limit_key) => {
@@ -78,7 +116,7 @@ describe('parseLocationSettings', () => {
   });
 
   it('faults a location that nginx joins no settings for', () => {
-    expect(parseLocationSettings('', false)).toHaveProperty('fault');
+    expect(parseLocationSettings('', { hasJwksUrl: false, sentHeaders: '' })).toHaveProperty('fault');
   });
 
   it('faults a remote JWKS without issuer and audience, and takes the word any', () => {

@@ -5,10 +5,11 @@ import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWT
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import type { Jwk } from '../../auth/algorithms.js';
 import type { KeyTerms } from '../../auth/key_record.js';
+import { groupByIssuer, type JwtSettings, type Provider } from '../../auth/token_rules.js';
 import { decideToken, type TrustedKeys } from '../../auth/token_verdict.js';
 import type { Platform } from '../../auth/platform.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { trustedKeys } from './trusted_keys.js';
+import { trustedKeys, unnamed } from './trusted_keys.js';
 
 const now = 1_800_000_000;
 
@@ -48,8 +49,7 @@ describe('decideToken', () => {
   const trusted = (changed: Partial<TrustedKeys> = {}) =>
     trustedKeys({
       minting: { issuer: 'keygate', keys: [ours.jwk] },
-      local: [local.jwk],
-      remote: [remote.jwk],
+      unnamed: unnamed(local.jwk, remote.jwk),
       findEntry: (fingerprint) => entries[fingerprint],
       ...changed,
     });
@@ -120,8 +120,8 @@ describe('decideToken', () => {
 
   it('accepts no kid only where exactly one key fits', async () => {
     const token = await sign(local, { iss: 'https://i' }, { kid: undefined });
-    expect(await decide(token, trusted({ remote: [] }))).toMatchObject({ admitted: true });
-    expect(await decide(token, trusted({ remote: [], local: [] }))).toEqual({
+    expect(await decide(token, trusted({ unnamed: unnamed(local.jwk) }))).toMatchObject({ admitted: true });
+    expect(await decide(token, trusted({ unnamed: unnamed() }))).toEqual({
       admitted: false,
       reason: 'token_no_fitting_key',
     });
@@ -129,7 +129,7 @@ describe('decideToken', () => {
 
   it('tries both keys where local and remote share a kid', async () => {
     const twin = await pair('local');
-    const keys = trusted({ remote: [twin.jwk] });
+    const keys = trusted({ unnamed: unnamed(local.jwk, twin.jwk) });
     expect(await decide(await sign(twin, { iss: 'https://i' }), keys)).toMatchObject({ admitted: true });
     expect(await decide(await sign(local, { iss: 'https://i' }), keys)).toMatchObject({ admitted: true });
   });
@@ -145,7 +145,7 @@ describe('decideToken', () => {
       reason: 'token_revoked',
     });
     const withoutKid = await sign(local, { iss: 'https://i' }, { kid: undefined });
-    const denied = trusted({ remote: [], isDeniedKid: (kid) => kid === 'local' });
+    const denied = trusted({ unnamed: unnamed(local.jwk), isDeniedKid: (kid) => kid === 'local' });
     expect(await decide(withoutKid, denied)).toEqual({ admitted: false, reason: 'token_kid_denied' });
   });
 
@@ -163,6 +163,130 @@ describe('decideToken', () => {
     expect(await decide(token, trusted({ minting: undefined }))).toEqual({
       admitted: false,
       reason: 'token_issuer',
+    });
+  });
+
+  describe('with named providers', () => {
+    const named = (name: string, issuers: string[], keys: Jwk[], changed: Partial<Provider> = {}): Provider => ({
+      name,
+      issuers,
+      audiences: 'any',
+      leewaySeconds: 0,
+      keys,
+      lacksJwks: false,
+      ...changed,
+    });
+    const withProviders = (changed: Partial<Provider> = {}) =>
+      trusted({
+        providers: groupByIssuer([
+          named('one', ['https://one', 'https://one/'], [local.jwk], changed),
+          named('two', ['https://two'], [remote.jwk]),
+        ]),
+      });
+    const judge = (token: string, changed: Partial<JwtSettings> = {}, keys = withProviders()) =>
+      decideToken({
+        token,
+        nowSeconds: now,
+        settings: { issuers: ['https://i'], audiences: ['llm'], leewaySeconds: 30, ...changed },
+        keys,
+        platform: nodePlatform,
+      });
+    const refused = (reason: string, more: object = {}) => ({ admitted: false, reason, ...more });
+
+    it('admits each by its own keys and rules, the unnamed and ours beside them', async () => {
+      for (const iss of ['https://one', 'https://one/'])
+        expect(await judge(await sign(local, { iss }))).toMatchObject({ admitted: true, principal: { issuer: iss } });
+      expect(await judge(await sign(remote, { iss: 'https://two' }))).toMatchObject({
+        admitted: true,
+        principal: { expiresSeconds: now + 60 },
+      });
+      const unnamedToken = await sign(local, { iss: 'https://i', aud: 'llm' });
+      expect(await judge(unnamedToken)).toMatchObject({ admitted: true, principal: { expiresSeconds: now + 90 } });
+      const minted = await sign(ours, { iss: 'keygate', aud: 'llm', key: 'live' });
+      expect(await judge(minted)).toMatchObject({ admitted: true });
+    });
+
+    it.each([
+      ["another provider's key", () => sign(remote, { iss: 'https://one' }), { provider: 'one' }],
+      ["the unnamed provider's key", () => sign(ours, { iss: 'https://two' }), { provider: 'two' }],
+    ])('refuses %s, though it is trusted for others', async (_, make, more) => {
+      expect(await judge(await make())).toEqual(refused('token_unknown_kid', more));
+    });
+
+    it.each([
+      ["another provider's key under a kid of its own", () => sign(remote, { iss: 'https://one' }, { kid: 'local' })],
+      ['our key under a kid of its own', () => sign(ours, { iss: 'https://one' }, { kid: 'local' })],
+      ["a provider's key under our kid", () => sign(local, { iss: 'keygate', key: 'live' }, { kid: 'ours' })],
+    ])('refuses %s by its signature', async (_, make) => {
+      expect(await judge(await make())).toEqual(refused('token_signature'));
+    });
+
+    it.each([[undefined], ['https://three'], ['https://one//'], ['constructor'], ['__proto__'], ['']])(
+      'refuses the issuer %s, also where the unnamed provider is for any',
+      async (iss) => {
+        const token = await sign(local, iss === undefined ? {} : { iss });
+        expect(await judge(token)).toEqual(refused('token_issuer'));
+        expect(await judge(token, { issuers: 'any', audiences: 'any' })).toEqual(refused('token_issuer'));
+        expect(await judge(token, { issuers: [], audiences: 'any' })).toEqual(refused('token_issuer'));
+      },
+    );
+
+    it('takes in a location only the providers that it names', async () => {
+      const token = await sign(local, { iss: 'https://one' });
+      expect(await judge(token, { providers: ['two', 'one'] })).toMatchObject({ admitted: true });
+      expect(await judge(token, { providers: ['two'] })).toEqual(refused('token_provider'));
+      expect(await judge(token, { providers: [] })).toEqual(refused('token_provider'));
+    });
+
+    it('judges by the provider alone, and not by the settings of the unnamed one', async () => {
+      const token = await sign(local, { iss: 'https://one', aud: 'llm' });
+      expect(await judge(token, {}, withProviders({ audiences: ['other'] }))).toEqual(refused('token_audience'));
+      const late = await sign(local, { iss: 'https://one', exp: now });
+      expect(await judge(late, {}, withProviders({ leewaySeconds: 0 }))).toEqual(refused('token_expired'));
+      const algorithms = ['RS256' as const];
+      expect(await judge(token, {}, withProviders({ algorithms }))).toEqual(refused('token_provider_algorithm'));
+    });
+
+    it('says that keys are unavailable only for the provider that lacks them', async () => {
+      const lacking = withProviders({ keys: [], lacksJwks: true });
+      const withoutKid = { kid: undefined };
+      const [one, two] = [
+        await sign(local, { iss: 'https://one' }, withoutKid),
+        await sign(remote, { iss: 'https://two' }),
+      ];
+      expect(await judge(one, {}, lacking)).toEqual(refused('keys_unavailable'));
+      expect(await judge(two, {}, lacking)).toMatchObject({ admitted: true });
+      const unknown = (iss: string) => sign(ours, { iss, aud: 'llm' });
+      const reason = 'token_unknown_kid';
+      for (const [iss, more] of [
+        ['https://one', { provider: 'one', lacksJwks: true }],
+        ['https://two', { provider: 'two' }],
+        ['https://i', {}],
+      ] as const)
+        expect(await judge(await unknown(iss), {}, lacking)).toEqual(refused(reason, more));
+    });
+
+    it('blames no token for an issuer that nobody knows while the providers could not be read', async () => {
+      const unread = trusted({ providers: 'unavailable' });
+      expect(await judge(await sign(local, { iss: 'https://one' }), {}, unread)).toEqual(refused('keys_unavailable'));
+      const any = { issuers: 'any', audiences: 'any' } as const;
+      expect(await judge(await sign(local, { iss: 'https://i' }), any, unread)).toEqual(refused('keys_unavailable'));
+    });
+
+    it('takes neither an unnamed provider beside a list of names, nor keeps our own tokens out', async () => {
+      const unnamedToken = await sign(local, { iss: 'https://i', aud: 'llm' });
+      expect(await judge(unnamedToken, { providers: ['one'] })).toEqual(refused('token_provider'));
+      const minted = await sign(ours, { iss: 'keygate', aud: 'llm', key: 'live' });
+      expect(await judge(minted, { providers: ['one'] })).toMatchObject({ admitted: true });
+    });
+
+    it('takes a token that is bound to a certificate with this certificate alone', async () => {
+      const certificateThumbprint = nodePlatform.sha256('certificate');
+      const token = await sign(local, { iss: 'https://one', cnf: { 'x5t#S256': certificateThumbprint } });
+      const settings = { issuers: [], audiences: [], leewaySeconds: 0 };
+      const asked = { token, nowSeconds: now, settings, keys: withProviders(), platform: nodePlatform };
+      expect(await decideToken({ ...asked, certificateThumbprint })).toMatchObject({ admitted: true });
+      expect(await decideToken(asked)).toEqual(refused('token_certificate'));
     });
   });
 });

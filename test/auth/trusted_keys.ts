@@ -1,12 +1,12 @@
 // What decideToken trusts in tests: no key, nothing denied, and what a test changes of that.
 
+import type { Jwk } from '../../auth/algorithms.js';
 import type { TrustedKeys } from '../../auth/token_verdict.js';
 
 export const trustedKeys = (changed: Partial<TrustedKeys> = {}): TrustedKeys => ({
   minting: undefined,
-  local: [],
-  remote: undefined,
-  lacksJwks: false,
+  unnamed: { keys: [], lacksJwks: false },
+  providers: undefined,
   hasDenyList: true,
   hasEntries: () => true,
   isDeniedKid: () => false,
@@ -14,3 +14,6 @@ export const trustedKeys = (changed: Partial<TrustedKeys> = {}): TrustedKeys => 
   findEntry: () => undefined,
   ...changed,
 });
+
+/** Keys of the unnamed provider, which lacks none. */
+export const unnamed = (...keys: Jwk[]): TrustedKeys['unnamed'] => ({ keys, lacksJwks: false });

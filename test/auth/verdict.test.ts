@@ -1,7 +1,8 @@
 // An issuer whose subjects and scopes hold any character.
 
 import { expect, it } from 'vitest';
-import { encodeSubject, holdsScopes, parseScope } from '../../auth/verdict.js';
+import { encodeLongSubject, encodeSubject, holdsScopes, isScopeToken, parseScope } from '../../auth/verdict.js';
+import { nodePlatform } from '../../node/crypto.js';
 
 it.each([
   ['alice@example.org', 'alice@example.org'],
@@ -41,6 +42,45 @@ it.each([
 
 it.each(['', 'x'.repeat(256), 'ä'.repeat(42), '😀'])('accepts %j', (subject) => {
   expect(encodeSubject(subject)).toBeDefined();
+});
+
+const encodeLong = (subject: string) => encodeLongSubject(subject, nodePlatform) ?? '';
+
+it.each(['alice', 'Zoë 100%', 'x'.repeat(256), 'ä'.repeat(42)])(
+  'leaves a subject that is short as it is: %s',
+  (subject) => {
+    expect(encodeLong(subject)).toBe(encodeSubject(subject));
+  },
+);
+
+it.each(['x', 'ä', '€', '😀', '%'])('shortens a subject of many %s to whole characters and a digest', (character) => {
+  for (let shift = 0; shift < 12; shift++) {
+    const subject = 'a'.repeat(shift) + character.repeat(300);
+    const encoded = encodeLong(subject);
+    expect(encoded).toMatch(/^[\x21-\x7e]{240,256}$/);
+    const [start = '', digest] = decodeURIComponent(encoded).split('\ufffd');
+    expect(subject.startsWith(start)).toBe(true);
+    expect(digest).toBe(nodePlatform.sha256(subject));
+  }
+});
+
+it('gives a long subject a short form that no other subject has', () => {
+  const [one, other] = ['x'.repeat(300), 'x'.repeat(299) + 'y'].map(encodeLong);
+  expect(one).not.toBe(other);
+  expect(encodeSubject(decodeURIComponent(one ?? ''))).toBeUndefined();
+  expect(encodeSubject(one ?? '')).not.toBe(one);
+});
+
+it.each(['x'.repeat(2049), 'x'.repeat(300) + '\n', 'x'.repeat(300) + '\ud800', 'x'.repeat(300) + '\ufffd'])(
+  'refuses a long subject that is too long, or that none may be: %#',
+  (subject) => {
+    expect(encodeLongSubject(subject, nodePlatform)).toBeUndefined();
+    expect(encodeLong('x'.repeat(2048))).toHaveLength(256);
+  },
+);
+
+it('tells one scope from several and from none', () => {
+  expect(['a', 'a:b/c', 'a b', '', 'a"', 'ä'].map(isScopeToken)).toEqual([true, true, false, false, false, false]);
 });
 
 it('reads scopes separated by spaces', () => {

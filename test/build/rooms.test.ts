@@ -46,7 +46,7 @@ describe('imports', () => {
     ['cli', ['auth', 'cluster', 'monitoring', 'nginx', 'node', 'settings', 'verifier']],
     ['stand_in', []],
     ['launcher', ['auth', 'cli', 'nginx', 'node', 'settings']],
-    ['container', ['launcher', 'nginx', 'node', 'settings']],
+    ['container', ['auth', 'launcher', 'nginx', 'node', 'settings']],
   ])('of %s are those that docs/architecture.md draws', (folder, expected) => {
     expect(importedBy(folder)).toEqual(expected);
   });
@@ -54,12 +54,15 @@ describe('imports', () => {
 
 describe('ways', () => {
   it.each([
-    ['an API key that was never seen', 36],
-    ['a token that was never seen', 40],
-    ['POST /token', 29],
+    ['an API key that was never seen', 38],
+    ['a token that was never seen', 47], // its provider's rules, and the claims that they test
+    ['a client certificate that was never seen', 8],
+    ['keys of a provider that are fetched', 35], // by nginx, and by the sidecar
+    ["a change of the providers' file", 29],
+    ['POST /token', 32],
     ['an edit of the key file', 26], // the sources are joined, also with a cluster's; the snapshot has its own way
     ['a change of the snapshot of a cluster', 27],
-    ['npm start', 26],
+    ['npm start', 30],
     ['a scrape of /metrics', 30],
   ])('take a reader of %s through %i files at most', (way, most) => {
     const files = (followWays() as { [way: string]: string[] })[way] ?? [];
@@ -70,6 +73,6 @@ describe('ways', () => {
 
 describe('tests of parts', () => {
   it('stand where their source stands', () => {
-    expect(measureMirror().others).toEqual(['test/build/rooms.test.ts']);
+    expect(measureMirror().others).toEqual(['test/auth/provider_shapes.test.ts', 'test/build/rooms.test.ts']);
   });
 });

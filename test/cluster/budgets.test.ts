@@ -32,7 +32,7 @@ describe.each(storeKinds)('budgets in %s', (kind) => {
   const open = async (): Promise<Budgets> => {
     const connection = openConnection(clusterSettings(store.url));
     opened.push(connection);
-    expect(await connection.tried()).toEqual({ isUp: true, reason: '' });
+    expect(await connection.tried()).toEqual({ store: 'up', reason: '' });
     return openBudgets({ connection, digest });
   };
   const keyOf = async () => (await client.keys('*budget*'))[0] as string;
@@ -195,7 +195,11 @@ describe('an answer that makes no sense', () => {
     ['OK'],
     [null],
   ])('counts as none: %j', async (answer) => {
-    const connection = { runScript: () => Promise.resolve(answer), name: String, isAway: () => false };
+    const connection = {
+      runScript: () => Promise.resolve(answer),
+      name: String,
+      state: () => ({ store: 'silent' as const, reason: '' }),
+    };
     expect(await openBudgets({ connection, digest }).ask(slow, hour, want(2))).toBeUndefined();
   });
 });

@@ -39,12 +39,12 @@ async function until(
   }
   return connection.state();
 }
-const isUp = (state: StoreState) => state.isUp;
+const isUp = ({ store }: StoreState) => store === 'up';
 
 describe('a connection', () => {
   it.each(storeKinds)('runs commands and scripts on %s', async (kind) => {
     const connection = connect((await start({ kind })).url);
-    expect(await connection.tried()).toEqual({ isUp: true, reason: '' });
+    expect(await connection.tried()).toEqual({ store: 'up', reason: '' });
     await connection.run((client) => client.set(connection.name('a'), '1'));
     const script = 'return redis.call("incr", KEYS[1]) + ARGV[1]';
     expect(await connection.runScript(script, [connection.name('a')], ['10'])).toBe(12);
@@ -53,7 +53,7 @@ describe('a connection', () => {
 
   it('goes through a Unix socket', async () => {
     const connection = connect((await start({ isSocket: true })).url);
-    expect((await connection.tried()).isUp).toBe(true);
+    expect((await connection.tried()).store).toBe('up');
   });
 
   it('hears its channel, also after the store was away', async () => {
@@ -64,7 +64,7 @@ describe('a connection', () => {
     await connection.run((client) => client.publish('keygate:changes', '1'));
     await expect.poll(() => heard).toEqual(['1']);
     await store.kill();
-    await until(connection, (state) => !state.isUp);
+    await until(connection, ({ store }) => store !== 'up');
     await store.start();
     await until(connection, isUp);
     await connection.run((client) => client.publish('keygate:changes', '2'));
@@ -78,14 +78,14 @@ describe('TLS', () => {
     const store = await start({ tls: authority.server, lines: ['tls-auth-clients yes'] });
     const files = { REDIS_CA: authority.ca, REDIS_CERT: authority.client.cert, REDIS_KEY: authority.client.key };
     const connection = connect(store.url, files);
-    expect(await connection.tried()).toEqual({ isUp: true, reason: '' });
+    expect(await connection.tried()).toEqual({ store: 'up', reason: '' });
     const stranger = connect(store.url, { ...files, REDIS_CA: (await makeAuthority()).ca });
     expect((await stranger.tried()).reason).toMatch(/^its certificate, or ours, is not accepted \(\w+\): REDIS_CA/);
     const noCertificate = connect(store.url, { REDIS_CA: authority.ca });
-    expect((await noCertificate.tried()).isUp).toBe(false);
+    expect((await noCertificate.tried()).store).toBe('away');
 
     await store.kill();
-    await until(connection, (state) => !state.isUp);
+    await until(connection, ({ store }) => store !== 'up');
     await authority.replace(); // another authority, with its certificates in the same files
     await store.start();
     await until(connection, isUp);
@@ -103,7 +103,7 @@ describe('a store that fails', () => {
     const connection = connect(store.url);
     await connection.tried();
     await store.kill();
-    await until(connection, (state) => !state.isUp);
+    await until(connection, ({ store }) => store !== 'up');
     await expect(connection.run((client) => client.get('x'))).rejects.toThrow(/^(no connection|the connection ended)/);
     await store.start();
     await until(connection, isUp, 2000);
@@ -181,7 +181,7 @@ describe('a store that fails', () => {
   it('refuses a user who may not run a command', async () => {
     const store = await start({ lines: ['user low on >pass ~* &* +info +client +hello'] });
     const connection = connect(store.url, { REDIS_USER: 'low', REDIS_PASSWORD: 'pass' });
-    expect((await connection.tried()).isUp).toBe(true);
+    expect((await connection.tried()).store).toBe('up');
     await expect(connection.run((client) => client.get('x'))).rejects.toThrow('may not run a command');
   });
 });
@@ -228,7 +228,7 @@ describe('sentinels', () => {
     const dead = await freePort();
     const url = `redis-sentinel://127.0.0.1:${dead},127.0.0.1:${sentinel.port}`;
     const connection = connect(`${url}#keygate`);
-    expect(await connection.tried()).toEqual({ isUp: true, reason: '' });
+    expect(await connection.tried()).toEqual({ store: 'up', reason: '' });
     expect((await connect(`${url}#other`).tried()).reason).toBe('the sentinels know no store of the name other');
     const seen = await sentinel.client();
     await expect
@@ -237,7 +237,7 @@ describe('sentinels', () => {
       })
       .toContain(String(replica.port));
     await master.kill();
-    await until(connection, (state) => !state.isUp);
+    await until(connection, ({ store }) => store !== 'up');
     await until(connection, isUp, 20000);
     await connection.run((client) => client.set('x', 'after'));
     expect(await (await replica.client()).get('x')).toBe('after');

@@ -1,13 +1,12 @@
 // The Compose stack as a node of a cluster, with a real Redis on the host.
 
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startStore, type StoreServer } from '../cluster/harness/store_server.js';
 import { send } from '../gateway/harness/client.js';
-import { describeWithEngine } from './harness/engine.js';
+import { describeWithEngine, engineAddress } from './harness/engine.js';
 import { startStack, type Stack } from './harness/stack.js';
 
 const soon = { timeout: 30000, interval: 100 };
@@ -20,11 +19,7 @@ describeWithEngine('a stack with REDIS_URL', () => {
     send(stack.url, '/v1/models', { headers: { 'x-api-key': key } }).then(({ status }) => status);
 
   beforeAll(async () => {
-    const address = execFileSync(
-      'docker',
-      ['network', 'inspect', 'bridge', '-f', '{{(index .IPAM.Config 0).Gateway}}'],
-      { encoding: 'utf8' },
-    ).trim();
+    const address = engineAddress();
     store = await startStore({ password: 's3cret-password', lines: [`bind 127.0.0.1 ${address}`] });
     stack = await startStack('keygate-cluster', ({ dir }) => {
       writeFileSync(join(dir, 'cluster_secret'), randomBytes(32).toString('base64'), { mode: 0o644 });

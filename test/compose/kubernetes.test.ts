@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { deployDir, render } from '../deploy/harness/manifests.js';
 import { unpackStore } from '../cluster/harness/store_server.js';
 import { send } from '../gateway/harness/client.js';
+import { jwksOf, makeSigner } from '../gateway/harness/tokens.js';
 import { describeWithEngine } from './harness/engine.js';
 import { startLoad } from './harness/load.js';
 import { docker, dockerOutput, LocalPod, type Files, type PodOptions } from './harness/pod.js';
@@ -302,6 +303,38 @@ describeWithEngine('a pod', () => {
     expect((await send(url(), '/health/ready')).status).toBe(200); // an outage must not empty the service
     expect(await ask(pod, 'key-of-alice')).toBe(200);
     expect(key(pod, 'new', 'erik').status).not.toBe(0);
+  });
+
+  it('takes tokens of a provider whose file is in a Secret, and does not start by a file with a fault', async () => {
+    const corp = await makeSigner('ES256', 'corp');
+    const entry = { name: 'corp', issuer: 'https://corp.example', audience: 'llm', jwks: { file: 'corp.json' } };
+    const files = (more: object = {}): Files => ({
+      'providers.json': JSON.stringify({ providers: [{ ...entry, claims: ['email'], ...more }] }),
+      'corp.json': jwksOf(corp),
+    });
+    const withFiles = (overlay: string, named: Files): PodOptions => {
+      const { secrets, ...rest } = options(overlay);
+      const settings = { JWT_PROVIDERS: '/etc/keygate/providers/providers.json' };
+      return { ...rest, settings, secrets: { ...secrets, 'keygate-providers': named } };
+    };
+    const token = () => corp.sign({ iss: 'https://corp.example', aud: 'llm' });
+    await create(withFiles('single', files({ name: 'any', leeway: -1 })));
+    const { status, said } = pod.runOnce('check');
+    expect(status).toBe(1);
+    expect(said.match(/JWT_PROVIDERS: providers\[0\]\.(?:name|leeway): expected /g)).toHaveLength(2);
+    await start(withFiles('single', files()));
+    expect(await statusFor(await token())).toBe(200);
+    pod.swap('providers', files({ audience: 'another' }));
+    await expect.poll(async () => statusFor(await token()), { timeout: 20000 }).toBe(401);
+
+    const embedded = withFiles('embedded-config', files());
+    const own = embedded.manifests.find(({ data }) => data?.['settings.conf'] !== undefined)?.data as Files;
+    own['settings.conf'] =
+      own['settings.conf']?.replace(/(providers_file) ""/, '$1 "/etc/keygate/providers/providers.json"') ?? '';
+    await start(embedded);
+    expect(await statusFor(await token())).toBe(200);
+    const headers = pod.exec('nginx', ['cat', '/etc/nginx/keygate/proxy_headers.conf']).said;
+    expect(headers).toContain('X-Auth-Claim-Email $keygate_claim_email;');
   });
 
   it('runs an nginx.conf of your own', async () => {

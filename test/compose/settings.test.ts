@@ -72,7 +72,9 @@ describeWithEngine('settings of the stack', () => {
     ]);
     mkdirSync(join(clone.dir, 'certs'));
     set({ HOST_CERTS_DIR: './certs' });
-    expect(refuses('check')).toEqual(['keygate: HOST_CERTS_DIR: /etc/keygate/certs/copilot.crt is missing']);
+    expect(refuses('check')).toEqual(
+      ['crt', 'key'].map((end) => `keygate: HOST_CERTS_DIR: /etc/keygate/certs/copilot.${end} is missing`),
+    );
   });
 
   it(

@@ -76,6 +76,8 @@ describe('names', () => {
       'keygate_cluster',
       'keygate_hide_token_route',
       'keygate_identity_headers',
+      'keygate_jwt_providers',
+      'keygate_jwt_providers_file',
       'keygate_sidecar',
       'keygate_state_dir',
     ];
@@ -133,10 +135,10 @@ describe('names', () => {
       return inner.length === 0 ? [group] : inner.map((name) => `${group} ${name}`);
     });
     expect(known.length).toBeGreaterThan(10);
-    const documented = all(read('docs/admin.md'), /keygate ((?:key|jwks|token) [a-z]+|install|status)\b/g);
+    const documented = all(read('docs/admin.md'), /keygate ((?:key|jwks|token|provider) [a-z]+|install|status)\b/g);
     expect(documented).toEqual(known.sort());
     const unchanging = /change nothing and write no\s+line: ([^.]*)\./.exec(audited)?.[1] ?? '';
-    const commandsOf = (text: string) => all(text, /`((?:key|jwks|token) [a-z]+|install|status)`/g);
+    const commandsOf = (text: string) => all(text, /`((?:key|jwks|token|provider) [a-z]+|install|status)`/g);
     expect([...commandsOf(eventRows.join('\n')), ...commandsOf(unchanging)].sort()).toEqual(known.sort());
   });
 

@@ -12,9 +12,9 @@ const root = join(import.meta.dirname, '../..');
 let copy = '';
 let checkTypes: () => string;
 
-// In one process, without the set-up of the other tests: two files that need no server.
+// In one process, without the set-up of the other tests, up to the first failure: two files that need no server.
 const testConfig = `export default {
-  test: { include: ['test/docs/{names,snippets}.test.ts'], isolate: false, fileParallelism: false },
+  test: { include: ['test/docs/{names,snippets}.test.ts'], isolate: false, fileParallelism: false, bail: 1 },
 };
 `;
 

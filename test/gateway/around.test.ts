@@ -189,6 +189,7 @@ describe.each(variants)('$name: settings around the decision', (variant) => {
   it('limits requests per address with 429, Retry-After and the contract form', async () => {
     const gateway = await startGateway({
       variant,
+      sidecar: false,
       keys: `${key}\n`,
       env: { RATE_LIMIT_API: '5r/s', RATE_LIMIT_API_BURST: '3' },
     });
@@ -205,7 +206,7 @@ describe.each(variants)('$name: settings around the decision', (variant) => {
 
   it('believes X-Forwarded-For of trusted proxies alone, and counts an IPv6 /64 as one client', async () => {
     const limits = { RATE_LIMIT_API: '1r/m', RATE_LIMIT_API_BURST: '0', TRUSTED_PROXIES: '127.0.0.1' };
-    const gateway = await startGateway({ variant, keys: `${key}\n`, env: limits });
+    const gateway = await startGateway({ variant, sidecar: false, keys: `${key}\n`, env: limits });
     const status = async (client: string, from = '127.0.0.1') =>
       (await gateway.send('/x', { headers: { ...headers, 'x-forwarded-for': client }, from })).status;
     expect(await status('192.0.2.1')).toBe(200);
@@ -223,6 +224,7 @@ describe.each(variants)('$name: settings around the decision', (variant) => {
   it('answers 502 in the contract form when the upstream is down', async () => {
     const gateway = await startGateway({
       variant,
+      sidecar: false,
       keys: `${key}\n`,
       env: { UPSTREAM_URL: 'http://127.0.0.1:9' },
     });
@@ -234,7 +236,7 @@ describe.each(variants)('$name: settings around the decision', (variant) => {
   });
 
   it('lets preflights through to the upstream with CORS_PREFLIGHT=pass, and nothing else', async () => {
-    const gateway = await startGateway({ variant, keys: `${key}\n`, env: { CORS_PREFLIGHT: 'pass' } });
+    const gateway = await startGateway({ variant, sidecar: false, keys: `${key}\n`, env: { CORS_PREFLIGHT: 'pass' } });
     const preflight = { origin: 'https://x.example', 'access-control-request-method': 'POST' };
     const options = (path: string, sent: { [name: string]: string }) =>
       gateway.send(path, { method: 'OPTIONS', headers: sent });
@@ -248,7 +250,12 @@ describe.each(variants)('$name: settings around the decision', (variant) => {
   });
 
   it('passes the credential on with FORWARD_CREDENTIAL=on', async () => {
-    const gateway = await startGateway({ variant, keys: `${key}\n`, env: { FORWARD_CREDENTIAL: 'on' } });
+    const gateway = await startGateway({
+      variant,
+      sidecar: false,
+      keys: `${key}\n`,
+      env: { FORWARD_CREDENTIAL: 'on' },
+    });
     await gateway.send('/x', { headers });
     expect(gateway.upstream.arrived[0]?.headers['x-api-key']).toBe(key);
     await gateway.stop();
@@ -256,7 +263,7 @@ describe.each(variants)('$name: settings around the decision', (variant) => {
 
   it('answers 403 with the scope in the challenge when REQUIRE_SCOPE is not held', async () => {
     const keys = `${key} scope=models\nother-key scope=models,chat\n`;
-    const gateway = await startGateway({ variant, keys, env: { REQUIRE_SCOPE: 'models chat' } });
+    const gateway = await startGateway({ variant, sidecar: false, keys, env: { REQUIRE_SCOPE: 'models chat' } });
     const answer = await gateway.send('/x', { headers });
     expect(answer.status).toBe(403);
     expect(answer.json().error).toMatchObject({ type: 'permission_error', code: 'insufficient_scope' });

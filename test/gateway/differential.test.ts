@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import { decideToken } from '../../auth/token_verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { trustedKeys } from '../auth/trusted_keys.js';
+import { trustedKeys, unnamed } from '../auth/trusted_keys.js';
 import { audience, generateTokens, issuer, makeKeyRing, type Generated } from '../properties/token_generator.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { variants } from './harness/variants.js';
@@ -31,7 +31,7 @@ async function judge(token: string): Promise<string> {
     token,
     nowSeconds: Date.now() / 1000,
     settings: { issuers: [issuer], audiences: [audience], leewaySeconds: 30 },
-    keys: trustedKeys({ local: (parseJwks(jwksText, nodePlatform) as Jwks).keys }),
+    keys: trustedKeys({ unnamed: unnamed(...(parseJwks(jwksText, nodePlatform) as Jwks).keys) }),
     platform: nodePlatform,
   });
   return verdict.admitted ? '' : verdict.reason;

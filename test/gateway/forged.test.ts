@@ -29,7 +29,7 @@ const names = distinct(snippets + readAll('njs/decision'), /X-Keygate-\w+(?:-\w+
 const wished: { [name: string]: string } = {
   'X-Keygate-Admitted': 'api_key',
   'X-Keygate-Status': '200',
-  'X-Keygate-Settings': '\t\t30\t\toff',
+  'X-Keygate-Settings': '\t\t\t30\t\toff',
   'X-Keygate-Target': '= localhost localhost /open',
   'X-Keygate-Client': '192.0.2.9',
   'X-Keygate-Preflight': 'https://x.example POST',

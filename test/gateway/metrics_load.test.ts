@@ -35,8 +35,8 @@ describe.each(variants)('$name: metrics under load', (variant) => {
     });
   };
 
-  // As many as take about fifteen seconds on two cores.
-  const many = variant.entry === 'access' ? 100000 : 20000;
+  // As many as take about five seconds on two cores.
+  const many = variant.entry === 'access' ? 32000 : 8000;
 
   it(`count ${many.toLocaleString('en')} requests of eight connections exactly, with a reload in between`, async () => {
     await open();

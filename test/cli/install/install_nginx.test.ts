@@ -59,6 +59,22 @@ describe('keygate install prints', () => {
   });
 });
 
+describe('keygate install for an nginx without ngx_http_ssl_module', () => {
+  it('writes no variable of a certificate, with which such an nginx would not start', () => {
+    install();
+    expect(read('certificate.conf')).toContain('$ssl_client_verify');
+    nginx = fakeNginx(work, {
+      njs: '1.0.2',
+      engines: ['qjs', 'njs'],
+      configuration: 'events {}',
+      built: '--with-pcre',
+    });
+    install();
+    for (const name of readdirSync(dir).filter((one) => one.endsWith('.conf')))
+      expect(read(name)).not.toMatch(/\$ssl_/);
+  });
+});
+
 describe('keygate install --render', () => {
   const versions = ['--render', '--nginx-version', '1.30.6', '--njs', '1.0.2'];
   const render = (...args: string[]) => keygate([dir, ...versions, ...args]);

@@ -1,6 +1,6 @@
 // Whether there is a Docker engine with the compose plugin. Without one these tests are skipped, and say so.
 
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { describe } from 'vitest';
 
 export const hasEngine = succeeds('docker', ['info']) && succeeds('docker', ['compose', 'version']);
@@ -15,6 +15,12 @@ if (!hasEngine) {
 
 /** `describe` where there is an engine. */
 export const describeWithEngine = describe.skipIf(!hasEngine);
+
+/** The address by which containers reach this machine: that of Docker's own network. */
+export function engineAddress(): string {
+  const args = ['network', 'inspect', 'bridge', '-f', '{{(index .IPAM.Config 0).Gateway}}'];
+  return execFileSync('docker', args, { encoding: 'utf8' }).trim();
+}
 
 function succeeds(program: string, args: string[]): boolean {
   return spawnSync(program, args, { stdio: 'ignore', timeout: 30000 }).status === 0;

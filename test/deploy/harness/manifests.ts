@@ -48,7 +48,7 @@ export interface Container {
 export interface Volume {
   name: string;
   emptyDir?: { medium?: string; sizeLimit?: string };
-  secret?: { secretName: string; defaultMode: number; items?: { key: string; path: string }[] };
+  secret?: { secretName: string; optional?: boolean; defaultMode: number; items?: { key: string; path: string }[] };
   configMap?: { name: string };
   persistentVolumeClaim?: { claimName: string };
 }

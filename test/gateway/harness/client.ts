@@ -17,13 +17,15 @@ export interface Sending {
   body?: string | Buffer;
   /** The local address to come from: another client for the limits. */
   from?: string;
+  /** A certificate to show, with its private key (PEM). */
+  certificate?: { cert: string; key: string };
 }
 
 /** Sends one request on a connection of its own. */
 export function send(url: string, path: string, sending: Sending = {}): Promise<Answered> {
-  const { method = 'GET', headers = {}, body, from } = sending;
+  const { method = 'GET', headers = {}, body, from, certificate = {} } = sending;
   return new Promise((resolve, reject) => {
-    const options = { method, headers, agent: false as const, path, rejectUnauthorized: false };
+    const options = { method, headers, agent: false as const, path, rejectUnauthorized: false, ...certificate };
     const start = url.startsWith('https:') ? request : plainRequest;
     const sent = start(url, from === undefined ? options : { ...options, localAddress: from }, (response) => {
       const parts: Buffer[] = [];

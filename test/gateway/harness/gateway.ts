@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { findNginx } from '../../../nginx/runtime/find_nginx.js';
 import { renderGateway, type GatewayFacts, type RenderedGateway } from '../../../nginx/gateway/render.js';
 import { snippetFiles } from '../../../nginx/snippet_files.js';
+import { readProviderLines } from '../../../settings/providers_file.js';
 import { readSettings } from '../../../settings/read.js';
 import { loadSecret, verifierSecretPath } from '../../../node/state_files.js';
 import { auditLines, faultsOf, type AuditLine } from './audit_log.js';
@@ -28,6 +29,8 @@ export interface GatewayOptions {
   /** Changes to rendered files, by path. */
   edit?: { [path: string]: (content: string) => string };
   upstream?: TestUpstream;
+  /** A gateway with the same settings and keys whose STATE_DIR and sidecar this one uses as well: another nginx. */
+  beside?: Gateway;
   /** Whether to start the sidecar; true by default. */
   sidecar?: boolean;
   workers?: number;
@@ -75,7 +78,8 @@ const limitsOff = { RATE_LIMIT_API: 'off', RATE_LIMIT_AUTH: 'off', METRICS_PORT:
 /** Starts a gateway and waits until its keys are taken up. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const dir = mkdtempSync(join(tmpdir(), 'keygate-gateway-'));
-  const stateDir = join(dir, 'state');
+  const home = options.beside;
+  const stateDir = home?.stateDir ?? join(dir, 'state');
   const keysFile = join(stateDir, 'keys', 'api_keys.txt');
   for (const part of ['keys', 'public', 'run']) mkdirSync(join(stateDir, part), { recursive: true });
   if (options.keys !== undefined) writeFileSync(keysFile, options.keys);
@@ -85,16 +89,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const env = { ...limitsOff, STATE_DIR: stateDir, UPSTREAM_URL: upstream.url, ...options.env };
   const all = { API_KEYS_FILE: keysFile, LISTEN_PORT: String(port), ...env };
   const socket = join(stateDir, 'run', 'verifier.sock');
-  let sidecar = options.sidecar === false ? undefined : await startSidecar({ env: all, socket });
+  const hasSidecar = options.sidecar !== false && home === undefined;
+  let sidecar = hasSidecar ? await startSidecar({ env: all, socket }) : undefined;
   const facts = await gatewayFacts(options, {
     dir,
     stateDir,
     socket,
     upstreamUrl: all.UPSTREAM_URL,
   });
-  const rendered = renderGateway(readSettings(all), facts);
+  const settings = readSettings(all);
+  const lines = readProviderLines(settings);
+  const rendered = renderGateway(settings, { ...facts, ...lines });
   if (options.conf !== undefined) {
-    makeEmbedded(rendered.files, facts);
+    makeEmbedded(rendered.files, { ...facts, ...lines, credentialHeaders: settings.credentialHeaders });
     rendered.files['nginx.conf'] = options.conf({ port, dir, facts });
   }
   for (const [path, edit] of Object.entries(options.edit ?? {})) {

@@ -4,6 +4,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
+import { isIP } from 'node:net';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,7 +62,9 @@ export async function makeAuthority(): Promise<Authority> {
         ca: { key: ca.private, cert: ca.cert },
         notBeforeDate: new Date(Date.now() - 10 * day),
         notAfterDate: new Date(Date.now() + (isExpired ? -1 : 1) * day),
-        extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: host }] }],
+        extensions: [
+          { name: 'subjectAltName', altNames: [isIP(host) === 0 ? { type: 2, value: host } : { type: 7, ip: host }] },
+        ],
       });
       return { key: made.private, cert: made.cert };
     },

@@ -86,6 +86,11 @@ describe.each(protocols)('%s_pass', (protocol, line, address) => {
     expect(at(`${include(file)} ${user}; ${pass}`)).toEqual([
       `3: location /a of server a: \`${user}\` names another client than ${file}.conf does: take it out`,
     ]);
+    const claim = header('X-Auth-Claim-Email', '$arg_email');
+    expect(at(`${include(file)} ${claim}; ${pass}`)).toEqual([
+      `3: location /a of server a: \`${claim}\` names another client than ${file}.conf does: take it out`,
+    ]);
+    expect(at(`${include(file)} ${header('X-Auth-Claim-Email', '""')}; ${pass}`)).toEqual([]);
     // Of two parameters the last one counts
     expect(at(`${user}; ${include(file)} ${pass}`)).toHaveLength(line.endsWith('_param') ? 0 : 1);
   });
