@@ -17,7 +17,7 @@ export interface ProviderCosts {
 
 /** Measures both pairs. */
 export async function measureProviders(stand: Stand): Promise<ProviderCosts> {
-  const none = await stand.start('no provider', stand.gate());
+  const none = await stand.start('unnamed', stand.gate());
   const one = await startWith(stand, 1);
   const ten = await startWith(stand, 10);
   await pause(startMs);
@@ -37,7 +37,7 @@ function startWith(stand: Stand, count: number): Promise<Subject> {
   }));
   writeFileSync(file, JSON.stringify({ providers }));
   const settings = { jwt_providers_file: file, jwks_path: '', jwt_issuer: '', jwt_audience: '' };
-  return stand.start(`${count} of providers`, stand.gate({ settings }));
+  return stand.start(`providers_${count}`, stand.gate({ settings }));
 }
 
 async function measurePair(stand: Stand, subject: Subject, plain: Subject): Promise<{ known: Spread; fresh: Spread }> {
