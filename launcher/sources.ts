@@ -4,7 +4,7 @@
 import { parseDenyList } from '../auth/deny_list.js';
 import { readFileText } from '../auth/file_text.js';
 import { parseJwks } from '../auth/jwk.js';
-import { maxKeyFileBytes } from '../auth/key_file.js';
+import { maxKeyFileBytes, parseKeyFile } from '../auth/key_file.js';
 import { deniedPath } from '../cli/denied_file.js';
 import { nodePlatform } from '../node/crypto.js';
 import { describeFault, readRegularFile } from '../node/regular_file.js';
@@ -26,9 +26,20 @@ export function findUnusableSources(settings: Settings): string[] {
   if (ignoredJwksPath !== undefined)
     lines.push(`JWKS_PATH ${ignoredJwksPath}: ignored, as JWT_PROVIDERS is set and JWT_ISSUER names no issuer`);
   lines.push(...findProviderFaults(settings));
+  if (!settings.clientCertificates && namesCertificates(apiKeysFile))
+    lines.push(`${apiKeysFile}: its lines of client certificates count only with CLIENT_CERTIFICATES=on`);
   if (denied !== undefined && denied !== 'ENOENT')
     lines.push(`${deniedPath(settings)}: ${denied}: tokens get 503 until it can be used`);
   return lines;
+}
+
+function namesCertificates(path: string): boolean {
+  let isNamed = false;
+  judge(path, (text) => {
+    isNamed = parseKeyFile(text, nodePlatform).entries.some(({ kind }) => kind === 'x509' || kind === 'x509-subject');
+    return undefined;
+  });
+  return isNamed;
 }
 
 function findProviderFaults(settings: Settings): string[] {
