@@ -39,7 +39,7 @@ export const askedSettings = [
   'rate_limit_key',
   'rate_limit_key_burst',
   'oauth_resource',
-  'client_certificates',
+  'client_certificates', // the last: takesCertificates reads it from the joined text
 ] as const;
 
 type Texts<Names extends readonly string[]> = { -readonly [Place in keyof Names]: string };
@@ -64,6 +64,13 @@ export interface Surroundings {
 export function furtherHeaders(joined: string): string {
   return joined.charCodeAt(0) === 9 ? '' : joined.slice(0, joined.indexOf('\t'));
 }
+
+/** Whether a location takes certificates, by its joined settings, before these are parsed. */
+export function takesCertificates(joined: string): boolean {
+  return joined.charCodeAt(joined.length - 1) === endOfOn;
+}
+
+const endOfOn = 110; // n: `off` ends otherwise, and any other text is a fault
 
 /**
  * Parses the joined settings of a location.

@@ -65,8 +65,9 @@ function declineOrRefuse(r: NginxHTTPRequest, outcome: Outcome, subprotocols: st
     sendRefusal(r, outcome, variables.keygate_page_origin || '');
     return;
   }
-  const { claims = {} } = outcome.principal;
-  Object.keys(claims).forEach((variable) => (variables[variable as 'keygate_claim_'] = claims[variable]));
+  const { claims } = outcome.principal;
+  if (claims !== undefined)
+    Object.keys(claims).forEach((variable) => (variables[variable as 'keygate_claim_'] = claims[variable]));
   variables.keygate_admitted = outcome.principal.method || 'preflight';
   if (words.length > 0) variables.keygate_limit_dialect = words[0]; // a refusal has its headers already
   if (subprotocols !== '') variables.keygate_subprotocols = subprotocols;

@@ -11,7 +11,12 @@ import {
   parseReadHeaders,
   subprotocolHeader,
 } from '../../auth/credential_headers.js';
-import { furtherHeaders, parseLocationSettings, type LocationSettings } from '../../auth/location_settings.js';
+import {
+  furtherHeaders,
+  parseLocationSettings,
+  takesCertificates,
+  type LocationSettings,
+} from '../../auth/location_settings.js';
 import { isUsualTarget, usualTarget } from '../../auth/target.js';
 import { parsingPlatform } from '../platform.js';
 
@@ -86,7 +91,7 @@ const current: Asked = {
 export function readAsked(variables: NginxVariables, source: QuestionSource): Asked {
   current.settings = source.settings(variables) || '';
   current.target = source.target(variables) || '';
-  current.certificate = source.certificate(variables) || '';
+  current.certificate = takesCertificates(current.settings) ? source.certificate(variables) || '' : '';
   current.authorization = variables.http_authorization || '';
   current.xApiKey = variables.http_x_api_key || '';
   current.apiKey = variables.http_api_key || '';

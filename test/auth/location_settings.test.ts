@@ -2,7 +2,13 @@
 
 import { describe, expect, it } from 'vitest';
 import { readSnippet } from '../nginx/filled_snippets.js';
-import { askedSettings, furtherHeaders, parseList, parseLocationSettings } from '../../auth/location_settings.js';
+import {
+  askedSettings,
+  furtherHeaders,
+  takesCertificates,
+  parseList,
+  parseLocationSettings,
+} from '../../auth/location_settings.js';
 
 const joined =
   /\$keygate_settings \{[^}]*default "([^"]*)";/.exec(readSnippet('asking.conf'))?.[1]?.replaceAll('\\t', '\t') ?? '';
@@ -77,6 +83,12 @@ describe('parseLocationSettings', () => {
     const headersOf = (credential_headers: string) => parse({ credential_headers });
     expect(headersOf(',x-goog-api-key, ,X-Goog-Api-Key')).toMatchObject({ credentialHeaders: ['x-goog-api-key'] });
     expect(headersOf(',')).toMatchObject({ credentialHeaders: [] });
+  });
+
+  it('has the certificates last, from where they are read before the other settings', () => {
+    expect(askedSettings.at(-1)).toBe('client_certificates');
+    const takes = (client_certificates: string) => takesCertificates(joinSettings({ client_certificates }));
+    expect([takes('on'), takes('off'), takes(''), takesCertificates('')]).toEqual([true, false, false, false]);
   });
 
   it('has the headers first, from where they are read before the other settings', () => {
