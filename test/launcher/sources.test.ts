@@ -45,7 +45,7 @@ describe('findUnusableSources', () => {
     expect(said[0]).toBe(`API_KEYS_FILE ${dir}/gone.txt: ENOENT: API keys get 503 until it can be used`);
     expect(said[1]).toBe(`JWKS_PATH ${dir}/jwks.json: no usable key: tokens that need it get 503 until it can be used`);
     expect(said.slice(2, -1)).toEqual(
-      ['issuer', 'audience', 'jwks'].map(
+      ['jwks', 'issuer', 'audience'].map(
         (name) =>
           expect.stringContaining(`JWT_PROVIDERS ${dir}/providers.json: providers[0].${name}: expected`) as string,
       ),
