@@ -38,12 +38,23 @@ export interface ProviderEntry extends TokenRules {
   claims: ClaimPath[];
 }
 
+/** @returns the file with a provider's keys; undefined where they are fetched */
+export function jwksFileOf({ jwks }: Pick<ProviderEntry, 'jwks'>): string | undefined {
+  return typeof jwks === 'object' && 'file' in jwks ? jwks.file : undefined;
+}
+
+/** @returns the URL of a provider's keys; undefined where they are in a file or discovered */
+export function jwksUrlOf({ jwks }: Pick<ProviderEntry, 'jwks'>): string | undefined {
+  return typeof jwks === 'object' && 'url' in jwks ? jwks.url : undefined;
+}
+
 /**
  * Whether the sidecar fetches a provider's keys. nginx has one set of certificate authorities for all, sends no
  * credential, and can't verify the certificate of an IP address.
  */
-export function isFetchedBySidecar({ jwks, issuers, ca, credential }: ProviderEntry): boolean {
-  const url = jwks === 'discover' ? issuers[0] : 'url' in jwks ? jwks.url : undefined;
+export function isFetchedBySidecar(entry: ProviderEntry): boolean {
+  const { jwks, issuers, ca, credential } = entry;
+  const url = jwks === 'discover' ? issuers[0] : jwksUrlOf(entry);
   return (
     ca !== undefined ||
     credential !== undefined ||
@@ -65,8 +76,7 @@ export function readProvider(value: unknown, place: Place): ProviderEntry | unde
   if (members === undefined) return undefined;
   const { has, read } = members;
   const jwks = read('jwks', readJwks) as JwksPlace;
-  const isFile = typeof jwks === 'object' && 'file' in jwks;
-  if (isFile && (has('ca') || has('credential')))
+  if (jwksFileOf({ jwks }) !== undefined && (has('ca') || has('credential')))
     expected('no ca and no credential: the keys are in a file, and nothing is fetched', place);
   return {
     name: read('name', readName) as string,

@@ -1,9 +1,8 @@
 // What the containers need for JWT_PROVIDERS: a file without faults, the files that it names, and a network for the
 // sidecar where it fetches keys.
 
-import { dirname, resolve } from 'node:path';
-import { isFetchedBySidecar, type ProviderEntry } from '../auth/provider_members.js';
-import { readProvidersFile } from '../settings/providers_file.js';
+import { isFetchedBySidecar, jwksFileOf, type ProviderEntry } from '../auth/provider_members.js';
+import { besideProviders, readProvidersFile } from '../settings/providers_file.js';
 import type { Settings } from '../settings/read.js';
 import { findUnreadable, readers, type Reader } from './readable.js';
 
@@ -20,7 +19,7 @@ export function findProviderFaults(settings: Settings, env: NodeJS.ProcessEnv): 
   const read = readProvidersFile(settings);
   if ('faults' in read) return read.faults.map((fault) => `JWT_PROVIDERS: ${fault}`);
   const fetched = read.providers.filter(isFetchedBySidecar);
-  const faults = read.providers.flatMap((entry) => findUnreadableOf(entry, dirname(jwtProviders)));
+  const faults = read.providers.flatMap((entry) => findUnreadableOf(entry, settings));
   const ofSidecar = fetched.some(({ ca }) => ca === undefined) ? jwksCa : undefined;
   const closed = ofSidecar === undefined ? undefined : findUnreadable(ofSidecar, [sidecar()]);
   if (closed !== undefined) faults.push(`JWKS_CA: ${closed}`);
@@ -31,15 +30,15 @@ export function findProviderFaults(settings: Settings, env: NodeJS.ProcessEnv): 
   return faults;
 }
 
-function findUnreadableOf({ name, jwks, ca, credential }: ProviderEntry, dir: string): string[] {
-  const keys = typeof jwks === 'object' && 'file' in jwks ? jwks.file : undefined;
+function findUnreadableOf(entry: ProviderEntry, settings: Settings): string[] {
+  const { name, ca, credential } = entry;
   const files = [
-    { what: 'jwks', path: keys, by: readers() }, // the sidecar's container has the command `keygate` too
+    { what: 'jwks', path: jwksFileOf(entry), by: readers() }, // the sidecar's container has the command `keygate` too
     { what: 'ca', path: ca, by: [sidecar()] },
     { what: 'credential', path: credential, by: [sidecar()] },
   ];
   return files.flatMap(({ what, path, by }) => {
-    const fault = path === undefined ? undefined : findUnreadable(resolve(dir, path), by);
+    const fault = path === undefined ? undefined : findUnreadable(besideProviders(path, settings), by);
     return fault === undefined ? [] : [`JWT_PROVIDERS: ${what} of ${name}: ${fault}`];
   });
 }

@@ -26,20 +26,18 @@ export function findUnusableSources(settings: Settings): string[] {
   if (ignoredJwksPath !== undefined)
     lines.push(`JWKS_PATH ${ignoredJwksPath}: ignored, as JWT_PROVIDERS is set and JWT_ISSUER names no issuer`);
   lines.push(...findProviderFaults(settings));
-  if (!settings.clientCertificates && namesCertificates(apiKeysFile))
-    lines.push(`${apiKeysFile}: its lines of client certificates count only with CLIENT_CERTIFICATES=on`);
+  if (!settings.clientCertificates && judge(apiKeysFile, judgeCertificates) === uncounted)
+    lines.push(`${apiKeysFile}: ${uncounted}`);
   if (denied !== undefined && denied !== 'ENOENT')
     lines.push(`${deniedPath(settings)}: ${denied}: tokens get 503 until it can be used`);
   return lines;
 }
 
-function namesCertificates(path: string): boolean {
-  let isNamed = false;
-  judge(path, (text) => {
-    isNamed = parseKeyFile(text, nodePlatform).entries.some(({ kind }) => kind === 'x509' || kind === 'x509-subject');
-    return undefined;
-  });
-  return isNamed;
+const uncounted = 'its lines of client certificates count only with CLIENT_CERTIFICATES=on';
+
+function judgeCertificates(text: string): string | undefined {
+  const { entries } = parseKeyFile(text, nodePlatform);
+  return entries.some(({ kind }) => kind === 'x509' || kind === 'x509-subject') ? uncounted : undefined;
 }
 
 function findProviderFaults(settings: Settings): string[] {

@@ -1,5 +1,6 @@
 // The file of JWT_PROVIDERS as Node.js programs read it; nginx reads it by itself.
 
+import { dirname, resolve } from 'node:path';
 import { nameVariable } from '../auth/carried_claims.js';
 import { parseList } from '../auth/location_settings.js';
 import { readFileText } from '../auth/file_text.js';
@@ -22,11 +23,10 @@ export function readProvidersFile({ jwtProviders, jwtIssuer, mintIssuer }: Named
   if (typeof text !== 'string') return { ...text, isTaken: false };
   const notJson = describeJson(text);
   if (notJson !== undefined) return { faults: [`the file: expected JSON: ${notJson}`], isTaken: false };
-  const parsed = parseProviders(text);
-  if ('faults' in parsed) return { ...parsed, isTaken: false };
   const issuers = parseList(jwtIssuer ?? '');
-  const checked = parseProviders(text, { MINT_ISSUER: [mintIssuer], JWT_ISSUER: issuers === 'any' ? [] : issuers });
-  return 'faults' in checked ? { ...checked, isTaken: true } : parsed;
+  const parsed = parseProviders(text, { MINT_ISSUER: [mintIssuer], JWT_ISSUER: issuers === 'any' ? [] : issuers });
+  if ('providers' in parsed) return parsed;
+  return { ...parsed, isTaken: 'providers' in parseProviders(text) }; // but for the issuers, all would be in order
 }
 
 /**
@@ -37,6 +37,11 @@ export function readGoodProviders(named: Named): ProviderEntry[] {
   const read = readProvidersFile(named);
   if ('providers' in read) return read.providers;
   throw new Fault(read.faults.map((fault) => `JWT_PROVIDERS ${named.jwtProviders}: ${fault}`).join('\n'));
+}
+
+/** @returns the path of a file that a providers file names: beside it, where the name is relative */
+export function besideProviders(name: string, { jwtProviders = '' }: Pick<Settings, 'jwtProviders'>): string {
+  return resolve(dirname(jwtProviders), name);
 }
 
 /** What of a providers file stands in nginx's configuration. */

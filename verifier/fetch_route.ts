@@ -1,11 +1,10 @@
 // POST /fetch: metadata and keys of providers whose servers nginx can't ask (isFetchedBySidecar). nginx says when, and
 // judges what comes back.
 
-import { dirname, resolve } from 'node:path';
 import { mayShowCredential } from '../auth/discovery.js';
-import { isFetchedBySidecar, isHttpsUrl, type ProviderEntry } from '../auth/provider_members.js';
+import { isFetchedBySidecar, isHttpsUrl, jwksUrlOf, type ProviderEntry } from '../auth/provider_members.js';
 import { fetchText, type Fetched } from '../node/fetch_text.js';
-import { readProvidersFile } from '../settings/providers_file.js';
+import { besideProviders, readProvidersFile } from '../settings/providers_file.js';
 import type { Settings } from '../settings/read.js';
 
 /** What nginx asks for. */
@@ -39,17 +38,16 @@ export async function fetchForProvider(settings: FetchSettings, { provider, url 
 export function fetchAs(
   entry: ProviderEntry,
   { url, timeoutMs: most }: { url: string; timeoutMs: number },
-  { jwtProviders = '', jwksCa }: Pick<Settings, 'jwtProviders' | 'jwksCa'>,
+  settings: Pick<Settings, 'jwtProviders' | 'jwksCa'>,
 ): Promise<Fetched> {
-  const pathOf = (path: string) => resolve(dirname(jwtProviders), path);
+  const pathOf = (path: string) => besideProviders(path, settings);
   const { ca, credential } = entry;
-  const caFile = ca === undefined ? jwksCa : pathOf(ca);
+  const caFile = ca === undefined ? settings.jwksCa : pathOf(ca);
   const credentialFile = credential !== undefined && mayShowCredential(entry, url) ? pathOf(credential) : undefined;
   return fetchText({ url, caFile, credentialFile, timeoutMs: most });
 }
 
 // What is discovered may be anywhere.
-function mayAsk({ jwks }: ProviderEntry, url: string): boolean {
-  if (jwks === 'discover') return isHttpsUrl(url);
-  return 'url' in jwks && jwks.url === url;
+function mayAsk(entry: ProviderEntry, url: string): boolean {
+  return entry.jwks === 'discover' ? isHttpsUrl(url) : jwksUrlOf(entry) === url;
 }

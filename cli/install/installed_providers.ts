@@ -3,7 +3,8 @@
 
 import { claimHeader } from '../../auth/carried_claims.js';
 import { chooseMintIssuer } from '../../auth/location_settings.js';
-import { parseDirectives, unquote } from '../../nginx/configuration/directives.js';
+import { unquote } from '../../nginx/configuration/directives.js';
+import { variablesOf } from '../../nginx/placement/compare_settings.js';
 import { linesOf, readGoodProviders, readProvidersFile, type ProviderLines } from '../../settings/providers_file.js';
 import { readFileOf, settingsFile } from './installed_folder.js';
 
@@ -21,7 +22,7 @@ export function readListedLines(dir: string): ProviderLines {
 
 /** Reads the lines that the installed files have. */
 export function readInstalledLines(dir: string): ProviderLines {
-  const { keygate_claims = '' } = variablesOf(readFileOf(dir, 'decision_server.conf') ?? '');
+  const { keygate_claims = '' } = valuesOf(readFileOf(dir, 'decision_server.conf') ?? '');
   const headers = /\$keygate_provider_headers \{ default "([a-z0-9,-]*)"; \}/.exec(
     readFileOf(dir, 'asking.conf') ?? '',
   );
@@ -50,7 +51,7 @@ function headersOf({ claims, providerHeaders }: ProviderLines): string[] {
 }
 
 function providersOf(dir: string) {
-  const variables = variablesOf(readFileOf(dir, settingsFile) ?? '');
+  const variables = valuesOf(readFileOf(dir, settingsFile) ?? '');
   const { keygate_mint_issuer: mintIssuer, keygate_jwt_issuer: jwtIssuer } = variables;
   const hasJwks = Boolean(variables['keygate_jwks_path'] || variables['keygate_jwks_url']);
   return {
@@ -60,7 +61,7 @@ function providersOf(dir: string) {
   };
 }
 
-function variablesOf(text: string): Variables {
-  const rows = parseDirectives(text).filter(({ words }) => words[0] === 'js_var');
-  return Object.fromEntries(rows.map(({ words }) => [words[1]?.slice(1) ?? '', unquote(words[2])]));
+function valuesOf(text: string): Variables {
+  const rows = Object.entries(variablesOf(text));
+  return Object.fromEntries(rows.map(([name, { words }]) => [name, unquote(words[2])]));
 }

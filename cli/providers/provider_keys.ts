@@ -1,14 +1,14 @@
 // The keys of an identity provider as nginx would have them: from a file beside JWT_PROVIDERS, from a URL, or from
 // where the issuer's metadata lead.
 
-import { dirname, resolve } from 'node:path';
 import { areMissing, metadataUrls, readMetadata } from '../../auth/discovery.js';
 import { parseJsonObject, type UnverifiedObject } from '../../auth/json.js';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
-import type { ProviderEntry } from '../../auth/provider_members.js';
+import { jwksFileOf, type ProviderEntry } from '../../auth/provider_members.js';
 import { nodePlatform } from '../../node/crypto.js';
 import type { Fetched } from '../../node/fetch_text.js';
 import { describeFault, readRegularFile, textOf } from '../../node/regular_file.js';
+import { besideProviders } from '../../settings/providers_file.js';
 import type { Settings } from '../../settings/read.js';
 import { fetchAs } from '../../verifier/fetch_route.js';
 
@@ -27,8 +27,8 @@ const maxBytes = 1048576;
 const timeoutMs = 10000;
 
 /** Whether the keys of a provider have to be fetched. */
-export function isFetched({ jwks }: ProviderEntry): boolean {
-  return jwks === 'discover' || 'url' in jwks;
+export function isFetched(entry: ProviderEntry): boolean {
+  return jwksFileOf(entry) === undefined;
 }
 
 /** Reads or fetches the keys of a provider. */
@@ -36,7 +36,7 @@ export async function loadKeys(entry: ProviderEntry, settings: Settings): Promis
   const { jwks, issuers } = entry;
   if (jwks === 'discover') return discover(entry, issuers[0] ?? '', settings);
   if ('url' in jwks) return keysIn([jwks.url], await fetchFor(entry, jwks.url, settings));
-  const path = pathOf(jwks.file, settings);
+  const path = besideProviders(jwks.file, settings);
   return keysIn([path], readFile(path));
 }
 
@@ -70,10 +70,6 @@ function keysIn(from: string[], content: Fetched): ProviderKeys {
 
 function fetchFor(entry: ProviderEntry, url: string, settings: Settings): Promise<Fetched> {
   return fetchAs(entry, { url, timeoutMs }, settings);
-}
-
-function pathOf(path: string, { jwtProviders = '' }: Settings): string {
-  return resolve(dirname(jwtProviders), path);
 }
 
 function readFile(path: string): Fetched {

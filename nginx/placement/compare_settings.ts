@@ -7,8 +7,8 @@ import { parseDirectives, unquote, type Directive } from '../configuration/direc
  * @returns a line for each difference; empty when nginx and Keygate find all that they need
  */
 export function compareSettings(current: string, shipped: string): string[] {
-  const has = settingsOf(current);
-  const needs = settingsOf(shipped);
+  const has = variablesOf(current);
+  const needs = variablesOf(shipped);
   const lines = Object.keys(needs)
     .filter((name) => has[name] === undefined)
     .map((name) => `lacks ${needs[name]?.words.join(' ')};`);
@@ -25,7 +25,8 @@ export function compareSettings(current: string, shipped: string): string[] {
   return lines;
 }
 
-function settingsOf(text: string): { [name: string]: Directive } {
+/** The lines of Keygate's js_var variables in a file, by their names without the dollar sign. */
+export function variablesOf(text: string): { [name: string]: Directive } {
   const found: { [name: string]: Directive } = {};
   for (const one of parseDirectives(text)) {
     const name = /^\$(keygate_\w+)$/.exec(one.words[1] ?? '')?.[1];

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { Configuration } from '../configuration/configuration.js';
 import { claimHeaderStart } from '../../auth/carried_claims.js';
-import { usualHeaders } from '../../auth/credential_headers.js';
+import { headerVariable, usualHeaders } from '../../auth/credential_headers.js';
 import { identityHeaders } from '../../auth/identity_headers.js';
 import { unquote, type Directive } from '../configuration/directives.js';
 import {
@@ -103,7 +103,7 @@ function explainDropping(level: Level, { from, lines: [first], protocol }: Passi
 }
 
 const keyHeaders = usualHeaders.map((name) => name.toLowerCase());
-const keyVariable = /\$\{?http_(?:authorization|x_api_key|api_key)\b/i;
+const keyVariable = new RegExp(`\\$\\{?(?:${usualHeaders.map(headerVariable).join('|')})\\b`, 'i');
 const identityNames = [...identityHeaders.map(({ header }) => header.toLowerCase()), 'remote-user'];
 
 /** The header that a line sends, in lower case: of HTTP_X_API_KEY, x-api-key. */

@@ -4,7 +4,7 @@
 import { parseList } from '../../auth/location_settings.js';
 import { nameVariable } from '../../auth/carried_claims.js';
 import { maxProvidersBytes, parseProviders, providerHeaders } from '../../auth/providers.js';
-import type { ProviderEntry } from '../../auth/provider_members.js';
+import { jwksFileOf, type ProviderEntry } from '../../auth/provider_members.js';
 import { log, oneLine } from '../platform.js';
 import { forgetFetches, wantFetch } from './fetch_state.js';
 import { refreshJwksFile } from './jwks_files.js';
@@ -33,8 +33,9 @@ export function refreshProviders(variables: NginxVariables, nowMs: number, mintI
   }
   if (reading.found === 'unusable') reportFault(name, `JWT_PROVIDERS ${path}: ${reading.why}${consequence()}`, nowMs);
   readEntries().forEach((entry) => {
-    if (typeof entry.jwks !== 'object' || !('file' in entry.jwks)) return;
-    const file = { name: sourceOf(entry.name), path: besideOf(path, entry.jwks.file) };
+    const jwksFile = jwksFileOf(entry);
+    if (jwksFile === undefined) return;
+    const file = { name: sourceOf(entry.name), path: besideOf(path, jwksFile) };
     refreshJwksFile(file, `provider ${entry.name}:`, nowMs);
   });
 }

@@ -1,6 +1,6 @@
 // The sets of JWKs that are fetched: that of JWKS_URL, and those of providers whose keys are at a URL or discovered.
 
-import { isFetchedBySidecar, type ProviderEntry } from '../../auth/provider_members.js';
+import { isFetchedBySidecar, jwksFileOf, jwksUrlOf, type ProviderEntry } from '../../auth/provider_members.js';
 import { readState } from './shared_state.js';
 import type { JwksSource } from './stored_jwks.js';
 import { readEntries, sourceOf } from './stored_providers.js';
@@ -27,22 +27,18 @@ export function remoteSets(variables: NginxVariables): RemoteSet[] {
   if (url)
     sets.push({ source: 'remote', label: 'JWKS_URL', url, issuer: '', askedFor: undefined, place: placeOfUrl(url) });
   readEntries().forEach((entry) => {
-    const { name, jwks, issuers } = entry;
-    if (isFile(entry)) return;
+    const { name, issuers } = entry;
+    if (jwksFileOf(entry) !== undefined) return;
     sets.push({
       source: sourceOf(name),
       label: `provider ${name}`,
-      url: typeof jwks === 'object' && 'url' in jwks ? jwks.url : undefined,
+      url: jwksUrlOf(entry),
       issuer: issuers[0] as string,
       askedFor: isFetchedBySidecar(entry) ? name : undefined,
       place: placeOf(entry),
     });
   });
   return sets;
-}
-
-function isFile({ jwks }: ProviderEntry): boolean {
-  return typeof jwks === 'object' && 'file' in jwks;
 }
 
 const fetched = 'fetched ';
@@ -56,7 +52,7 @@ export function placeOfUrl(url: string): string {
 export function placeOf(entry: ProviderEntry): string {
   const { jwks, issuers, ca, credential } = entry;
   const place = JSON.stringify([jwks, jwks === 'discover' ? issuers[0] : '', ca || '', credential || '']);
-  return (isFile(entry) ? 'file ' : fetched) + place;
+  return (jwksFileOf(entry) === undefined ? fetched : 'file ') + place;
 }
 
 /** Whether the keys of a source are fetched. */
