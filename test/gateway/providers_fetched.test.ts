@@ -6,37 +6,30 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { startGateway, type Gateway } from './harness/gateway.js';
-import { makeAuthority, startNameServer, type Authority, type NameServer } from './harness/issuer.js';
+import { makeAuthority, makeFetchedKeys, type Authority, type FetchedKeys } from './harness/issuer.js';
 import { startProviderServer, type ProviderServer } from './harness/provider_server.js';
-import { makeSigner, type Signer } from './harness/tokens.js';
+import type { Signer } from './harness/tokens.js';
 import { describeAtOnce, variants, type Variant } from './harness/variants.js';
 
 const soon = { timeout: 60000, interval: 200 };
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
 
-let authority: Authority;
+let made: FetchedKeys;
 let other: Authority;
-let names: NameServer;
 let known: Signer;
 let fresh: Signer;
-const opened: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
-  authority = await makeAuthority();
+  made = await makeFetchedKeys();
+  ({ known, fresh } = made);
   other = await makeAuthority();
-  names = await startNameServer();
-  known = await makeSigner('ES256', 'known');
-  fresh = await makeSigner('RS256', 'fresh');
 });
 
-afterAll(async () => {
-  await Promise.all(opened.map((close) => close()));
-  names?.close();
-});
+afterAll(() => made?.close());
 
-async function openServer(host: string, by = authority): Promise<ProviderServer> {
+async function openServer(host: string, by = made.authority): Promise<ProviderServer> {
   const server = await startProviderServer(by, host);
-  opened.push(() => server.close());
+  made.opened.push(() => server.close());
   server.serve(known);
   return server;
 }
@@ -59,9 +52,9 @@ async function open(variant: Variant, { providers, sidecar = false, files = {} }
   const dir = mkdtempSync(join(tmpdir(), 'keygate-providers-'));
   writeFileSync(join(dir, 'providers.json'), JSON.stringify({ providers }));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
-  const env = { JWT_PROVIDERS: join(dir, 'providers.json'), JWKS_CA: authority.caFile };
-  const gateway = await startGateway({ variant, env, keys: 'plain\n', sidecar, resolver: names.address });
-  opened.unshift(async () => {
+  const env = { JWT_PROVIDERS: join(dir, 'providers.json'), JWKS_CA: made.authority.caFile };
+  const gateway = await startGateway({ variant, env, keys: 'plain\n', sidecar, resolver: made.names.address });
+  made.opened.unshift(async () => {
     await gateway.stop();
     rmSync(dir, { recursive: true, force: true });
   });

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
 import { freePort } from './free_port.js';
-import { jwksOf, type Signer } from './tokens.js';
+import { jwksOf, makeSigner, type Signer } from './tokens.js';
 
 /** How an issuer answers. */
 export type Conduct =
@@ -121,6 +121,34 @@ function answer(response: ServerResponse, conduct: Conduct, signers: Signer[]): 
   } else {
     response.writeHead(200, json).end(jwksOf(...signers));
   }
+}
+
+/** What tests of fetched keys share: who vouches for servers and finds them, a key that is known, one that is not. */
+export interface FetchedKeys {
+  authority: Authority;
+  names: NameServer;
+  known: Signer;
+  fresh: Signer;
+  /** What `close` ends first. */
+  opened: (() => Promise<void>)[];
+  close: () => Promise<void>;
+}
+
+/** Makes them; nothing is opened yet. */
+export async function makeFetchedKeys(): Promise<FetchedKeys> {
+  const names = await startNameServer();
+  const opened: FetchedKeys['opened'] = [];
+  return {
+    authority: await makeAuthority(),
+    names,
+    known: await makeSigner('ES256', 'known'),
+    fresh: await makeSigner('RS256', 'fresh'),
+    opened,
+    close: async () => {
+      await Promise.all(opened.map((close) => close()));
+      names.close();
+    },
+  };
 }
 
 export interface NameServer {
