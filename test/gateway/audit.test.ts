@@ -8,7 +8,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { auditLines, faultsOf, type AuditLine } from './harness/audit_log.js';
+import { auditLines, faultsOf, lineAbout } from './harness/audit_log.js';
 import { sendRaw } from './harness/client.js';
 import { startEmbedded } from './harness/embedded.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
@@ -29,21 +29,8 @@ const forged = Object.fromEntries(forgedNames.map((name) => [`X-Keygate-${name}`
 const issuer = `https://issuer.example/${'i'.repeat(233)}`;
 const scopes = `${'s'.repeat(250)} ${'t'.repeat(250)}`;
 
-let asked = 0;
-
-/** Sends bytes with a request id of their own, and finds the only line about them. */
-const lineAbout = (gateway: Gateway, send: (id: string) => Promise<unknown>) => lineIn(gateway.audited, send);
-
-async function lineIn(log: () => AuditLine[], send: (id: string) => Promise<unknown>): Promise<AuditLine> {
-  const id = `asked-${asked++}`;
-  await send(id);
-  const lines = () => log().filter((line) => line['request_id'] === id);
-  await vi.waitFor(() => expect(lines()).toHaveLength(1), { timeout: 5000 });
-  return lines()[0] as AuditLine;
-}
-
 const raw = (gateway: Gateway, target: string, headers: string[] = []) =>
-  lineAbout(gateway, (id) => {
+  lineAbout(gateway.audited, (id) => {
     const all = ['Host: localhost', 'Connection: close', `x-api-key: ${key}`, `X-Request-Id: ${id}`, ...headers];
     return sendRaw(gateway.url, `GET ${target} HTTP/1.1\r\n${all.join('\r\n')}\r\n\r\n`);
   });
@@ -162,7 +149,7 @@ describe.each(variants)('$name: the audit log', (variant) => {
   it('has one line of JSON for each hostile request over HTTP/2', async () => {
     const bytes = (text: string) => Buffer.from(text, 'latin1').toString('latin1');
     const headers = { 'x-claude-code-session-id': bytes('a\xe2\x80\xa8"b'), traceparent: '{"a":1}' };
-    const line = await lineAbout(gateway, (id) =>
+    const line = await lineAbout(gateway.audited, (id) =>
       sendHttp2(gateway, bytes('/\xff%fe"?secret'), { ...headers, 'x-request-id': id }),
     );
     expect(line).toMatchObject({ path: '/%FF%fe"', session_id: 'a%E2%80%A8%22b', trace_id: '', subject: 'bob' });
@@ -194,7 +181,7 @@ describe.each(variants)('$name: the audit log', (variant) => {
     [401, 'token_bad_base64url', { authorization: 'Bearer a.b.secret' }],
   ])('has the path of a request refused with %i %s', async (status, reason, headers) => {
     const session = { 'x-claude-code-session-id': 'session-1' };
-    const line = await lineAbout(gateway, (id) =>
+    const line = await lineAbout(gateway.audited, (id) =>
       gateway.send('/v1/models?secret', { headers: { ...headers, ...session, 'x-request-id': id } }),
     );
     const none = { subject: '', issuer: '', auth: '', key_id: '' };
@@ -203,7 +190,7 @@ describe.each(variants)('$name: the audit log', (variant) => {
 
   it('has the subject, the issuer and the kid of a token', async () => {
     const token = await signer.sign({ sub: 'al"i\\ce\u00e9' });
-    const line = await lineAbout(gateway, (id) =>
+    const line = await lineAbout(gateway.audited, (id) =>
       gateway.send('/', { headers: { authorization: `Bearer ${token}`, 'x-request-id': id } }),
     );
     const who = { subject: 'al"i\\ce%C3%A9', issuer: 'https://issuer.example', auth: 'jwt', key_id: 'kid-1' };
@@ -223,7 +210,7 @@ describe.each(variants)('$name: the audit log', (variant) => {
     const token = await new CompactSign(Buffer.from(claims, 'latin1'))
       .setProtectedHeader({ alg: 'ES256', kid: 'kid-1' })
       .sign(signer.privateKey);
-    const line = await lineAbout(gateway, (id) =>
+    const line = await lineAbout(gateway.audited, (id) =>
       gateway.send('/', { headers: { authorization: `Bearer ${token}`, 'x-request-id': id } }),
     );
     expect(line).toMatchObject({ status: reason === '' ? 200 : 401, reason, subject: logged });
@@ -234,7 +221,7 @@ describe.each(variants)('$name: the audit log', (variant) => {
     ['older', 'older-key', expect.stringMatching(/^key-[\w-]{8}$/)],
   ])('names the expired key of %s to the operator alone, each time', async (subject, sent, keyId) => {
     for (let i = 0; i < 2; i++) {
-      const line = await lineAbout(gateway, async (id) => {
+      const line = await lineAbout(gateway.audited, async (id) => {
         const answer = await gateway.send('/', { headers: { 'x-api-key': sent, 'x-request-id': id } });
         expect(answer.status).toBe(401);
         expect(JSON.stringify([answer.headers, answer.body])).not.toMatch(/old|key-/i);
@@ -251,7 +238,7 @@ describe.each(variants)('$name: the audit log', (variant) => {
     [401, 'unknown_key', 'no-key', '', '', ''],
   ])('has who asks POST /token for a token: %i %s', async (status, reason, sent, body, subject, keyId) => {
     const headers = { 'x-api-key': sent, 'content-type': 'application/json' };
-    const line = await lineAbout(gateway, async (id) => {
+    const line = await lineAbout(gateway.audited, async (id) => {
       const answer = await gateway.send('/token', {
         method: 'POST',
         headers: { ...headers, 'x-request-id': id },
@@ -266,7 +253,8 @@ describe.each(variants)('$name: the audit log', (variant) => {
   it('has who holds a token whose API key was taken out of the key file', async () => {
     const minted = await gateway.send('/token', { method: 'POST', headers: { 'x-api-key': key } });
     const authorization = `Bearer ${String(minted.json()['token'])}`;
-    const ask = () => lineAbout(gateway, (id) => gateway.send('/', { headers: { authorization, 'x-request-id': id } }));
+    const ask = () =>
+      lineAbout(gateway.audited, (id) => gateway.send('/', { headers: { authorization, 'x-request-id': id } }));
     const who = { subject: 'bob', issuer: 'keygate', auth: 'jwt' };
     expect(await ask()).toMatchObject({ ...who, status: 200, key_id: 'Ab3dE6gH' });
     writeFileSync(gateway.keysFile, keyFile.replace('Ab3dE6gH', 'Ab3dE6gH expires=2020-01-01'));
@@ -278,7 +266,9 @@ describe.each(variants)('$name: the audit log', (variant) => {
 
   it('has no path where nobody decided, and the path of our routes', async () => {
     const of = (path: string, method = 'GET') =>
-      lineAbout(gateway, (id) => gateway.send(path, { method, headers: { 'x-api-key': key, 'x-request-id': id } }));
+      lineAbout(gateway.audited, (id) =>
+        gateway.send(path, { method, headers: { 'x-api-key': key, 'x-request-id': id } }),
+      );
     expect(await of('/health?secret')).toMatchObject({ path: '', status: 200 });
     expect(await of('/health/ready?secret')).toMatchObject({ path: '/health/ready', status: 200 });
     expect(await of('/token?secret')).toMatchObject({ path: '/token', status: 405, reason: 'method_not_allowed' });
@@ -372,7 +362,7 @@ describe.each(variants)('$name: in a configuration of an operator', (variant) =>
     });
     const audit = join(gateway.dir, 'audit.log');
     const of = (path: string) =>
-      lineIn(
+      lineAbout(
         () => auditLines(readFileSync(audit, 'utf8')),
         (id) => gateway.send(path, { headers: { 'x-api-key': key, 'x-request-id': id } }),
       );

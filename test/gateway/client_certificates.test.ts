@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import type { JWTPayload } from 'jose';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { answerAndLine } from './harness/audit_log.js';
 import type { Sending } from './harness/client.js';
 import {
   makeClientAuthority,
@@ -77,26 +78,25 @@ describe.each(variants)('$name: client certificates', (variant) => {
   afterAll(() => gateway.stop());
 
   const arrived = () => gateway.upstream.arrived.at(-1)?.headers;
+  const ask = (sending: Sending) =>
+    answerAndLine(gateway.audited, (id) =>
+      gateway.send('/v1/models', { ...sending, headers: { ...sending.headers, 'x-request-id': id } }),
+    );
   /** The status; for a refusal with the code, and the reason that the log has. */
   const answerTo = async (sending: Sending) => {
-    const id = `r${Math.random()}`;
-    const headers = { ...sending.headers, 'x-request-id': id };
-    const { status, json } = await gateway.send('/v1/models', { ...sending, headers });
-    if (status === 200) return 200;
-    const line = () => gateway.audited().find((one) => one['request_id'] === id);
-    await vi.waitFor(() => expect(line()).toBeDefined(), soon);
-    return [status, json().error.code, line()?.['reason']];
+    const { answer, line } = await ask(sending);
+    return answer.status === 200 ? 200 : [answer.status, answer.json().error.code, line['reason']];
   };
   const unknown = [401, 'invalid_certificate', 'unknown_certificate'];
   const missing = [401, 'missing_credential', 'missing_credential'];
   const unbound = [401, 'invalid_token', 'token_certificate'];
 
   it('are an identity of their own, by fingerprint', async () => {
-    expect((await gateway.send('/x', by('carol'))).body).toBe('upstream');
+    const { answer, line } = await ask(by('carol'));
+    expect(answer.body).toBe('upstream');
     expect(arrived()).toMatchObject({ 'x-auth-user': 'carol', 'x-auth-method': 'certificate' });
     expect(arrived()).not.toHaveProperty('x-auth-issuer');
-    const line = { status: 200, subject: 'carol', auth: 'certificate', key_id: 'Carol123', reason: '' };
-    await vi.waitFor(() => expect(gateway.audited().at(-1)).toMatchObject(line), soon);
+    expect(line).toMatchObject({ status: 200, subject: 'carol', auth: 'certificate', key_id: 'Carol123', reason: '' });
   });
 
   it('need no authority where their fingerprint is known', async () => {
@@ -116,7 +116,7 @@ describe.each(variants)('$name: client certificates', (variant) => {
     expect(await answerTo(by('unlisted'))).toEqual(unknown);
     const ended = [401, 'invalid_certificate', 'expired_certificate'];
     for (const name of ['ended', 'erin', 'erin']) expect(await answerTo(by(name)), name).toEqual(ended);
-    expect(gateway.audited().at(-1)).toMatchObject({ subject: 'erin', auth: 'certificate' });
+    expect((await ask(by('erin'))).line).toMatchObject({ subject: 'erin', auth: 'certificate' });
     expect(await answerTo({})).toEqual(missing);
   });
 
@@ -135,7 +135,8 @@ describe.each(variants)('$name: client certificates', (variant) => {
       expect(await over(agent, gateway.url)).toMatchObject({ status: 401, isReused: true });
     }, soon);
     agent.destroy();
-    await vi.waitFor(() => expect(gateway.audited().at(-1)).toMatchObject({ reason: 'expired_certificate' }), soon);
+    const expired = { reason: 'expired_certificate', subject: '' }; // nobody vouches for it any more
+    await vi.waitFor(() => expect(gateway.audited()).toContainEqual(expect.objectContaining(expired)), soon);
   });
 
   it('give way to a credential, and do not help a wrong one', async () => {

@@ -148,7 +148,7 @@ describe.each(variants)('$name: limits of a principal', (variant) => {
     expect(Number(late.headers['retry-after'])).toBeGreaterThan(1795);
     expect(late.headers).toMatchObject({ 'x-should-retry': 'false', 'x-ratelimit-remaining-requests': '0' });
     expect(late.headers['x-ratelimit-reset-requests']).toMatch(/^(?:30m0s|29m5\d(?:\.\d+)?s)$/);
-    expect(gateway.accessLog()).toContain('"key_rate_limited"');
+    await vi.waitFor(() => expect(gateway.accessLog()).toContain('"key_rate_limited"'));
   });
 
   it('keeps what was spent through a reload and an edit of the key file', async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JWTPayload } from 'jose';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { answerAndLine } from './harness/audit_log.js';
 import { guardOf, startEmbedded } from './harness/embedded.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { jwksOf, makeSigner, type Signer } from './harness/tokens.js';
@@ -74,10 +75,10 @@ async function open(variant: Variant, folder: Folder, env: { [name: string]: str
 
 /** The status of a token's request, and the reason in the audit log. */
 async function answerTo(gateway: Gateway, token: string): Promise<string> {
-  const before = gateway.audited().length;
-  const { status } = await gateway.send('/v1/models', bearer(token));
-  await vi.waitFor(() => expect(gateway.audited().length).toBeGreaterThan(before), soon);
-  return `${status} ${gateway.audited().at(-1)?.['reason'] ?? ''}`.trim();
+  const { answer, line } = await answerAndLine(gateway.audited, (id) =>
+    gateway.send('/v1/models', { headers: { ...bearer(token).headers, 'x-request-id': id } }),
+  );
+  return `${answer.status} ${line['reason']}`.trim();
 }
 
 describeAtOnce('JWT_PROVIDERS', (variant) => {
