@@ -139,16 +139,12 @@ type TableFacts = Pick<SnippetFacts, 'claims' | 'credentialHeaders' | 'providerH
  * Fills in what tables of auth/ hold: the settings that go with a question (location_settings.ts), for each line that
  * stands for identity headers a line for each row of identity_headers.ts and for each claim, and likewise for the
  * credential headers.
- * @throws Error where two claims would have one header
  */
 export function fillTables(
   text: string,
   { claims = [], credentialHeaders = [], providerHeaders = [] }: TableFacts = {},
 ): string {
   const rows = claims.map(claimHeader);
-  const headers = rows.map(({ header }) => header);
-  const doubled = headers.find((header, i) => headers.indexOf(header) !== i);
-  if (doubled !== undefined) throw new Error(`JWT_PROVIDERS: two claims have the header ${doubled}: rename one`);
   const identities = [...identityHeaders, ...rows];
   const sent = [...new Set([...credentialHeaders, ...providerHeaders])];
   const joined = identities.map(({ header }) => `$http_${variablePart(header)}`).join('');
