@@ -72,7 +72,7 @@ export default defineConfig({
           name: 'compose',
           sequence: { groupOrder: 2 },
           include: ['test/compose/**/*.test.ts'],
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 180000,
           hookTimeout: 300000,
         },

@@ -1,20 +1,18 @@
 // Prints how large the project's parts are: `npm run sizes`; with --write, into docs/architecture.md. A folder as an
 // argument measures the sources of another project, for comparison.
 
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import ts from 'typescript';
+import { listFiles, readSourcesOf, sourceFolders } from './sources.js';
 import { followWays } from './ways.js';
 
 const root = join(import.meta.dirname, '..');
-const sourceFolders =
-  'auth njs monitoring nginx cluster verifier cli node settings launcher stand_in container build bench'.split(' ');
 const gatewayTests = /^test\/(?:gateway|launcher|compose|deploy|docs|properties|browser)\//; // they run the whole, and mirror no source
 
 /** Sizes of the sources under some folders. */
 export function measure(base, folders) {
-  const paths = folders.flatMap((folder) => listFiles(join(base, folder))).filter(isSource);
-  const files = paths.map((path) => ({ path: relative(base, path), text: readFileSync(path, 'utf8') }));
+  const files = readSourcesOf(base, folders);
   const lines = files.map(({ text }) => text.split('\n').length - 1);
   const functions = files.flatMap(({ path, text }) => functionLengths(path, text));
   return {
@@ -76,24 +74,6 @@ export function findCircles(imports) {
     .filter((file) => reach(file).has(file))
     .map((file) => [...imports.keys()].filter((other) => reach(file).has(other) && reach(other).has(file)).join(', '));
   return [...new Set(circles)];
-}
-
-/** Every source file of this project, with its text. */
-export function readSources() {
-  const paths = sourceFolders.flatMap((folder) => listFiles(join(root, folder))).filter(isSource);
-  return paths.map((path) => ({ path: relative(root, path), text: readFileSync(path, 'utf8') }));
-}
-
-function isSource(path) {
-  return /\.(?:ts|js|mjs)$/.test(path) && !/\.d\.ts$|\.test\.ts$/.test(path);
-}
-
-function listFiles(folder) {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    return entry.isDirectory() ? listFiles(path) : [path];
-  });
 }
 
 function functionLengths(path, text) {

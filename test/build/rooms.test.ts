@@ -3,7 +3,8 @@
 
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findCircles, measureMirror, readImports, readSources } from '../../build/sizes.js';
+import { findCircles, measureMirror, readImports } from '../../build/sizes.js';
+import { readSources } from '../../build/sources.js';
 import { followWays } from '../../build/ways.js';
 
 const imports: Map<string, string[]> = readImports(readSources());

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refusals } from '../../auth/refusals.js';
 import { fillCompose, fillReadme } from '../../build/settings_lists.js';
-import { readSources } from '../../build/sizes.js';
+import { readSources } from '../../build/sources.js';
 import { adminEvents } from '../../cli/audit/admin_events.js';
 import { keyAttributes } from '../../auth/key_line.js';
 import { debianSuites } from '../../nginx/versions.js';
