@@ -9,6 +9,7 @@ import { storeCommand, storeKinds } from './cluster/harness/store_server.js';
 import { portsDirVariable } from './gateway/harness/free_port.js';
 
 export default async function setup(): Promise<() => void> {
+  if (process.env[portsDirVariable] !== undefined) return () => undefined; // vitest calls this for each project too
   const { status } = spawnSync(process.execPath, [join(import.meta.dirname, '../build/bundle.js')], {
     stdio: 'inherit',
   });
