@@ -2,8 +2,8 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync } from 'node:fs';
-import { connect } from 'node:net';
+import { mkdtempSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
@@ -14,12 +14,17 @@ it('ends on SIGTERM although a connection on which nothing was asked stays open'
   const env = { PATH: process.env['PATH'] ?? '', STATE_DIR: stateDir, VERIFIER_SOCKET: socket };
   const program = join(import.meta.dirname, '../../dist/verifier.js');
   const child = spawn(process.execPath, [program], { env, stdio: 'ignore' });
-  await vi.waitFor(() => expect(existsSync(socket)).toBe(true), { timeout: 15000 });
-  const idle = connect(socket);
-  await once(idle, 'connect');
+  // The socket's file is there a moment before somebody listens on it.
+  const idle = await vi.waitFor(() => open(socket), { timeout: 15000 });
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
   const [code] = (await ended) as [number | null];
   expect(code).toBe(0);
   idle.destroy();
 });
+
+async function open(path: string): Promise<Socket> {
+  const socket = connect(path);
+  await once(socket, 'connect');
+  return socket;
+}
