@@ -44,6 +44,7 @@ export default defineConfig({
     globalSetup: ['test/global_setup.ts'],
     testTimeout: 30000,
     maxConcurrency: 40,
+    expect: { poll: { timeout: 20000 } }, // on a busy machine; what is looked for is there within a second
     hookTimeout: 120000,
     sequence: { sequencer: LongestFirst },
     projects: [

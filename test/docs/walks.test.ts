@@ -14,7 +14,13 @@ let checkTypes: () => string;
 
 // In one process, without the set-up of the other tests, up to the first failure: two files that need no server.
 const testConfig = `export default {
-  test: { include: ['test/docs/{names,snippets}.test.ts'], isolate: false, fileParallelism: false, bail: 1 },
+  test: {
+    include: ['test/docs/{names,snippets}.test.ts'],
+    isolate: false,
+    fileParallelism: false,
+    bail: 1,
+    testTimeout: 60000, // a busy machine must not be taken for a failed check
+  },
 };
 `;
 

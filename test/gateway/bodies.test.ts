@@ -6,7 +6,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sendRaw } from './harness/client.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { variants } from './harness/variants.js';
@@ -109,7 +109,7 @@ describe.each(variants)('$name: a failure after the decision', (variant) => {
       code: 'internal_error',
       message: expect.stringContaining('failed to pass this request on') as string,
     });
-    await vi.waitFor(() => expect(gateway.accessLog()).toMatch(/"reason":"failed_after_decision","subject":"key-/));
+    await expect.poll(() => gateway.accessLog()).toMatch(/"reason":"failed_after_decision","subject":"key-/);
     await gateway.stop();
   });
 });

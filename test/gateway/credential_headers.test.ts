@@ -1,7 +1,7 @@
 // A client whose SDK has a header of its own for the key, such as Gemini's, at a location that reads it and at one that
 // does not.
 
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rawStatus, sendRaw } from './harness/client.js';
 import { startEmbedded } from './harness/embedded.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
@@ -54,7 +54,7 @@ describe.each(variants)('$name: CREDENTIAL_HEADERS', (variant) => {
       const answer = await gateway.send('/', { headers });
       expect([answer.status, answer.json().error.code], JSON.stringify(headers)).toEqual([400, 'invalid_request']);
     }
-    await vi.waitFor(() => expect(gateway.accessLog()).toContain('"reason":"two_credentials"'));
+    await expect.poll(() => gateway.accessLog()).toContain('"reason":"two_credentials"');
   });
 
   it('answers 400 to a doubled header', async () => {

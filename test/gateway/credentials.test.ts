@@ -2,7 +2,7 @@
 
 import { hashSync } from '@node-rs/bcrypt';
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rawStatus, sendRaw } from './harness/client.js';
 import { startGateway, type Gateway } from './harness/gateway.js';
 import { variants } from './harness/variants.js';
@@ -82,7 +82,7 @@ describe.each(variants)('$name: API keys', (variant) => {
   it('refuses an expired key', async () => {
     const answer = await gateway.send('/v1/models', { headers: { 'x-api-key': 'expired-key' } });
     expect(answer.status).toBe(401);
-    await vi.waitFor(() => expect(gateway.accessLog()).toContain('"reason":"expired_key"'));
+    await expect.poll(() => gateway.accessLog()).toContain('"reason":"expired_key"');
   });
 
   it('challenges without error= when nothing was sent', async () => {

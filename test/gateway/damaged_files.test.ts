@@ -53,7 +53,7 @@ describeAtOnce('a damaged file', (variant) => {
   const ready = async () =>
     (await gateway.send('/health/ready')).json() as unknown as { status: string; components: { jwks: string } };
   const untilLogged = (text: string) =>
-    vi.waitFor(() => expect(gateway.errorLog()).toContain(text), { timeout: 5000, interval: 50 });
+    vi.waitFor(() => expect(gateway.errorLog()).toContain(text), { timeout: 20000, interval: 50 });
 
   it('in the place of the deny list lifts no refusal', async () => {
     const denied = await open(jwksOf(signer), Buffer.from(revoked), 'off');
@@ -77,7 +77,7 @@ describeAtOnce('a damaged file', (variant) => {
     expect((await gateway.send('/', { headers: { 'x-api-key': 'good-key' } })).status).toBe(200);
     expect(gateway.errorLog()).toContain('tokens get 503');
     writeFileSync(denied, revoked);
-    await vi.waitFor(async () => expect(await statusOf('another')).toBe(200), { timeout: 5000, interval: 50 });
+    await vi.waitFor(async () => expect(await statusOf('another')).toBe(200), { timeout: 20000, interval: 50 });
     expect(await statusOf('revoked-1')).toBe(401);
   });
 
@@ -94,7 +94,7 @@ describeAtOnce('a damaged file', (variant) => {
     const minted = await gateway.send('/token', { method: 'POST', headers: { 'x-api-key': 'good-key' } });
     expect(minted.status, 'no failure was counted').toBe(200);
     writeFileSync(jwksPath, Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from(jwksOf(signer))]));
-    await vi.waitFor(async () => expect(await statusOf('later')).toBe(200), { timeout: 5000, interval: 50 });
+    await vi.waitFor(async () => expect(await statusOf('later')).toBe(200), { timeout: 20000, interval: 50 });
   });
 
   it('a key set with a byte order mark is good from the start', async () => {

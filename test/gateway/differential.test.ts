@@ -3,7 +3,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseJwks, type Jwks } from '../../auth/jwk.js';
 import { decideToken } from '../../auth/token_verdict.js';
 import { nodePlatform } from '../../node/crypto.js';
@@ -57,7 +57,7 @@ describe.each(variants)('$name: 500 tokens', (variant) => {
       const headers = { authorization: `Bearer ${token}`, 'x-request-id': `token-${i}` };
       statuses.push((await gateway.send('/v1/models', { headers })).status);
     }
-    await vi.waitFor(() => expect(gateway.accessLog()).toContain('"token-499"'));
+    await expect.poll(() => gateway.accessLog()).toContain('"token-499"');
     const reasons = new Map(
       [...gateway.accessLog().matchAll(/"request_id":"token-(\d+)".*?"reason":"(\w*)"/g)].map(([, i, reason]) => [
         Number(i),

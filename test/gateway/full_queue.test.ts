@@ -26,7 +26,7 @@ describe.each(variants)('$name: while the queue is full', (variant) => {
     try {
       await untilTakenUp(gateway);
       const filling = Promise.all(['first', 'second', 'third'].map(status));
-      await vi.waitFor(() => expect(sidecar.asked()).toBe(3));
+      await expect.poll(() => sidecar.asked()).toBe(3);
       for (let i = 0; i < 40; i++) {
         const answer = await ask(`wrong-${i}`);
         expect(answer.status).toBe(503);

@@ -58,7 +58,7 @@ describe.each(variants)('$name: limits of a principal', (variant) => {
       // One, and on a busy machine one more for each second that the 200 took.
       expect(admitted).toBeLessThanOrEqual(1 + Math.floor((performance.now() - startedMs) / 1000));
       expect(statuses(answers).filter((status) => status === 429)).toHaveLength(200 - admitted);
-      await vi.waitFor(async () => expect((await ask('a')).status).toBe(200), { timeout: 3000, interval: 100 });
+      await vi.waitFor(async () => expect((await ask('a')).status).toBe(200), { timeout: 20000, interval: 100 });
       await new Promise((resolve) => setTimeout(resolve, 1100)); // the bucket is full, and its time in the past
     }
     expect(statuses(await times(50, () => ask('b')))).toEqual(Array(50).fill(200));
@@ -148,7 +148,7 @@ describe.each(variants)('$name: limits of a principal', (variant) => {
     expect(Number(late.headers['retry-after'])).toBeGreaterThan(1795);
     expect(late.headers).toMatchObject({ 'x-should-retry': 'false', 'x-ratelimit-remaining-requests': '0' });
     expect(late.headers['x-ratelimit-reset-requests']).toMatch(/^(?:30m0s|29m5\d(?:\.\d+)?s)$/);
-    await vi.waitFor(() => expect(gateway.accessLog()).toContain('"key_rate_limited"'));
+    await expect.poll(() => gateway.accessLog()).toContain('"key_rate_limited"');
   });
 
   it('keeps what was spent through a reload and an edit of the key file', async () => {
@@ -158,7 +158,7 @@ describe.each(variants)('$name: limits of a principal', (variant) => {
     gateway.nginx.reload();
     writeFileSync(`${gateway.keysFile}.new`, `${keys}another-key\n`);
     renameSync(`${gateway.keysFile}.new`, gateway.keysFile);
-    await vi.waitFor(async () => expect((await ask('another-key')).status).toBe(200), { timeout: 5000 });
+    await vi.waitFor(async () => expect((await ask('another-key')).status).toBe(200), { timeout: 20000 });
     expect(statuses(await times(20, () => ask('a')))).toEqual(Array(20).fill(429));
   });
 

@@ -125,7 +125,7 @@ describe.each(variants.filter(({ engine }) => engine === 'qjs'))('$name: SDKs ov
         .audited()
         .filter(({ subject }) => subject === name)
         .map(({ status }) => status);
-    await vi.waitFor(() => expect(logged().length).toBeGreaterThanOrEqual(count + 1), { timeout: 5000 });
+    await vi.waitFor(() => expect(logged().length).toBeGreaterThanOrEqual(count + 1), { timeout: 20000 });
     return logged().slice(1);
   };
 

@@ -169,5 +169,5 @@ describeAtOnce('verdict cache', (variant) => {
       expect(remembered).toBeGreaterThan(50);
     }
     expect(await usersOf([asKey('alice-key'), asKey('alice-key')])).toEqual(['alice', 'alice']);
-  }, 60000);
+  }, 120000);
 });

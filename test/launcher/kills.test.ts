@@ -81,7 +81,7 @@ describe('npm start, killed in parts', { timeout: 60000 }, () => {
       const key = `another-key-${index}`;
       writeFileSync(join(env.STATE_DIR, 'keys', 'api_keys.txt'), `${key}\n`);
       const withKey = () => send(url, '/v1/models', { headers: { 'x-api-key': key } });
-      await expect.poll(async () => (await withKey()).status, { timeout: 5000 }).toBe(200);
+      await expect.poll(async () => (await withKey()).status).toBe(200);
     }
     expect(childrenOf(master)).toHaveLength(workers.length);
     await endsWell(one, env);
