@@ -202,7 +202,7 @@ describe.each(variants)('$name: what is known and what is not', (variant) => {
         .accessLog()
         .split('\n')
         .find((one) => one.includes(`"request_id":"${id}"`));
-    await expect.poll(() => logged()).toBeDefined();
+    await vi.waitFor(() => expect(logged()).toBeDefined(), 20000);
     const reason = /"reason":"(\w*)"/.exec(logged() as string)?.[1];
     const challenge = answer.headers['www-authenticate'];
     const user = [seen?.['x-auth-user'], seen?.['x-auth-issuer'], seen?.['x-auth-method']];
