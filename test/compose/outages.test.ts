@@ -53,7 +53,7 @@ describeWithEngine('a stack under load', () => {
     });
     digestKey = newKey('digest');
     bcryptKey = newKey('hashed --bcrypt');
-    await vi.waitFor(async () => expect(await statusFor(bcryptKey)).toBe(200), 5000);
+    await vi.waitFor(async () => expect(await statusFor(bcryptKey)).toBe(200), 20000);
     jwt = (JSON.parse((await mint(digestKey))?.body ?? '{}') as { token: string }).token;
   });
   afterAll(() => stack?.stop());

@@ -61,11 +61,11 @@ describeAtOnce('a damaged file', (variant) => {
     for (const [what, content, why] of damages) {
       writeFileSync(denied, content);
       await untilLogged(why);
-      await vi.waitFor(async () => expect(await ready(), what).toMatchObject({ status: 'degraded' }), 3000);
+      await vi.waitFor(async () => expect(await ready(), what).toMatchObject({ status: 'degraded' }), 20000);
       expect(await statusOf('revoked-1'), what).toBe(401);
       expect(await statusOf('another'), what).toBe(200);
       writeFileSync(denied, `# again\r${revoked}`);
-      await vi.waitFor(async () => expect(await ready(), what).toMatchObject({ status: 'ok' }), 5000);
+      await vi.waitFor(async () => expect(await ready(), what).toMatchObject({ status: 'ok' }), 20000);
       expect(await statusOf('revoked-1'), `${what}: afterwards`).toBe(401);
     }
   }, 60000);

@@ -196,7 +196,7 @@ describe.each(variants)('$name: the sidecar', (variant) => {
     expect(hung.headers['retry-after']).toBe('1');
     expect(Date.now() - startedMs).toBeLessThan(3000);
     gateway.sidecar?.kill('SIGCONT');
-    await vi.waitFor(async () => expect(await status(generated('aaaaaaa1'))).toBe(200), 3000);
+    await vi.waitFor(async () => expect(await status(generated('aaaaaaa1'))).toBe(200), 20000);
     await gateway.sidecar?.stop(); // SIGKILL
     expect(await status(generated('aaaaaaa2'))).toBe(503);
     const socket = join(gateway.stateDir, 'run', 'verifier.sock');
@@ -204,7 +204,7 @@ describe.each(variants)('$name: the sidecar', (variant) => {
       env: { ...env, STATE_DIR: gateway.stateDir, API_KEYS_FILE: gateway.keysFile },
       socket,
     });
-    await vi.waitFor(async () => expect(await status(generated('aaaaaaa3'))).toBe(200), 3000);
+    await vi.waitFor(async () => expect(await status(generated('aaaaaaa3'))).toBe(200), 20000);
     isOver = true;
     await Promise.all(clients);
     await again.stop();
